@@ -1,0 +1,41 @@
+/** Every limit of the protocol, with its unit in its name; both ends refuse what exceeds them (docs/spec/encodings.md).
+ *
+ * Mirror of sync_protocol/limits.py; a test compares the numbers.
+ */
+
+export const MAX_INTEGER = 2**53 - 1;
+
+export const ID_SIZE_BYTES = 16;
+export const HASH_SIZE_BYTES = 32;
+export const KEY_SIZE_BYTES = 32;
+export const SIGNATURE_SIZE_BYTES = 64;
+export const INBOX_KEY_SIZE_BYTES = 1216;
+
+export const MAX_ENTRY_SIZE_BYTES = 1024 * 1024;
+export const MAX_REQUEST_SIZE_BYTES = 4 * 1024 * 1024;
+export const MAX_NAME_LENGTH = 64;
+export const MAX_SEALED_FIELD_SIZE_BYTES = 64 * 1024;
+export const MAX_ASSETS_PER_RECORD = 200;
+export const MAX_RENDITIONS_PER_ASSET = 16;
+export const MAX_MEMBERS = 1000;
+export const MAX_FINGERPRINTS_PER_QUESTION = 5000;
+export const MAX_FEED_ENTRIES = 1000;
+export const MAX_FEED_SIZE_BYTES = 4 * 1024 * 1024;
+export const MAX_KEYRING_SIZE_BYTES = 4 * 1024 * 1024;
+export const MAX_BLOB_SIZE_BYTES = 2**40;
+
+export const MAX_ASSETS_PER_ROLL = 500;
+export const MAX_ROLL_AGE_S = 24 * 60 * 60;
+
+export const MANIFEST_PAGE_ASSETS = 500;
+export const MAX_MANIFEST_PAGES = 200;
+export const MAX_LINK_BLOBS = 200_000;
+
+// Argon2id: a server that offers less is refused, and so is one that offers a memory bomb.
+export const ARGON2_MIN_MEMORY_KIB = 64 * 1024;
+export const ARGON2_MAX_MEMORY_KIB = 1024 * 1024;
+export const ARGON2_MIN_PASSES = 3;
+export const ARGON2_MAX_PASSES = 16;
+export const ARGON2_SALT_SIZE_BYTES = 16;
+
+export const PAIRING_MAX_AGE_S = 24 * 60 * 60;

@@ -1,0 +1,237 @@
+"""Account ledgers: who a person is. Their identity, devices and unlockers, signed entry by signed entry.
+
+docs/spec/keys.md. The account's id is the hash of its first keys, so a server cannot swap them; every later entry is
+signed by the identity in force and names the hash of the entry before it.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum, unique
+from typing import Annotated
+
+import msgspec
+
+from safelight.sync_protocol import signatures
+from safelight.sync_protocol.contexts import Label, context
+from safelight.sync_protocol.ids import Hash, Id, OptionalHash
+from safelight.sync_protocol.limits import INBOX_KEY_SIZE_BYTES, KEY_SIZE_BYTES
+from safelight.sync_protocol.log import NO_HEAD, Head, Kind, SignatureBytes
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.wire import Count, Signed, TimeMs, pack, unpack
+
+PublicKey = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE_BYTES, max_length=KEY_SIZE_BYTES)]
+InboxKey = Annotated[bytes, msgspec.Meta(min_length=INBOX_KEY_SIZE_BYTES, max_length=INBOX_KEY_SIZE_BYTES)]
+
+ACCOUNT_ENTRY_VERSION = 1
+MAX_DEVICES = 200
+
+
+@unique
+class Unlocker(StrEnum):
+    """A way to open the account secret."""
+
+    PASSWORD = "password"
+    RECOVERY = "recovery"
+
+
+@unique
+class AccountKind(StrEnum):
+    """What an account-ledger entry does."""
+
+    CREATE = "account.create"
+    ADD_DEVICE = "device.add"
+    REVOKE_DEVICE = "device.revoke"
+    SET_UNLOCKER = "unlocker.set"
+    ROTATE_IDENTITY = "identity.rotate"
+
+
+class AccountHeader(Signed, frozen=True):
+    """What every account-ledger entry says of itself."""
+
+    version: Count
+    critical: bool
+    kind: Kind
+    account_id: Id
+    number: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+    previous_id: OptionalHash
+    signed_ms: TimeMs
+
+
+class Identity(Signed, frozen=True):
+    """An account's public identity: signing (Ed25519) and sealing (X-Wing) keys."""
+
+    signing: PublicKey
+    sealing: InboxKey
+
+
+class CreateAccountBody(Signed, frozen=True):
+    """The first entry: identity, recovery key and first device."""
+
+    nonce: Hash
+    identity: Identity
+    recovery_signing: PublicKey
+    device_id: Id
+    device_key: PublicKey
+
+
+class AddDeviceBody(Signed, frozen=True):
+    """A device of the account, with its own signing key."""
+
+    device_id: Id
+    device_key: PublicKey
+
+
+class RevokeDeviceBody(Signed, frozen=True):
+    """The device may sign nothing more."""
+
+    device_id: Id
+
+
+class SetUnlockerBody(Signed, frozen=True):
+    """Which wrapped account secret counts for one way of unlocking: the SHA-256 of its bytes."""
+
+    unlocker: Annotated[str, msgspec.Meta(pattern="^[a-z-]+$", max_length=32)]
+    wrapped_hash: Hash
+
+
+class RotateIdentityBody(Signed, frozen=True):
+    """A new identity, signed besides by the recovery key and by itself over `identity`'s packed bytes and the header's."""
+
+    identity: Identity
+    recovery_signature: SignatureBytes
+    new_signature: SignatureBytes
+
+
+class _Content(Signed, frozen=True):
+    header: AccountHeader
+    body: msgspec.Raw
+
+
+class _Envelope(Signed, frozen=True):
+    content: bytes
+    signature: SignatureBytes
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device's signing key, and whether it still counts."""
+
+    key: bytes
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """What an account's ledger says up to its head."""
+
+    account_id: bytes
+    head: Head
+    identity: Identity
+    recovery_signing: bytes
+    devices: Mapping[bytes, Device]
+    unlockers: Mapping[str, bytes]
+
+    def device_key(self, device_id: bytes) -> bytes | None:
+        """The signing key of a device in good standing."""
+        device = self.devices.get(device_id)
+        return None if device is None or device.revoked else device.key
+
+
+_BODIES: dict[str, type[Signed]] = {
+    AccountKind.CREATE: CreateAccountBody,
+    AccountKind.ADD_DEVICE: AddDeviceBody,
+    AccountKind.REVOKE_DEVICE: RevokeDeviceBody,
+    AccountKind.SET_UNLOCKER: SetUnlockerBody,
+    AccountKind.ROTATE_IDENTITY: RotateIdentityBody,
+}
+
+
+def account_id(nonce: bytes, identity: Identity, recovery_signing: bytes) -> bytes:
+    """Return the 16-byte id of the account that begins with these keys."""
+    parts = (nonce, identity.signing, identity.sealing, recovery_signing)
+    return hashlib.sha256(context(Label.ACCOUNT_ID, *parts)).digest()[:16]
+
+
+def rotation_message(label: Label, header: AccountHeader, identity: Identity) -> bytes:
+    """Return what the recovery key and the new identity sign when an identity is rotated."""
+    return context(label, pack(header), pack(identity))
+
+
+def build_account_entry(
+    kind: AccountKind, body: Signed, signing_seed: bytes, *, account: bytes, head: Head, signed_ms: int
+) -> bytes:
+    """Sign an entry that follows *head* with the identity's *signing_seed*; returns the envelope's bytes."""
+    header = AccountHeader(ACCOUNT_ENTRY_VERSION, True, kind.value, account, head.number + 1, head.hash, signed_ms)
+    content = pack(_Content(header, msgspec.Raw(pack(body))))
+    signature = signatures.sign(signing_seed, context(Label.SIGN_ACCOUNT_ENTRY, content))
+    return pack(_Envelope(content, signature))
+
+
+def apply_account_entry(state: AccountState | None, envelope: bytes) -> AccountState:
+    """Take one entry: *state + entry → state*, or a named refusal. Run by the server to refuse, by clients to verify."""
+    outer = unpack(envelope, _Envelope)
+    content = unpack(outer.content, _Content)
+    header = content.header
+    shape = _BODIES.get(header.kind)
+    if header.version != ACCOUNT_ENTRY_VERSION or shape is None:
+        if header.critical or state is None:
+            raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{header.kind}, version {header.version}")
+        shape = None
+    body = unpack(bytes(content.body), shape) if shape else None
+    message = context(Label.SIGN_ACCOUNT_ENTRY, outer.content)
+    head = Head(header.number, hashlib.sha256(envelope).digest())
+    if state is None:
+        return _create(header, body, outer.signature, message, head)
+    if header.account_id != state.account_id:
+        raise Refused(Code.LEDGER_RULE, "the entry belongs to another account")
+    if header.number != state.head.number + 1 or header.previous_id != state.head.hash:
+        raise Refused(Code.ACCOUNT_LEDGER_CONFLICT, f"entry {header.number} does not follow entry {state.head.number}")
+    signatures.verify(state.identity.signing, outer.signature, message)
+    return replace(_change(state, header, body), head=head)
+
+
+def apply_account_entries(state: AccountState | None, envelopes: Sequence[bytes]) -> AccountState:
+    """Take several entries in order; raises LEDGER_RULE if there is none to begin with."""
+    for envelope in envelopes:
+        state = apply_account_entry(state, envelope)
+    if state is None:
+        raise Refused(Code.LEDGER_RULE, "an account's ledger begins with its creation")
+    return state
+
+
+def _create(
+    header: AccountHeader, body: Signed | None, signature: bytes, message: bytes, head: Head
+) -> AccountState:
+    if not isinstance(body, CreateAccountBody) or header.number != 1 or header.previous_id != NO_HEAD.hash:
+        raise Refused(Code.LEDGER_RULE, "an account's ledger begins with its creation")
+    if header.account_id != account_id(body.nonce, body.identity, body.recovery_signing):
+        raise Refused(Code.LEDGER_RULE, "the account's id is not made from its keys")
+    signatures.verify(body.identity.signing, signature, message)
+    devices = {body.device_id: Device(body.device_key)}
+    return AccountState(header.account_id, head, body.identity, body.recovery_signing, devices, {})
+
+
+def _change(state: AccountState, header: AccountHeader, body: Signed | None) -> AccountState:
+    match body:
+        case AddDeviceBody():
+            if body.device_id in state.devices or len(state.devices) >= MAX_DEVICES:
+                raise Refused(Code.LEDGER_RULE, "the device is there already, or there are too many")
+            return replace(state, devices={**state.devices, body.device_id: Device(body.device_key)})
+        case RevokeDeviceBody():
+            device = state.devices.get(body.device_id)
+            if device is None or device.revoked:
+                raise Refused(Code.LEDGER_RULE, "there is no such device to revoke")
+            return replace(state, devices={**state.devices, body.device_id: replace(device, revoked=True)})
+        case SetUnlockerBody():
+            return replace(state, unlockers={**state.unlockers, body.unlocker: body.wrapped_hash})
+        case RotateIdentityBody():
+            by_recovery = rotation_message(Label.SIGN_IDENTITY_RECOVERY, header, body.identity)
+            signatures.verify(state.recovery_signing, body.recovery_signature, by_recovery)
+            by_itself = rotation_message(Label.SIGN_IDENTITY_NEW, header, body.identity)
+            signatures.verify(body.identity.signing, body.new_signature, by_itself)
+            return replace(state, identity=body.identity)
+        case CreateAccountBody():
+            raise Refused(Code.LEDGER_RULE, "an account is created once")
+        case _:
+            return state

@@ -1,0 +1,124 @@
+"""Contexts: the only way to make associated data, HKDF info, HPKE info and the prefix of what is signed.
+
+Every label stands in this file and serves one purpose (docs/spec/encodings.md).
+"""
+
+from enum import StrEnum, unique
+
+PREFIX = "safelight/1/"
+
+
+@unique
+class Label(StrEnum):
+    """What a derived key, a sealed value or a signature is for."""
+
+    # Signatures
+    SIGN_ENTRY = "sign/entry"
+    SIGN_ACCOUNT_ENTRY = "sign/account-entry"
+    SIGN_GENESIS_IDENTITY = "sign/genesis-identity"
+    SIGN_CAMERA_BIND = "sign/camera-bind"
+    SIGN_IDENTITY_NEW = "sign/identity-rotation-by-new-identity"
+    SIGN_IDENTITY_RECOVERY = "sign/identity-rotation-by-recovery"
+    SIGN_RECEIPT = "sign/receipt"
+    SIGN_SERVER_KEY = "sign/server-key"
+    SIGN_SESSION = "sign/session-challenge"
+    SIGN_MANIFEST = "sign/manifest-head"
+
+    # Hashes
+    ACCOUNT_ID = "account"
+    SPACE_ID = "space"
+    LOG_CHAIN = "log"
+    FINGERPRINT = "fingerprint"
+    LINK_CHECKSUM = "link/checksum"
+    PAIRING_CHECKSUM = "pairing/checksum"
+    KEY_FINGERPRINT = "key-fingerprint"
+
+    # Accounts: derived from the password, the recovery words and the account secret
+    PASSWORD_AUTH = "account/password-auth"
+    PASSWORD_WRAP = "account/password-wrap"
+    RECOVERY_AUTH = "account/recovery-auth"
+    RECOVERY_WRAP = "account/recovery-wrap"
+    RECOVERY_SIGNING = "account/recovery-signing"
+    ACCOUNT_SECRET = "account/secret"
+    IDENTITY_SIGNING = "account/identity-signing"
+    IDENTITY_SEALING = "account/identity-sealing"
+    KEYRING_KEY = "account/keyring-key"
+    KEYRING = "account/keyring"
+    PROFILE_WRAP = "profile/wrap"
+    PROFILE_SECRETS = "profile/secrets"
+
+    # Epochs
+    EPOCH_BOX = "epoch/member-box"
+    VIEW_SECRET = "epoch/view-secret"
+    FULL_INBOX = "epoch/full-inbox"
+    VIEW_INBOX = "epoch/view-inbox"
+    FULL_METADATA_KEY = "epoch/full-metadata-key"
+    VIEW_METADATA_KEY = "epoch/view-metadata-key"
+    FULL_HISTORY_KEY = "epoch/full-history-key"
+    VIEW_HISTORY_KEY = "epoch/view-history-key"
+    HISTORY = "epoch/history"
+    SPACE_FIELD = "space/field"
+    CAMERA_NAME = "space/camera-name"
+
+    # Cameras
+    PAIRING_SIGNING = "camera/pairing-signing"
+    PAIRING_BOX_KEY = "camera/pairing-box-key"
+    PAIRING_BOX = "camera/pairing-box"
+
+    # Rolls
+    ROLL_FULL = "roll/full"
+    ROLL_VIEW = "roll/view"
+    ROLL_VIEW_KEY = "roll/view-key"
+    ROLL_WRAP_KEY = "roll/wrap-key"
+    ROLL_VIEW_WRAP_KEY = "roll/view-wrap-key"
+    ROLL_WRAP = "roll/wrap"
+
+    # Assets
+    ASSET_VIEW_KEY = "asset/view-key"
+    RENDITION_KEY = "asset/rendition-key"
+    ASSET_METADATA_KEY = "asset/metadata-key"
+    ASSET_FIELD = "asset/field"
+    FILE = "file"
+
+    # Albums
+    ALBUM_VIEW_KEY = "album/view-key"
+    ALBUM_FULL_INBOX = "album/full-inbox"
+    ALBUM_VIEW_INBOX = "album/view-inbox"
+    ALBUM_WRAP_KEY = "album/wrap-key"
+    ALBUM_VIEW_WRAP_KEY = "album/view-wrap-key"
+    ALBUM_METADATA_KEY = "album/metadata-key"
+    ALBUM_KEY = "album/key"
+    ALBUM_WRAP = "album/wrap"
+    ALBUM_FIELD = "album/field"
+
+    # Links
+    LINK_TOKEN = "link/access-token"
+    LINK_BASE = "link/base"
+    LINK_SALT = "link/password-salt"
+    LINK_PICKS = "link/picks-key"
+    LINK_KEY = "link/key"
+    LINK_KEY_PASSWORD = "link/key-with-password"
+    LINK_PROOF = "link/password-proof"
+    LINK_HEAD_KEY = "link/head-key"
+    LINK_HEAD = "link/head"
+    LINK_PAGE_KEY = "link/page-key"
+    LINK_PAGE = "link/page"
+    LINK_MAKERS = "link/makers-copy"
+
+
+def context(label: Label, *parts: bytes) -> bytes:
+    """Bind *label* and *parts* into one unambiguous byte string.
+
+    `safelight/1/` + label and then each part, every one of them, label included, as a 4-byte big-endian length and its
+    bytes. Raises OverflowError if a part is 4 GiB or longer.
+    """
+    name = (PREFIX + label.value).encode("ascii")
+    pieces: list[bytes] = []
+    for part in (name, *parts):
+        pieces += (len(part).to_bytes(4, "big"), part)
+    return b"".join(pieces)
+
+
+def uint(value: int) -> bytes:
+    """Return *value* as the 8 big-endian bytes in which numbers enter contexts."""
+    return value.to_bytes(8, "big")

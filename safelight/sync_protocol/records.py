@@ -1,0 +1,301 @@
+"""Records: what changed in a space. Header ‖ view part ‖ full part, one signature over all of it, wraps included.
+
+docs/spec/records.md. The bodies here are what the server must read; what only members read stands in `ViewPart` and
+`FullPart` and travels sealed.
+"""
+
+from enum import StrEnum, unique
+from typing import Annotated, Literal
+
+import msgspec
+
+from safelight.sync_protocol.account_ledger import InboxKey, PublicKey
+from safelight.sync_protocol.ids import Hash, Id, OptionalHash
+from safelight.sync_protocol.ledger import LedgerState, SealedField, authorise
+from safelight.sync_protocol.limits import (
+    MAX_ASSETS_PER_RECORD,
+    MAX_BLOB_SIZE_BYTES,
+    MAX_LINK_BLOBS,
+    MAX_MANIFEST_PAGES,
+    MAX_RENDITIONS_PER_ASSET,
+)
+from safelight.sync_protocol.log import Entry, SignatureBytes
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Right, Tier
+from safelight.sync_protocol.wire import Count, Sealed, Signed, SizeBytes, TimeMs, unpack
+
+
+@unique
+class RecordKind(StrEnum):
+    """What a record does."""
+
+    OPEN_ROLL = "roll.open"
+    ADD_ASSETS = "asset.add"
+    CREATE_ALBUM = "album.create"
+    ADD_TO_ALBUM = "album.add"
+    PUBLISH_LINK = "link.publish"
+    REVOKE_LINK = "link.revoke"
+
+
+@unique
+class RenditionName(StrEnum):
+    """One file of an asset. The first four are of the full tier, the others of the view tier."""
+
+    ORIGINAL = "original"
+    MOTION = "motion"
+    RAW = "raw"
+    SIDECAR = "sidecar"
+    PREVIEW = "preview"
+    THUMBNAIL = "thumbnail"
+
+
+VIEW_RENDITIONS = frozenset({RenditionName.PREVIEW, RenditionName.THUMBNAIL})
+
+
+def tier_of_rendition(name: RenditionName) -> Tier:
+    """The tier whose key opens the rendition."""
+    return Tier.VIEW if name in VIEW_RENDITIONS else Tier.FULL
+
+
+class OpenRollBody(Signed, frozen=True):
+    """A roll: its key sealed to the epoch's full inbox, its view key to the view inbox (HPKE).
+
+    HPKE info is `context(ROLL_FULL | ROLL_VIEW, space id, epoch, roll id, device id)`.
+    """
+
+    roll_id: Id
+    epoch: Count
+    full: Annotated[bytes, msgspec.Meta(max_length=2048)]
+    view: Annotated[bytes, msgspec.Meta(max_length=2048)]
+
+
+class RenditionRef(Signed, frozen=True):
+    """A rendition's blob: name (SHA-256 of the stored bytes), stored size, and FLOE header, which a reader takes from here."""
+
+    name: RenditionName
+    rendition_id: Id
+    blob: Hash
+    size_bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_BLOB_SIZE_BYTES)]
+    header: Annotated[bytes, msgspec.Meta(min_length=74, max_length=74)]
+
+
+class AssetBody(Signed, frozen=True):
+    """One asset. `fingerprint` is empty where the adder holds no dedupe key.
+
+    `wrap_full` boxes the asset key under the roll's wrap key, `wrap_view` the asset view key under the roll's view wrap
+    key (associated data `context(ROLL_WRAP, space id, roll id, asset id, tier)`). `view` and `full` box the packed
+    `ViewPart` and `FullPart` under the asset's metadata keys (`context(ASSET_FIELD, space id, roll id, asset id, tier)`).
+    """
+
+    asset_id: Id
+    fingerprint: OptionalHash
+    renditions: Annotated[list[RenditionRef], msgspec.Meta(min_length=1, max_length=MAX_RENDITIONS_PER_ASSET)]
+    wrap_full: SealedField
+    wrap_view: SealedField
+    view: SealedField
+    full: SealedField
+
+
+class AddAssetsBody(Signed, frozen=True):
+    """Assets added under one roll; the first rendition of each is its original."""
+
+    roll_id: Id
+    assets: Annotated[list[AssetBody], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
+
+
+class CreateAlbumBody(Signed, frozen=True):
+    """An album and its first generation of keys.
+
+    `key_full` boxes the album key under the epoch's full metadata key, `key_view` the album view key under the epoch's
+    view metadata key (`context(ALBUM_KEY, space id, album id, generation, epoch, tier)`); `title` is boxed under the
+    album's metadata key (`context(ALBUM_FIELD, space id, album id, generation, "title")`).
+    """
+
+    album_id: Id
+    generation: Count
+    epoch: Count
+    full_inbox: InboxKey
+    view_inbox: InboxKey
+    key_full: SealedField
+    key_view: SealedField
+    title: SealedField
+
+
+class AlbumItem(Signed, frozen=True):
+    """An asset in an album: its keys wrapped again, tier by tier (`context(ALBUM_WRAP, space, album, generation, asset, tier)`)."""
+
+    asset_id: Id
+    wrap_full: SealedField
+    wrap_view: SealedField
+
+
+class AddToAlbumBody(Signed, frozen=True):
+    """Assets added to an album, in order."""
+
+    album_id: Id
+    generation: Count
+    items: Annotated[list[AlbumItem], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
+
+
+class PageRef(Signed, frozen=True):
+    """One page of a link's manifest: a blob by name and stored size."""
+
+    blob: Hash
+    size_bytes: SizeBytes
+
+
+class LinkPolicy(Signed, frozen=True):
+    """What the server holds a link to. 0 means no limit; `originals` says whether originals may be fetched."""
+
+    starts_ms: TimeMs
+    expires_ms: TimeMs
+    max_opens: Count
+    originals: bool
+
+
+class PublishLinkBody(Signed, frozen=True):
+    """A link and its first manifest.
+
+    `token_hash` is the SHA-256 of the access token, `proof_hash` that of the password proof (empty without a password).
+    `head` is the packed `links.ManifestHead`, `head_signature` its signature by `publishing_key`. `blobs` are all that
+    the link's sessions may fetch besides the pages, each with its tier. `makers` boxes a packed `links.MakersCopy` under
+    the epoch's full metadata key (`context(LINK_MAKERS, space id, link id, epoch)`).
+    """
+
+    link_id: Id
+    album_id: Id
+    tier: Literal["view", "full"]
+    epoch: Count
+    token_hash: Hash
+    proof_hash: OptionalHash
+    publishing_key: PublicKey
+    head: Annotated[bytes, msgspec.Meta(max_length=128 * 1024)]
+    head_signature: SignatureBytes
+    pages: Annotated[list[PageRef], msgspec.Meta(min_length=1, max_length=MAX_MANIFEST_PAGES)]
+    view_blobs: Annotated[list[Hash], msgspec.Meta(max_length=MAX_LINK_BLOBS)]
+    full_blobs: Annotated[list[Hash], msgspec.Meta(max_length=MAX_LINK_BLOBS)]
+    policy: LinkPolicy
+    makers: SealedField
+
+
+class RevokeLinkBody(Signed, frozen=True):
+    """The link opens no more."""
+
+    link_id: Id
+
+
+class RenditionInfo(Sealed, frozen=True):
+    """What only readers know of a rendition: its true length, media type and pixels."""
+
+    length_bytes: int
+    media_type: str
+    width: int = 0
+    height: int = 0
+
+
+class ViewPart(Sealed, frozen=True):
+    """Display metadata, open to the view tier. `taken_local` is ISO 8601 without zone, `taken_offset_min` minutes east of UTC."""
+
+    kind: Literal["photo", "video", "file"]
+    width: int = 0
+    height: int = 0
+    duration_ms: int = 0
+    thumbhash: bytes = b""
+    caption: str = ""
+    taken_local: str = ""
+    taken_offset_min: int | None = None
+    renditions: dict[str, RenditionInfo] = {}
+
+
+class Place(Sealed, frozen=True):
+    """Where a picture was taken: WGS 84 degrees, metres above the sea."""
+
+    latitude: float
+    longitude: float
+    altitude_m: float | None = None
+
+
+class FullPart(Sealed, frozen=True):
+    """All other metadata, open to the full tier. `modified_ns` is the file's modification time since 1970 UTC."""
+
+    name: str
+    sha256: bytes
+    size_bytes: int
+    media_type: str
+    modified_ns: int
+    place: Place | None = None
+    make: str = ""
+    model: str = ""
+    lens: str = ""
+    keywords: list[str] = []
+    rights: str = ""
+    exif: dict[str, str] = {}
+    renditions: dict[str, RenditionInfo] = {}
+
+
+BODIES: dict[str, type[Signed]] = {
+    RecordKind.OPEN_ROLL: OpenRollBody,
+    RecordKind.ADD_ASSETS: AddAssetsBody,
+    RecordKind.CREATE_ALBUM: CreateAlbumBody,
+    RecordKind.ADD_TO_ALBUM: AddToAlbumBody,
+    RecordKind.PUBLISH_LINK: PublishLinkBody,
+    RecordKind.REVOKE_LINK: RevokeLinkBody,
+}
+
+RIGHT_FOR: dict[str, Right] = {
+    RecordKind.OPEN_ROLL: Right.ADD,
+    RecordKind.ADD_ASSETS: Right.ADD,
+    RecordKind.CREATE_ALBUM: Right.ORGANISE,
+    RecordKind.ADD_TO_ALBUM: Right.ORGANISE,
+    RecordKind.PUBLISH_LINK: Right.LINK,
+    RecordKind.REVOKE_LINK: Right.REVOKE_LINK,
+}
+
+
+def check_record(state: LedgerState, entry: Entry) -> Signed | None:
+    """Judge a record by the ledger at its slot and return its body; None for an unknown kind that is not critical.
+
+    Raises ENTRY_UNKNOWN_CRITICAL, ENTRY_MALFORMED, SIGNER_UNKNOWN, SIGNATURE_INVALID, RIGHT_MISSING, EPOCH_OLD,
+    POLICY_FORBIDS or ASSET_CONFLICT.
+    """
+    shape = BODIES.get(entry.header.kind)
+    if shape is None:
+        if entry.header.critical:
+            raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, entry.header.kind)
+        authorise(state, entry, None)
+        return None
+    authorise(state, entry, RIGHT_FOR[entry.header.kind])
+    body = unpack(entry.body, shape)
+    match body:
+        case OpenRollBody() | CreateAlbumBody():
+            _check_epoch(state, body.epoch)
+        case AddAssetsBody():
+            _check_assets(body)
+        case PublishLinkBody():
+            _check_epoch(state, body.epoch)
+            _check_link(state, body)
+    return body
+
+
+def _check_epoch(state: LedgerState, epoch: int) -> None:
+    if epoch != state.epoch.number:
+        raise Refused(Code.EPOCH_OLD, f"epoch {epoch}, now {state.epoch.number}")
+
+
+def _check_assets(body: AddAssetsBody) -> None:
+    """Each asset once, each rendition id once, and an original first: the one file that is never left out."""
+    if len({asset.asset_id for asset in body.assets}) != len(body.assets):
+        raise Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record")
+    for asset in body.assets:
+        if asset.renditions[0].name is not RenditionName.ORIGINAL:
+            raise Refused(Code.ENTRY_MALFORMED, "an asset's first rendition is its original")
+        if len({rendition.rendition_id for rendition in asset.renditions}) != len(asset.renditions):
+            raise Refused(Code.ENTRY_MALFORMED, "a rendition id stands twice in one asset")
+
+
+def _check_link(state: LedgerState, body: PublishLinkBody) -> None:
+    allowed = state.policy.links
+    if allowed == "none" or (allowed == "view" and body.tier == "full"):
+        raise Refused(Code.POLICY_FORBIDS, f"links of the {body.tier} tier are not allowed in this space")
+    if body.tier == "view" and (body.full_blobs or body.policy.originals):
+        raise Refused(Code.ENTRY_MALFORMED, "a link of the view tier names no blob of the full tier")

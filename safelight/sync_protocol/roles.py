@@ -1,0 +1,69 @@
+"""Roles: named sets of rights that the ledger carries, and the tier that each reads (DESIGN §4)."""
+
+from enum import StrEnum, unique
+
+
+@unique
+class Tier(StrEnum):
+    """How much of an asset a key opens; full implies view."""
+
+    NONE = "none"
+    VIEW = "view"
+    FULL = "full"
+
+
+@unique
+class Right(StrEnum):
+    """One thing that a member may do."""
+
+    ADD = "add"
+    ORGANISE = "organise"
+    EDIT = "edit"
+    TRASH = "trash"
+    PROPOSE_DELETION = "propose-deletion"
+    APPROVE = "approve"
+    LINK = "link"
+    REVOKE_LINK = "revoke-link"
+    MEMBERS = "members"
+    POLICY = "policy"
+
+
+@unique
+class Role(StrEnum):
+    """What a member is in a space."""
+
+    OWNER = "owner"
+    MANAGER = "manager"
+    EDITOR = "editor"
+    VIEWER = "viewer"
+    PREVIEWER = "previewer"
+    CONTRIBUTOR = "contributor"
+
+
+_EDITING = frozenset({Right.ADD, Right.ORGANISE, Right.EDIT, Right.TRASH, Right.PROPOSE_DELETION})
+
+RIGHTS: dict[Role, frozenset[Right]] = {
+    Role.OWNER: frozenset(Right),
+    Role.MANAGER: frozenset(Right),
+    Role.EDITOR: _EDITING,
+    Role.VIEWER: frozenset(),
+    Role.PREVIEWER: frozenset(),
+    Role.CONTRIBUTOR: frozenset({Right.ADD}),
+}
+
+CAMERA_RIGHTS: frozenset[Right] = frozenset({Right.ADD})
+
+TIERS: dict[Role, Tier] = {
+    Role.OWNER: Tier.FULL,
+    Role.MANAGER: Tier.FULL,
+    Role.EDITOR: Tier.FULL,
+    Role.VIEWER: Tier.FULL,
+    Role.PREVIEWER: Tier.VIEW,
+    Role.CONTRIBUTOR: Tier.NONE,
+}
+
+
+def reads(tier: Tier, wanted: Tier) -> bool:
+    """Whether who reads *tier* may read something of tier *wanted*."""
+    order = (Tier.NONE, Tier.VIEW, Tier.FULL)
+    return order.index(tier) >= order.index(wanted)

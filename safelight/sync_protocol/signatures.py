@@ -1,0 +1,67 @@
+"""Signatures: strict Ed25519 over a context and the exact bytes sent (RFC 8032; docs/spec/encodings.md).
+
+Verifiers differ in which odd signatures they accept, and whoever may sign could use that to show one history to some
+members and another to the rest. So what is accepted is spelt out here and does not depend on a library's version.
+"""
+
+from nacl import bindings
+from nacl.exceptions import BadSignatureError
+
+from safelight.sync_protocol.limits import KEY_SIZE_BYTES, SIGNATURE_SIZE_BYTES
+from safelight.sync_protocol.refusals import Code, Refused
+
+_FIELD_PRIME = 2**255 - 19
+_GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
+_SIGN_BIT = 1 << 255
+
+# The y coordinates of the eight points whose order divides 8; each y stands for both signs of x.
+_ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_SMALL_ORDER_Y = frozenset({0, 1, _FIELD_PRIME - 1, _ORDER_8_Y, _FIELD_PRIME - _ORDER_8_Y})
+
+
+def public_key_of(seed: bytes) -> bytes:
+    """Return the 32-byte public key of the 32-byte *seed*. Refuses another size with LENGTH_MISMATCH."""
+    return _key_pair(seed)[0]
+
+
+def sign(seed: bytes, message: bytes) -> bytes:
+    """Return the 64-byte signature by *seed* over *message*, which is context(Label.SIGN_…, exact bytes).
+
+    Deterministic. Refuses a seed of another size than 32 bytes with LENGTH_MISMATCH.
+    """
+    return bindings.crypto_sign(message, _key_pair(seed)[1])[:SIGNATURE_SIZE_BYTES]
+
+
+def verify(public_key: bytes, signature: bytes, message: bytes) -> None:
+    """Refuse with SIGNATURE_INVALID unless *signature* is the one that *public_key* makes over *message*.
+
+    Strict: sizes are exact; the key and R are canonical encodings of points that are not of small order; S is below the
+    group's order; R is compared byte for byte with what the equation without cofactor gives.
+    """
+    if len(public_key) != KEY_SIZE_BYTES or len(signature) != SIGNATURE_SIZE_BYTES:
+        raise Refused(Code.SIGNATURE_INVALID, "a key or signature of the wrong size")
+    _check_point(public_key, "key")
+    _check_point(signature[:32], "R")
+    if int.from_bytes(signature[32:], "little") >= _GROUP_ORDER:
+        # S + order verifies by arithmetic alone: one entry would have two signatures, and so two hashes.
+        raise Refused(Code.SIGNATURE_INVALID, "S is not canonical")
+    try:
+        # Without cofactor, R byte for byte: a variant with an added torsion point fails here.
+        bindings.crypto_sign_open(signature + message, public_key)
+    except BadSignatureError:
+        raise Refused(Code.SIGNATURE_INVALID) from None
+
+
+def _check_point(encoded: bytes, what: str) -> None:
+    y = int.from_bytes(encoded, "little") & ~_SIGN_BIT
+    if y >= _FIELD_PRIME:
+        raise Refused(Code.SIGNATURE_INVALID, f"{what} is not canonical")
+    if y in _SMALL_ORDER_Y:
+        # A key of small order verifies signatures over messages that nobody signed.
+        raise Refused(Code.SIGNATURE_INVALID, f"{what} is of small order")
+
+
+def _key_pair(seed: bytes) -> tuple[bytes, bytes]:
+    if len(seed) != KEY_SIZE_BYTES:
+        raise Refused(Code.LENGTH_MISMATCH, "a signing seed has 32 bytes")
+    return bindings.crypto_sign_seed_keypair(seed)

@@ -1,0 +1,70 @@
+"""How Structs become bytes and back: MessagePack for what is signed or sealed, strict JSON for requests.
+
+Signed bytes are kept and verified exactly as they came; nothing here is ever used to re-encode before verifying.
+"""
+
+import json
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import msgspec
+
+from safelight.sync_protocol.limits import MAX_INTEGER
+from safelight.sync_protocol.refusals import Code, Refused
+
+T = TypeVar("T")
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
+TimeMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER, description="milliseconds since 1970-01-01 UTC")]
+SizeBytes = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
+
+_packer = msgspec.msgpack.Encoder()
+
+
+class Signed(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """Base of everything that is signed: a MessagePack array, so that no key can be repeated, added or reordered."""
+
+
+class Sealed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Base of what stands inside a sealed part: a MessagePack map whose unknown keys a later version may add."""
+
+
+def pack(value: Signed | Sealed) -> bytes:
+    """Encode *value* as MessagePack."""
+    return _packer.encode(value)
+
+
+def unpack(data: bytes, shape: type[T], code: Code = Code.ENTRY_MALFORMED) -> T:
+    """Decode MessagePack *data* as *shape*; raises *code* if it is anything else."""
+    try:
+        return msgspec.msgpack.decode(data, type=shape)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Refused(code, str(error)) from None
+
+
+def parse_request(data: bytes, shape: type[T]) -> T:
+    """Decode strict JSON *data* as *shape*.
+
+    Raises BAD_REQUEST for unknown or repeated keys, for numbers that are not integers below 2^53, and for anything
+    that is not of the shape.
+    """
+    try:
+        document = json.loads(
+            data, object_pairs_hook=_object_without_repeats, parse_float=_refuse_number, parse_constant=_refuse_number
+        )
+        return msgspec.convert(document, type=shape, strict=True)
+    except (ValueError, RecursionError) as error:
+        raise Refused(Code.BAD_REQUEST, str(error)) from None
+
+
+def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    for key, value in pairs:
+        if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise ValueError(f"the integer at {key!r} is 2^53 or more")
+    return document
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise ValueError(f"{text[:32]} is not an integer")

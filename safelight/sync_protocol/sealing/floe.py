@@ -4,8 +4,8 @@ AES-256-GCM in encrypted segments of 262,144 bytes, HKDF-SHA-384; random access,
 opens under one key only. A sealed value is a header of 74 bytes (parameters 10 ‖ iv 32 ‖ tag 32) and then segments
 (length 4 ‖ nonce 12 ‖ ciphertext ‖ tag 16); all segments but the last are full, and the last one says that it is.
 
-What fails how: other parameters are FORMAT_UNSUPPORTED; a size or a length field that cannot be is LENGTH_MISMATCH;
-another key, place or position, and changed bytes, are OPEN_FAILED.
+What fails how: other parameters are FORMAT_UNSUPPORTED; a total size that sealing never makes is LENGTH_MISMATCH;
+everything else (another key, place or position, changed, cut or added bytes) is OPEN_FAILED.
 """
 
 import hmac
@@ -187,7 +187,8 @@ class FloeDecryptor:
 
     def __init__(self, key: bytes, associated_data: bytes, header: bytes) -> None:
         """Check *header* (74 bytes): FORMAT_UNSUPPORTED for other parameters, OPEN_FAILED for another key or place."""
-        require_size(header, HEADER_SIZE_BYTES, "a header")
+        if len(header) != HEADER_SIZE_BYTES:
+            raise Refused(Code.OPEN_FAILED, "not a whole header")
         if header[:_PARAMETERS_SIZE_BYTES] != self._profile.encode():
             raise Refused(Code.FORMAT_UNSUPPORTED, "other parameters of FLOE")
         iv = header[_PARAMETERS_SIZE_BYTES:-_HEADER_TAG_SIZE_BYTES]
@@ -202,15 +203,15 @@ class FloeDecryptor:
         """
         size_bytes = len(ciphertext)
         if not _SEGMENT_OVERHEAD_BYTES <= size_bytes <= self._profile.segment_size_bytes:
-            raise Refused(Code.LENGTH_MISMATCH, "not a segment's size")
+            raise Refused(Code.OPEN_FAILED, "not a segment's size")
         if not final and size_bytes != self._profile.segment_size_bytes:
-            raise Refused(Code.LENGTH_MISMATCH, "all segments but the last are full")
+            raise Refused(Code.OPEN_FAILED, "all segments but the last are full")
         view = memoryview(ciphertext)
         expected = size_bytes.to_bytes(_LENGTH_SIZE_BYTES, "big") if final else _NOT_LAST
         if view[:_LENGTH_SIZE_BYTES] != expected:
-            raise Refused(Code.LENGTH_MISMATCH, "cut, or followed by what does not belong to it")
+            raise Refused(Code.OPEN_FAILED, "cut, or followed by what does not belong to it")
         if not 0 <= segment_index < self._profile.max_segments:
-            raise Refused(Code.LENGTH_MISMATCH, "there is no such segment")
+            raise Refused(Code.OPEN_FAILED, "there is no such segment")
         plaintext_size_bytes = size_bytes - _SEGMENT_OVERHEAD_BYTES
         if len(out) < plaintext_size_bytes:
             raise Refused(Code.LENGTH_MISMATCH, "no room for the segment")

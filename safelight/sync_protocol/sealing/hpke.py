@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519Pr
 
 from safelight.sync_protocol.limits import INBOX_KEY_SIZE_BYTES
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.sealing.sizes import require_key, require_size
+from safelight.sync_protocol.sealing.sizes import require_key
 
 ENCAPSULATED_SIZE_BYTES = 1120
 TAG_SIZE_BYTES = 16
@@ -32,9 +32,10 @@ def public_key(seed: bytes) -> bytes:
 def seal(public_key: bytes, info: bytes, plaintext: bytes) -> bytes:
     """Return *plaintext* sealed to *public_key* and bound to *info*: encapsulated key ‖ ciphertext and tag.
 
-    Refuses a key of another size with LENGTH_MISMATCH, and one that nobody can open for with FORMAT_UNSUPPORTED.
+    Refuses with FORMAT_UNSUPPORTED what is not a public key of this kind, or one that anybody could open for.
     """
-    require_size(public_key, INBOX_KEY_SIZE_BYTES, "an inbox key")
+    if len(public_key) != INBOX_KEY_SIZE_BYTES:
+        raise Refused(Code.FORMAT_UNSUPPORTED, f"a public key has {INBOX_KEY_SIZE_BYTES} bytes, not {len(public_key)}")
     try:
         key = MLKEM768X25519PublicKey(
             MLKEM768PublicKey.from_public_bytes(public_key[:_MLKEM_PUBLIC_SIZE_BYTES]),

@@ -1,0 +1,1 @@
+"""The server: takes sealed photographs in, keeps them, and can read none of them."""

@@ -1,0 +1,418 @@
+"""What the domain needs from outside: a database and a place for blobs. Every implementation passes tests/conformance.
+
+The database judges nothing. It holds rows, and checks in one transaction exactly the facts that a `Commit` names.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from safelight.sync_protocol.refusals import Code
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account; `ledger_number` and `ledger_hash` are its ledger's head."""
+
+    account_id: bytes
+    name: str
+    created_ms: int
+    ledger_number: int
+    ledger_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockerRow:
+    """One way to unlock an account: the SHA-256 of the auth key, and the wrapped account secret."""
+
+    kind: str
+    auth_hash: bytes
+    wrapped: bytes
+    salt: bytes
+    memory_kib: int
+    passes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """Something that signs: a device of an account (`space_id` empty) or a camera (`owner_id` its certifier)."""
+
+    device_id: bytes
+    owner_id: bytes
+    space_id: bytes
+    kind: str
+    key: bytes
+    created_ms: int
+    last_seen_ms: int = 0
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChange:
+    """Account-ledger entries that follow `expected_number`, with what they change, in one transaction."""
+
+    account_id: bytes
+    expected_number: int
+    entries: Sequence[tuple[int, bytes, bytes]]  # number, id, envelope
+    now_ms: int
+    devices: Sequence[DeviceRow] = ()
+    revoked_devices: Sequence[bytes] = ()
+    unlockers: Sequence[UnlockerRow] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A bearer token (its SHA-256): a device's session, or (`purpose` "ticket") what unlocking gave, without a device."""
+
+    token_hash: bytes
+    purpose: str
+    account_id: bytes
+    device_id: bytes
+    space_id: bytes
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceRow:
+    """Where a space stands. Locked by every commit."""
+
+    space_id: bytes
+    kind: str
+    number: int
+    chain: bytes
+    ledger_number: int
+    ledger_hash: bytes
+    epoch: int
+    used_bytes: int
+    quota_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """One slot of a log."""
+
+    number: int
+    time_ms: int
+    chain: bytes
+    entry_id: bytes
+    envelope: bytes
+    signature: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobUse:
+    """A blob that a commit names: it must be held in the space at this stored size. `tier` is view or full."""
+
+    name: bytes
+    size_bytes: int
+    tier: str
+    owner_id: bytes  # the asset or link that it belongs to
+    rendition: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssetUse:
+    """An asset that a commit adds; its id must be new. `fingerprint` may be empty."""
+
+    asset_id: bytes
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RollUse:
+    """A roll that a commit opens (`opens`) or adds `assets` to: it must be the device's own and of the space's epoch."""
+
+    roll_id: bytes
+    opens: bool
+    epoch: int
+    assets: int
+    max_assets: int
+    max_age_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewLink:
+    """A link that a commit publishes."""
+
+    link_id: bytes
+    tier: str
+    album_id: bytes
+    token_hash: bytes
+    proof_hash: bytes
+    publishing_key: bytes
+    head: bytes
+    head_signature: bytes
+    starts_ms: int
+    expires_ms: int
+    max_opens: int
+    originals: bool
+    view_blobs: Sequence[bytes]
+    full_blobs: Sequence[bytes]
+    pages: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One entry, judged by the ledger at `ledger_number`, and all that must hold and change with it, or not at all."""
+
+    space_id: bytes
+    entry_id: bytes
+    envelope: bytes
+    kind: str
+    author_id: bytes
+    device_id: bytes
+    counter: int
+    previous_id: bytes
+    ledger_number: int
+    now_ms: int
+    is_ledger: bool = False
+    genesis_kind: str = ""  # set for the first entry of a space: it is created by this commit
+    quota_bytes: int = 0  # for genesis
+    epoch: int = 0  # the epoch after this entry, for ledger entries
+    members: Sequence[tuple[bytes, str]] = ()  # account id, role: all members after this entry, for ledger entries
+    cameras: Sequence[DeviceRow] = ()  # cameras bound by this entry
+    revoked_devices: Sequence[bytes] = ()
+    boxes: Sequence[tuple[int, bytes, bytes]] = ()  # epoch, account id, box
+    roll: RollUse | None = None
+    assets: Sequence[AssetUse] = ()
+    blobs: Sequence[BlobUse] = ()
+    known_assets: Sequence[bytes] = ()  # assets that must be there (album records)
+    link: NewLink | None = None
+    revoked_link: bytes = b""
+    camera_quota_bytes: int = 0  # 0: none
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The entry stands at this slot; `repeated` if it did before, with its first answer."""
+
+    number: int
+    chain: bytes
+    time_ms: int
+    blobs: Sequence[bytes]
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The entry was refused and nothing of it is written. LEDGER_MOVED is ENTRY_STALE: judge it anew and retry."""
+
+    code: Code
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRow:
+    """A resumable upload. `length_bytes` and `digest` are None until known; `offset_bytes` is durable."""
+
+    upload_id: bytes
+    device_id: bytes
+    account_id: bytes
+    space_id: bytes
+    created_ms: int
+    expires_ms: int
+    offset_bytes: int = 0
+    length_bytes: int | None = None
+    digest: bytes | None = None
+    state: str = "open"  # open, complete, failed
+    blob: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """A link as the server knows it. `opens` counts openings."""
+
+    link_id: bytes
+    space_id: bytes
+    number: int
+    tier: str
+    token_hash: bytes
+    proof_hash: bytes
+    publishing_key: bytes
+    head: bytes
+    head_signature: bytes
+    created_ms: int
+    starts_ms: int
+    expires_ms: int
+    max_opens: int
+    originals: bool
+    revoked: bool
+    opens: int
+    last_opened_ms: int
+    downloads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One browser's opening of a link: the hashes of its cookie token and of its current hand-over token."""
+
+    link_id: bytes
+    opening_id: bytes
+    handover_hash: bytes
+    handover_expires_ms: int
+    now_ms: int
+
+
+class Database(Protocol):
+    """Rows, transactions and nothing else. Methods are durable when they return; they raise Refused, or StorageFull."""
+
+    async def close(self) -> None: ...
+
+    # The server itself
+    async def get_meta(self, key: str) -> bytes | None: ...
+    async def set_meta(self, key: str, value: bytes) -> None: ...
+    async def highest_time_ms(self) -> int:
+        """The highest time stored, below which server time never falls."""
+        ...
+
+    # Invites and accounts
+    async def add_invite(self, code_hash: bytes, expires_ms: int) -> None: ...
+    async def create_account(
+        self, account: AccountRow, invite_hash: bytes, change: AccountChange, now_ms: int
+    ) -> None:
+        """Use the invite and create the account, both or neither; raises INVITE_INVALID or NAME_TAKEN."""
+        ...
+
+    async def account_by_name(self, name: str) -> AccountRow | None: ...
+    async def account(self, account_id: bytes) -> AccountRow | None: ...
+    async def unlocker(self, account_id: bytes, kind: str) -> UnlockerRow | None: ...
+    async def change_account(self, change: AccountChange) -> None:
+        """Append to an account's ledger; raises ACCOUNT_LEDGER_CONFLICT if it is no longer at the expected number."""
+        ...
+
+    async def account_entries(self, account_id: bytes, after: int) -> list[bytes]: ...
+    async def keyring(self, account_id: bytes) -> tuple[int, bytes]: ...
+    async def put_keyring(self, account_id: bytes, version: int, sealed: bytes) -> None:
+        """Keep the next version; raises KEYRING_CONFLICT unless *version* is one more than the one kept."""
+        ...
+
+    # Devices and sessions
+    async def device(self, device_id: bytes) -> DeviceRow | None: ...
+    async def devices_of(self, owner_id: bytes) -> list[DeviceRow]: ...
+    async def touch_device(self, device_id: bytes, now_ms: int) -> None: ...
+    async def add_session(self, session: SessionRow) -> None: ...
+    async def session(self, token_hash: bytes) -> SessionRow | None:
+        """The session, if it is there and its device is not revoked (expiry is the domain's to judge)."""
+        ...
+
+    async def delete_session(self, token_hash: bytes) -> None: ...
+    async def delete_expired(self, now_ms: int) -> None:
+        """Delete sessions, tickets, invites and openings' hand-overs whose time is over."""
+        ...
+
+    # Spaces and logs
+    async def space(self, space_id: bytes) -> SpaceRow | None: ...
+    async def spaces_of(self, account_id: bytes) -> list[tuple[SpaceRow, str]]: ...
+    async def role_in(self, space_id: bytes, account_id: bytes) -> str | None: ...
+    async def entries(self, space_id: bytes, after: int, limit: int, max_bytes: int) -> list[EntryRow]:
+        """Entries after a number, in order, at least one if there is one."""
+        ...
+
+    async def ledger_entries(self, space_id: bytes, after: int, limit: int) -> list[EntryRow]: ...
+    async def entries_at(self, space_id: bytes, numbers: Sequence[int]) -> list[EntryRow]: ...
+    async def device_position(self, space_id: bytes, device_id: bytes) -> tuple[int, bytes]: ...
+    async def box(self, space_id: bytes, epoch: int, account_id: bytes) -> bytes | None: ...
+    async def fingerprints(self, space_id: bytes, fingerprints: Sequence[bytes]) -> list[tuple[bytes, int]]:
+        """Those of *fingerprints* that are there, each with the slot of its record."""
+        ...
+
+    async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:
+        """Commit what waits together in one durable transaction, each in a savepoint of its own, in order.
+
+        For each, in its savepoint: the same entry id again gives the first answer; the space's ledger number must be
+        `ledger_number` (ENTRY_STALE); the device's counter and previous id must follow (COUNTER_CONFLICT); every blob
+        must be held in the space (BLOB_MISSING) at its size (BLOB_SIZE_MISMATCH); asset ids must be new
+        (ASSET_CONFLICT); the roll must be the device's, of the epoch, not full (ROLL_UNKNOWN, EPOCH_OLD, ROLL_FULL);
+        quota must suffice (QUOTA_EXCEEDED). Then number, chain, rows and references are written.
+        """
+        ...
+
+    # Blobs and uploads
+    async def add_upload(self, upload: UploadRow, max_open: int, max_uncommitted_bytes: int) -> None:
+        """Keep a new upload; raises QUOTA_EXCEEDED when the device has too many open or too much uncommitted."""
+        ...
+
+    async def upload(self, upload_id: bytes) -> UploadRow | None: ...
+    async def set_upload_offset(self, upload_id: bytes, offset_bytes: int, length_bytes: int | None) -> None: ...
+    async def finish_upload(self, upload_id: bytes, blob: bytes, size_bytes: int, now_ms: int) -> None:
+        """The upload is complete and its blob is held in the upload's space, uncommitted."""
+        ...
+
+    async def fail_upload(self, upload_id: bytes) -> None: ...
+    async def delete_upload(self, upload_id: bytes) -> None: ...
+    async def expired_uploads(self, now_ms: int, limit: int) -> list[UploadRow]: ...
+    async def blob_in_space(self, space_id: bytes, name: bytes) -> tuple[int, str] | None:
+        """Stored size and widest tier ("" while uncommitted) of a blob held in the space."""
+        ...
+
+    async def collectable_blobs(self, before_ms: int, limit: int) -> list[bytes]:
+        """Blobs that no record, link or open upload refers to, all held since before *before_ms*."""
+        ...
+
+    async def forget_blob(self, name: bytes, before_ms: int) -> bool:
+        """Forget a blob if it is still collectable; True if it was, and its bytes may go."""
+        ...
+
+    # Links
+    async def link(self, link_id: bytes) -> LinkState | None: ...
+    async def links_of(self, space_id: bytes) -> list[LinkState]: ...
+    async def link_blob(self, link_id: bytes, name: bytes) -> tuple[int, str] | None:
+        """Stored size and tier ("page", "view", "full") of a blob that the link may fetch."""
+        ...
+
+    async def open_link(self, opening: Opening, max_opens: int) -> bool:
+        """Count one opening in one statement; False if all are used up or the link is revoked."""
+        ...
+
+    async def known_opening(self, link_id: bytes, opening_id: bytes) -> bool: ...
+    async def use_handover(self, link_id: bytes, handover_hash: bytes, now_ms: int) -> bytes | None:
+        """Use a hand-over token once: the opening that it belongs to, or None."""
+        ...
+
+    async def set_handover(self, opening: Opening) -> None: ...
+    async def count_download(self, link_id: bytes, now_ms: int) -> None: ...
+
+
+class Appender(Protocol):
+    """One request appending to one upload. Bytes are hashed and written; `flush` makes them durable."""
+
+    offset_bytes: int
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None: ...
+    async def flush(self) -> int:
+        """Make everything written durable and return the offset, which never decreases."""
+        ...
+
+    async def finish(self) -> tuple[bytes, int]:
+        """Durably publish the upload as the blob named for its SHA-256; returns name and size."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class BlobReader(Protocol):
+    """An open blob."""
+
+    size_bytes: int
+
+    def chunks(self, start: int, end: int, chunk_bytes: int) -> AsyncIterator[bytes]: ...
+    async def close(self) -> None: ...
+
+
+class Blobs(Protocol):
+    """Stored ciphertext, named by its SHA-256, and the parts of uploads not yet complete."""
+
+    async def append(self, upload_id: bytes, offset_bytes: int) -> Appender:
+        """Open an upload's part for appending at its durable offset; bytes beyond it are cut off."""
+        ...
+
+    async def part_size_bytes(self, upload_id: bytes) -> int: ...
+    async def discard(self, upload_id: bytes) -> None: ...
+    async def open(self, name: bytes) -> BlobReader | None: ...
+    async def delete(self, name: bytes) -> None: ...
+    async def verify(self, name: bytes) -> bool:
+        """Whether the stored bytes still hash to the name."""
+        ...
+
+    async def close(self) -> None: ...
+

@@ -1,0 +1,41 @@
+"""Fixtures for all tests."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.samples import make_broken, make_roll, shared_folder
+from tools.ensure_program import find
+
+
+@pytest.fixture(scope="session")
+def shared_samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `roll/` and `broken/`: the real photographs of ../shared, else small ones made for this run.
+
+    Read only: copy what a test changes. `roll/` may hold anything that a phone's roll holds.
+    """
+    real = shared_folder("samples")
+    if real is not None:
+        return real
+    made = tmp_path_factory.mktemp("samples")
+    make_roll(made / "roll")
+    make_broken(made / "broken")
+    return made
+
+
+@pytest.fixture(scope="session")
+def shared_vectors() -> Path | None:
+    """The folder of public test vectors (../shared/vectors), or None where this machine has none.
+
+    A test that wants them must not skip: where they are absent it checks our own, in `safelight/sync_protocol/vectors`.
+    """
+    return shared_folder("vectors")
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The Chromium that browser tests start; `make test` installs it where it may."""
+    path = find("chromium")
+    if path is None:
+        pytest.fail("No Chromium was found: install it, or name its path in SAFELIGHT_CHROMIUM.")
+    return path

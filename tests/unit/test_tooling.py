@@ -1,0 +1,88 @@
+"""The project's own tools: what they judge, and what no committed file may say."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tools.audit import Outcome, judge_npm, judge_python
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def _project() -> dict[str, list[str]]:
+    with (REPOSITORY / "pyproject.toml").open("rb") as file:
+        data = tomllib.load(file)
+    return {"run": data["project"]["dependencies"], **data["dependency-groups"]}
+
+
+def test_every_part_is_pinned_exactly() -> None:
+    """A dependency of ours names one version, in pyproject.toml, and the locks name the same."""
+    lock = (REPOSITORY / "requirements" / "dev.txt").read_text()
+    for group in _project().values():
+        for requirement in group:
+            assert re.fullmatch(r"[a-z0-9-]+==[0-9a-z.]+", requirement), requirement
+            assert f"\n{requirement} \\\n" in f"\n{lock}", requirement
+
+
+def test_every_part_has_its_reason() -> None:
+    """docs/decisions/0002-dependencies.md names every direct dependency and no other."""
+    page = (REPOSITORY / "docs" / "decisions" / "0002-dependencies.md").read_text()
+    named = set(re.findall(r"^\| `([a-z0-9-]+)` ", page, re.MULTILINE))
+    used = {requirement.split("==")[0] for group in _project().values() for requirement in group}
+    assert named == used
+
+
+@pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
+def test_locks_carry_hashes_and_no_address(name: str) -> None:
+    """Every locked part has hashes, and no lock says from which index it came."""
+    lock = (REPOSITORY / "requirements" / name).read_text()
+    assert "://" not in lock
+    assert "index-url" not in lock
+    parts = re.split(r"\n(?=[a-z0-9])", lock)
+    assert len(parts) > len(_project()["run"])
+    assert [part for part in parts if "--hash=sha256:" not in part] == []
+
+
+def test_npm_lock_carries_hashes_and_no_address() -> None:
+    """package-lock.json names versions and hashes, and no registry."""
+    packages = json.loads((REPOSITORY / "safelight" / "web_share" / "package-lock.json").read_text())["packages"]
+    assert len(packages) > 1
+    for name, package in packages.items():
+        assert "resolved" not in package, name
+        assert not name or package.get("link") or "integrity" in package, name
+
+
+def _part(name: str, **more: object) -> dict[str, object]:
+    return {"name": name, "version": "1", **more}
+
+
+@pytest.mark.parametrize(
+    ("parts", "outcome"),
+    [
+        ([_part("a", vulns=[]), _part("b", vulns=[])], Outcome.CLEAN),
+        ([_part("a", vulns=[{"id": "PYSEC-1"}])], Outcome.FOUND),
+        ([_part("a", vulns=[]), _part("b", skip_reason="not found")], Outcome.FOUND),
+        ([_part("a", skip_reason="not found"), _part("b", skip_reason="not found")], Outcome.UNREACHABLE),
+        ([], Outcome.FOUND),
+    ],
+)
+def test_an_audit_that_skips_parts_is_not_clean(parts: list[dict[str, object]], outcome: Outcome) -> None:
+    """Nothing known is clean only where every part was looked up; nothing looked up is named as that."""
+    assert judge_python({"dependencies": parts})[0] is outcome
+
+
+@pytest.mark.parametrize(
+    ("report", "outcome"),
+    [
+        ({"vulnerabilities": {}}, Outcome.CLEAN),
+        ({"vulnerabilities": {"x": {"severity": "low"}}}, Outcome.CLEAN),
+        ({"vulnerabilities": {"x": {"severity": "high"}}}, Outcome.FOUND),
+        ({"message": "405"}, Outcome.UNREACHABLE),
+    ],
+)
+def test_npm_audit_is_judged_by_severity(report: dict[str, object], outcome: Outcome) -> None:
+    """Moderate and worse fail; no answer is named as no answer."""
+    assert judge_npm(report)[0] is outcome

@@ -96,7 +96,7 @@ class SetUnlockerBody(Signed, frozen=True):
 
 
 class RotateIdentityBody(Signed, frozen=True):
-    """A new identity, signed besides by the recovery key and by itself over `identity`'s packed bytes and the header's."""
+    """A new identity, signed besides by the recovery key and by itself: see `rotation_message`."""
 
     identity: Identity
     recovery_signature: SignatureBytes
@@ -162,14 +162,22 @@ def build_account_entry(
     kind: AccountKind, body: Signed, signing_seed: bytes, *, account: bytes, head: Head, signed_ms: int
 ) -> bytes:
     """Sign an entry that follows *head* with the identity's *signing_seed*; returns the envelope's bytes."""
-    header = AccountHeader(ACCOUNT_ENTRY_VERSION, True, kind.value, account, head.number + 1, head.hash, signed_ms)
+    header = AccountHeader(
+        version=ACCOUNT_ENTRY_VERSION,
+        critical=True,
+        kind=kind.value,
+        account_id=account,
+        number=head.number + 1,
+        previous_id=head.hash,
+        signed_ms=signed_ms,
+    )
     content = pack(_Content(header, msgspec.Raw(pack(body))))
     signature = signatures.sign(signing_seed, context(Label.SIGN_ACCOUNT_ENTRY, content))
     return pack(_Envelope(content, signature))
 
 
 def apply_account_entry(state: AccountState | None, envelope: bytes) -> AccountState:
-    """Take one entry: *state + entry → state*, or a named refusal. Run by the server to refuse, by clients to verify."""
+    """Take one entry: *state + entry → state*, or a named refusal; for servers to refuse, for clients to verify."""
     outer = unpack(envelope, _Envelope)
     content = unpack(outer.content, _Content)
     header = content.header
@@ -200,9 +208,7 @@ def apply_account_entries(state: AccountState | None, envelopes: Sequence[bytes]
     return state
 
 
-def _create(
-    header: AccountHeader, body: Signed | None, signature: bytes, message: bytes, head: Head
-) -> AccountState:
+def _create(header: AccountHeader, body: Signed | None, signature: bytes, message: bytes, head: Head) -> AccountState:
     if not isinstance(body, CreateAccountBody) or header.number != 1 or header.previous_id != NO_HEAD.hash:
         raise Refused(Code.LEDGER_RULE, "an account's ledger begins with its creation")
     if header.account_id != account_id(body.nonce, body.identity, body.recovery_signing):

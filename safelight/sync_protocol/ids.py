@@ -1,4 +1,4 @@
-"""Identifiers: 16 random bytes, or the SHA-256 that names what it is of; lower-case hexadecimal wherever text is needed."""
+"""Identifiers: 16 random bytes, or the SHA-256 of what they name; lower-case hexadecimal where text is needed."""
 
 import hashlib
 import secrets
@@ -16,7 +16,6 @@ HexHash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$", description="32
 Id = Annotated[bytes, msgspec.Meta(min_length=ID_SIZE_BYTES, max_length=ID_SIZE_BYTES)]
 Hash = Annotated[bytes, msgspec.Meta(min_length=HASH_SIZE_BYTES, max_length=HASH_SIZE_BYTES)]
 OptionalHash = Annotated[bytes, msgspec.Meta(max_length=HASH_SIZE_BYTES)]
-
 
 
 def new_id(random: Callable[[int], bytes] = secrets.token_bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The space ledger: one pure function, *state + entry → state, or a named refusal*, run by the server and by every client.
+"""The space ledger: one pure function, *state + entry → state, or a named refusal*, run by both ends.
 
 docs/spec/log.md. Ledger entries say who may do what: the space's genesis, its members' account ledgers, its cameras and
 its epochs. Members, roles and grants by invitation join this table of kinds without changing its shape.
@@ -88,14 +88,17 @@ class SpaceTerms(Signed, frozen=True):
 
 
 class CreateSpaceBody(Signed, frozen=True):
-    """Genesis: the packed `SpaceTerms` and the identity's signature over `context(SIGN_GENESIS_IDENTITY, device id, terms)`."""
+    """Genesis: the packed `SpaceTerms`, and the identity's signature.
+
+    It signs `context(SIGN_GENESIS_IDENTITY, device id, terms)`.
+    """
 
     terms: bytes
     identity_signature: SignatureBytes
 
 
 class AdvanceAccountBody(Signed, frozen=True):
-    """The account-ledger entries since the head that counted here; with an epoch if they take a device or identity away."""
+    """The account-ledger entries since the head that counted here, with an epoch if they take reach away."""
 
     account_id: Id
     entries: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=1000)]
@@ -105,8 +108,8 @@ class AdvanceAccountBody(Signed, frozen=True):
 class CertifyCameraBody(Signed, frozen=True):
     """A camera that may be bound until `expires_ms` by who holds the pairing key.
 
-    `name` is boxed under the view metadata key (`context(CAMERA_NAME, nonce, camera id, epoch)`); `dedupe` is the dedupe
-    key boxed under the pairing box key (`context(PAIRING_BOX, nonce, camera id)`). A quota of 0 means none of its own.
+    `name` is boxed under the view metadata key (`context(CAMERA_NAME, nonce, camera id, epoch)`); `dedupe` is the
+    dedupe key boxed under the pairing box key (`context(PAIRING_BOX, nonce, camera id)`). A quota of 0 means none of its own.
     """
 
     camera_id: Id

@@ -1,4 +1,4 @@
-"""Every limit of the protocol, with its unit in its name; both ends refuse what exceeds them (docs/spec/encodings.md)."""
+"""Every limit of the protocol, its unit in its name; both ends refuse what exceeds it (docs/spec/encodings.md)."""
 
 MAX_INTEGER = 2**53 - 1
 

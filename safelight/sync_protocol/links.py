@@ -15,7 +15,8 @@ from safelight.sync_protocol.codes import from_letters, to_letters
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ids import Id, key_fingerprint
 from safelight.sync_protocol.limits import MAX_MANIFEST_PAGES
-from safelight.sync_protocol.records import PageRef, RenditionName, SealedField
+from safelight.sync_protocol.records import PageRef, RenditionName
+from safelight.sync_protocol.ledger import SealedField
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import Count, Sealed, Signed, TimeMs, pack, unpack
 
@@ -53,7 +54,7 @@ def build_fragment(address: LinkAddress) -> str:
 def parse_fragment(link_id: bytes, text: str) -> LinkAddress:
     """Read a fragment, after repairing what is put around addresses on their way.
 
-    Raises LINK_ADDRESS_CUT for a short one, LINK_ADDRESS_VERSION for a newer one, LINK_ADDRESS_MANGLED for any other.
+    Raises LINK_ADDRESS_CUT for a short one, LINK_ADDRESS_VERSION for a newer one, LINK_ADDRESS_MANGLED for others.
     """
     fragment = re.sub(r"^(?:#|%23)+", "", text.strip(_STRAY), flags=re.IGNORECASE).strip(_STRAY)
     if len(fragment) < _FRAGMENT_LENGTH:
@@ -76,7 +77,7 @@ def parse_address(text: str) -> LinkAddress:
 
 
 def _parse_handover(text: str) -> bytes:
-    """A hand-over token that is not whole is passed over: without it the link still opens, at the price of an opening."""
+    """A hand-over token that is not whole is passed over: without it the link opens at the price of an opening."""
     token = from_letters(text) if len(text) == _HANDOVER_LENGTH else None
     return token if token and len(token) == _HANDOVER_SIZE_BYTES else b""
 
@@ -183,5 +184,3 @@ def check_page(head: ManifestHead, page: int, blob: bytes) -> None:
     """Check that *blob* is the page that the head names; raises MANIFEST_INVALID."""
     if hashlib.sha256(blob).digest() != head.pages[page].blob:
         raise Refused(Code.MANIFEST_INVALID, f"page {page} is not the one that was signed")
-
-

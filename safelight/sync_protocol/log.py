@@ -1,6 +1,7 @@
 """The log: signed entries, the chain that holds them in order, and the checks that find a dropped or forked history.
 
-docs/spec/log.md. `chain_n = SHA-256(context("log", chain_{n-1}, n, entry id))`; an entry's id is the SHA-256 of its bytes.
+docs/spec/log.md. `chain_n = SHA-256(context("log", chain_{n-1}, n, entry id))`, where an entry's id is the SHA-256 of
+its bytes.
 """
 
 import hashlib

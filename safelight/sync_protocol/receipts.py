@@ -1,4 +1,4 @@
-"""Receipts: the server's signed promise that an entry stands at a slot and its blobs are durable (docs/spec/records.md)."""
+"""Receipts: the server's signed promise that an entry has its slot and its blobs are durable (docs/spec/records.md)."""
 
 from collections.abc import Collection
 from typing import Annotated

@@ -70,7 +70,7 @@ class OpenRollBody(Signed, frozen=True):
 
 
 class RenditionRef(Signed, frozen=True):
-    """A rendition's blob: name (SHA-256 of the stored bytes), stored size, and FLOE header, which a reader takes from here."""
+    """A rendition's blob: name (SHA-256 of the stored bytes), stored size, and the FLOE header that readers use."""
 
     name: RenditionName
     rendition_id: Id
@@ -82,8 +82,8 @@ class RenditionRef(Signed, frozen=True):
 class AssetBody(Signed, frozen=True):
     """One asset. `fingerprint` is empty where the adder holds no dedupe key.
 
-    `wrap_full` boxes the asset key under the roll's wrap key, `wrap_view` the asset view key under the roll's view wrap
-    key (associated data `context(ROLL_WRAP, space id, roll id, asset id, tier)`). `view` and `full` box the packed
+    `wrap_full` boxes the asset key under the roll's wrap key, `wrap_view` the asset view key under the roll's view
+    wrap key (associated data `context(ROLL_WRAP, space id, roll id, asset id, tier)`). `view` and `full` box the packed
     `ViewPart` and `FullPart` under the asset's metadata keys (`context(ASSET_FIELD, space id, roll id, asset id, tier)`).
     """
 
@@ -122,7 +122,10 @@ class CreateAlbumBody(Signed, frozen=True):
 
 
 class AlbumItem(Signed, frozen=True):
-    """An asset in an album: its keys wrapped again, tier by tier (`context(ALBUM_WRAP, space, album, generation, asset, tier)`)."""
+    """An asset in an album: its keys wrapped again, tier by tier.
+
+    Associated data: `context(ALBUM_WRAP, space id, album id, generation, asset id, tier)`.
+    """
 
     asset_id: Id
     wrap_full: SealedField
@@ -157,8 +160,8 @@ class PublishLinkBody(Signed, frozen=True):
     """A link and its first manifest.
 
     `token_hash` is the SHA-256 of the access token, `proof_hash` that of the password proof (empty without a password).
-    `head` is the packed `links.ManifestHead`, `head_signature` its signature by `publishing_key`. `blobs` are all that
-    the link's sessions may fetch besides the pages, each with its tier. `makers` boxes a packed `links.MakersCopy` under
+    `head` is the packed `links.ManifestHead`, `head_signature` its signature by `publishing_key`. `view_blobs` and
+    `full_blobs` are all that the link's sessions may fetch besides the pages. `makers` boxes a packed `links.MakersCopy` under
     the epoch's full metadata key (`context(LINK_MAKERS, space id, link id, epoch)`).
     """
 
@@ -194,7 +197,10 @@ class RenditionInfo(Sealed, frozen=True):
 
 
 class ViewPart(Sealed, frozen=True):
-    """Display metadata, open to the view tier. `taken_local` is ISO 8601 without zone, `taken_offset_min` minutes east of UTC."""
+    """Display metadata, open to the view tier.
+
+    `taken_local` is ISO 8601 without a zone, `taken_offset_min` the minutes east of UTC where they are known.
+    """
 
     kind: Literal["photo", "video", "file"]
     width: int = 0

@@ -8,7 +8,7 @@ from enum import StrEnum, unique
 class Code(StrEnum):
     """Stable names of refusals; they stand in problem documents, logs, vectors and tests, and never change meaning."""
 
-    # Requests
+    # The requests themselves
     BAD_REQUEST = "bad-request"
     TOO_LARGE = "too-large"
     NOT_FOUND = "not-found"
@@ -118,9 +118,13 @@ TABLE: dict[Code, Row] = {
     Code.RATE_LIMITED: Row(429, "Too many attempts; wait a little and try again."),
     Code.SERVER_FAULT: Row(500, "The server made a mistake; it is in the server's log under the request's number."),
     Code.STORAGE_FULL: Row(507, "The server's disk is full; nothing was lost, ask its operator to make room."),
-    Code.STORAGE_READ_ONLY: Row(503, "The server's disk failed to store data safely, so it takes nothing more until checked."),
+    Code.STORAGE_READ_ONLY: Row(
+        503, "The server's disk failed to store data safely, so it takes nothing more until checked."
+    ),
     Code.TIMED_OUT: Row(408, "The request did not arrive in time; send it again."),
-    Code.INVITE_INVALID: Row(403, "This invite code is not valid or was used; ask the server's operator for a new one."),
+    Code.INVITE_INVALID: Row(
+        403, "This invite code is not valid or was used; ask the server's operator for a new one."
+    ),
     Code.NAME_TAKEN: Row(409, "That account name is taken; choose another."),
     Code.NAME_INVALID: Row(400, "An account name has 1 to 64 letters, digits, dots, dashes or underscores."),
     Code.UNLOCK_FAILED: Row(403, "Name and password (or recovery words) do not match an account here."),
@@ -135,17 +139,25 @@ TABLE: dict[Code, Row] = {
     Code.ENTRY_UNKNOWN_CRITICAL: Row(422, "This entry needs a newer Safelight; update to go on."),
     Code.ENTRY_WRONG_SPACE: Row(422, "The entry was signed for another space."),
     Code.ENTRY_STALE: Row(409, "The space's ledger moved on meanwhile; fetch it and sign again."),
-    Code.COUNTER_CONFLICT: Row(409, "This device's entries must follow one another; fetch its last one and sign again."),
-    Code.CHAIN_BROKEN: Row(422, "The log does not add up: an entry was dropped, changed or moved. Do not trust this server's answer."),
+    Code.COUNTER_CONFLICT: Row(
+        409, "This device's entries must follow one another; fetch its last one and sign again."
+    ),
+    Code.CHAIN_BROKEN: Row(
+        422, "The log does not add up: an entry was dropped, changed or moved. Do not trust this server's answer."
+    ),
     Code.HISTORY_FORKED: Row(422, "The server shows this space's history differently than before or to others."),
-    Code.HISTORY_ROLLED_BACK: Row(422, "The server shows an older state than it did before; it may have been restored from a backup."),
+    Code.HISTORY_ROLLED_BACK: Row(
+        422, "The server shows an older state than it did before; it may have been restored from a backup."
+    ),
     Code.SIGNER_UNKNOWN: Row(403, "The entry's signer is not known in this space, or no longer."),
     Code.RIGHT_MISSING: Row(403, "The signer's role in this space does not allow that."),
     Code.LEDGER_RULE: Row(422, "The ledger's rules do not allow this entry; see the detail."),
     Code.EPOCH_REQUIRED: Row(422, "Taking access away must come together with a new epoch."),
     Code.EPOCH_OLD: Row(409, "The space has a new epoch; seal anew and send again."),
     Code.EPOCH_MISMATCH: Row(422, "The epoch's keys are not what its ledger entry says; nothing is sealed to them."),
-    Code.CAMERA_ALREADY_BOUND: Row(409, "This pairing code was already used. If that was not you, revoke the camera now."),
+    Code.CAMERA_ALREADY_BOUND: Row(
+        409, "This pairing code was already used. If that was not you, revoke the camera now."
+    ),
     Code.PAIRING_EXPIRED: Row(403, "This pairing code has expired; make a new one."),
     Code.PAIRING_INVALID: Row(400, "This is not a whole pairing code; copy or scan it again."),
     Code.SPACE_UNKNOWN: Row(404, "There is no such space, or this account is not in it."),
@@ -169,10 +181,14 @@ TABLE: dict[Code, Row] = {
     Code.FORMAT_UNSUPPORTED: Row(422, "This is in a format that this version of Safelight does not read."),
     Code.PADDING_INVALID: Row(422, "The padding is not as it must be, so the content is not trusted."),
     Code.LENGTH_MISMATCH: Row(422, "There is more or less content than the signed record says."),
-    Code.PASSWORD_COST_REFUSED: Row(422, "The server asks for password costs outside the safe range, so no password was sent."),
+    Code.PASSWORD_COST_REFUSED: Row(
+        422, "The server asks for password costs outside the safe range, so no password was sent."
+    ),
     Code.WORDS_INVALID: Row(400, "These are not the 24 recovery words; check spelling and order."),
     Code.LINK_ADDRESS_CUT: Row(400, "The link's address was cut short; ask for it again or paste it whole."),
-    Code.LINK_ADDRESS_MANGLED: Row(400, "The link's address was changed on the way; ask for it again or paste it whole."),
+    Code.LINK_ADDRESS_MANGLED: Row(
+        400, "The link's address was changed on the way; ask for it again or paste it whole."
+    ),
     Code.LINK_ADDRESS_VERSION: Row(400, "The link was made by a newer Safelight than this page knows."),
     Code.LINK_NOT_OPENED: Row(403, "This did not open: the link is not known here or the password is not right."),
     Code.LINK_EXPIRED: Row(410, "This link has expired; ask whoever sent it for a new one."),
@@ -184,7 +200,9 @@ TABLE: dict[Code, Row] = {
     Code.SERVER_UNREACHABLE: Row(503, "The server could not be reached; check the address and the network."),
     Code.SERVER_KEY_CHANGED: Row(422, "This is not the server that this profile knows: its key has changed."),
     Code.SPACE_INJECTED: Row(422, "The server lists a space that this account neither made nor joined; it is ignored."),
-    Code.PROFILE_MISSING: Row(400, "There is no Safelight profile here yet; create an account, log in or add a camera first."),
+    Code.PROFILE_MISSING: Row(
+        400, "There is no Safelight profile here yet; create an account, log in or add a camera first."
+    ),
     Code.PROFILE_LOCKED: Row(403, "The password does not unlock this profile."),
     Code.FILE_UNREADABLE: Row(400, "The file could not be read; see the detail."),
     Code.UPDATE_REQUIRED: Row(422, "This space needs a newer Safelight; update to go on."),

@@ -11,7 +11,7 @@ Key = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE_BYTES, max_length=KEY_SI
 
 
 class OpenLink(Request, frozen=True):
-    """The access token, the password's proof where there is a password, and a hand-over token where the address has one."""
+    """The access token, the proof where there is a password, the hand-over token where the address has one."""
 
     token: Key
     proof: Key | None = None
@@ -19,7 +19,7 @@ class OpenLink(Request, frozen=True):
 
 
 class LinkOpened(Response, frozen=True):
-    """The signed manifest head; the session is an HttpOnly cookie. `handover` lets another browser of the same person in.
+    """The signed manifest head; the session is an HttpOnly cookie. `handover` lets the same person's other browser in.
 
     `expires_ms` is the session's end; renewing it (the same request again) costs no opening.
     """

@@ -66,7 +66,7 @@ class EpochBox(Response, frozen=True):
 
 
 class AskFingerprints(Request, frozen=True):
-    """Which of these fingerprints are there already?"""
+    """Ask which of these fingerprints are there already."""
 
     fingerprints: Annotated[list[Hash], msgspec.Meta(max_length=MAX_FINGERPRINTS_PER_QUESTION)]
 

@@ -109,7 +109,8 @@ class CertifyCameraBody(Signed, frozen=True):
     """A camera that may be bound until `expires_ms` by who holds the pairing key.
 
     `name` is boxed under the view metadata key (`context(CAMERA_NAME, nonce, camera id, epoch)`); `dedupe` is the
-    dedupe key boxed under the pairing box key (`context(PAIRING_BOX, nonce, camera id)`). A quota of 0 means none of its own.
+    dedupe key boxed under the pairing box key (`context(PAIRING_BOX, nonce, camera id)`). A quota
+    of 0 means none of its own.
     """
 
     camera_id: Id

@@ -14,9 +14,9 @@ from safelight.sync_protocol import signatures
 from safelight.sync_protocol.codes import from_letters, to_letters
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ids import Id, key_fingerprint
+from safelight.sync_protocol.ledger import SealedField
 from safelight.sync_protocol.limits import MAX_MANIFEST_PAGES
 from safelight.sync_protocol.records import PageRef, RenditionName
-from safelight.sync_protocol.ledger import SealedField
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import Count, Sealed, Signed, TimeMs, pack, unpack
 
@@ -90,8 +90,8 @@ class ManifestHead(Signed, frozen=True):
     """What the publishing key signs: the manifest's number, its pages in order, and the sealed `HeadContent`.
 
     `sealed` is FLOE under the link's head key (`context(LINK_HEAD, link id, number)`) of the padded packed
-    `HeadContent`; page *n* (from 0) is a blob, FLOE under its page key (`context(LINK_PAGE, link id, number, n)`) of the
-    padded packed `PageContent`.
+    `HeadContent`; page *n* (from 0) is a blob, FLOE under its page key (`context(LINK_PAGE, link id, number, n)`) of
+    the padded packed `PageContent`.
     """
 
     version: Count

@@ -1,7 +1,7 @@
 """Pairing codes: what a camera needs to find its space and to trust it (docs/spec/keys.md).
 
-`safelight:pair#letters`, where the letters are the base32 of version ‖ server key fingerprint ‖ space id ‖ ledger number
-and hash ‖ camera id ‖ pairing secret ‖ the server's URL ‖ checksum.
+`safelight:pair#letters`, where the letters are the base32 of version ‖ server key fingerprint ‖ space id ‖ ledger
+number and hash ‖ camera id ‖ pairing secret ‖ the server's URL ‖ checksum.
 """
 
 import hashlib

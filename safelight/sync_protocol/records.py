@@ -84,7 +84,8 @@ class AssetBody(Signed, frozen=True):
 
     `wrap_full` boxes the asset key under the roll's wrap key, `wrap_view` the asset view key under the roll's view
     wrap key (associated data `context(ROLL_WRAP, space id, roll id, asset id, tier)`). `view` and `full` box the packed
-    `ViewPart` and `FullPart` under the asset's metadata keys (`context(ASSET_FIELD, space id, roll id, asset id, tier)`).
+    `ViewPart` and `FullPart` under the asset's metadata keys (`context(ASSET_FIELD, space id, roll id, asset id,
+    tier)`).
     """
 
     asset_id: Id
@@ -161,8 +162,8 @@ class PublishLinkBody(Signed, frozen=True):
 
     `token_hash` is the SHA-256 of the access token, `proof_hash` that of the password proof (empty without a password).
     `head` is the packed `links.ManifestHead`, `head_signature` its signature by `publishing_key`. `view_blobs` and
-    `full_blobs` are all that the link's sessions may fetch besides the pages. `makers` boxes a packed `links.MakersCopy` under
-    the epoch's full metadata key (`context(LINK_MAKERS, space id, link id, epoch)`).
+    `full_blobs` are all that the link's sessions may fetch besides the pages. `makers` boxes a packed `links.MakersCopy`
+    under the epoch's full metadata key (`context(LINK_MAKERS, space id, link id, epoch)`).
     """
 
     link_id: Id

@@ -61,7 +61,7 @@ class Code(StrEnum):
     RECEIPT_INVALID = "receipt-invalid"
     POLICY_FORBIDS = "policy-forbids"
 
-    # Uploads (draft-ietf-httpbis-resumable-upload)
+    # Resumable uploads
     UPLOAD_OFFSET_MISMATCH = "upload-offset-mismatch"
     UPLOAD_COMPLETED = "upload-completed"
     UPLOAD_LENGTH_INCONSISTENT = "upload-length-inconsistent"

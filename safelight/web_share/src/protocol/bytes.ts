@@ -56,6 +56,9 @@ export function bigEndian(value: number, sizeBytes: number): Bytes {
   return bytes;
 }
 
+/** Where randomness comes in; tests of known answers bring their own. */
+export type Random = (sizeBytes: number) => Bytes;
+
 export function randomBytes(sizeBytes: number): Bytes {
   return crypto.getRandomValues(new Uint8Array(sizeBytes));
 }

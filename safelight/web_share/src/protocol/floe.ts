@@ -2,11 +2,15 @@
  *
  * AES-256-GCM under keys from HKDF-Expand-SHA-384, in encrypted segments of 256 KiB that open in any order. Every check
  * that the specification asks of a decryptor is made here: parameters, header tag, segment length, position, finality.
+ *
+ * What fails how: other parameters are FORMAT_UNSUPPORTED; a total size that sealing never makes is LENGTH_MISMATCH;
+ * everything else (another key, place or position, changed, cut or added bytes) is OPEN_FAILED.
  */
 
-import { bigEndian, concat, equal, own, randomBytes, utf8, type Bytes } from "./bytes.ts";
-import { KEY_SIZE_BYTES } from "./limits.ts";
+import { bigEndian, concat, equal, own, randomBytes, utf8, type Bytes, type Random } from "./bytes.ts";
+import { KEY_SIZE_BYTES, MAX_BLOB_SIZE_BYTES } from "./limits.ts";
 import { Code, Refused } from "./refusals.ts";
+import { requireKey, requireSize } from "./sizes.ts";
 
 const IV_SIZE_BYTES = 32;
 const PARAMETERS_SIZE_BYTES = 10;
@@ -16,12 +20,12 @@ const LENGTH_SIZE_BYTES = 4;
 const AEAD_IV_SIZE_BYTES = 12;
 const AEAD_TAG_SIZE_BYTES = 16;
 const NOT_FINAL = 0xffffffff;
-const MAX_SEGMENTS = 2 ** 40;
 
 export const HEADER_SIZE_BYTES = PARAMETERS_SIZE_BYTES + IV_SIZE_BYTES + HEADER_TAG_SIZE_BYTES;
 export const SEGMENT_OVERHEAD_BYTES = LENGTH_SIZE_BYTES + AEAD_IV_SIZE_BYTES + AEAD_TAG_SIZE_BYTES;
 export const SEGMENT_SIZE_BYTES = 262_144;
 export const PLAINTEXT_SEGMENT_SIZE_BYTES = SEGMENT_SIZE_BYTES - SEGMENT_OVERHEAD_BYTES;
+const MAX_SEGMENTS = MAX_BLOB_SIZE_BYTES / SEGMENT_SIZE_BYTES;
 
 /** Only the public known-answer tests use other parameters than those of Safelight. */
 export interface Parameters {
@@ -30,16 +34,23 @@ export interface Parameters {
   readonly rotationBits: number;
 }
 
+interface SealOptions {
+  /** Gives the IV of 32 bytes and then 12 bytes a segment. */
+  readonly random?: Random;
+  readonly parameters?: Parameters;
+}
+
 const SAFELIGHT: Parameters = { segmentSizeBytes: SEGMENT_SIZE_BYTES, rotationBits: 20 };
 
 function encodeParameters(parameters: Parameters): Bytes {
   return concat(Uint8Array.of(0, 0), bigEndian(parameters.segmentSizeBytes, 4), bigEndian(IV_SIZE_BYTES, 4));
 }
 
-/** The size of what `plaintextSizeBytes` become, header included. */
+/** The size of what `plaintextSizeBytes` become, header included; TOO_LARGE for what exceeds a blob's limit. */
 export function sealedSizeBytes(plaintextSizeBytes: number, parameters = SAFELIGHT): number {
   const perSegment = parameters.segmentSizeBytes - SEGMENT_OVERHEAD_BYTES;
   const segments = Math.max(1, Math.ceil(plaintextSizeBytes / perSegment));
+  if (plaintextSizeBytes < 0 || segments > MAX_SEGMENTS) throw new Refused(Code.TOO_LARGE, "not a size to seal");
   return HEADER_SIZE_BYTES + plaintextSizeBytes + segments * SEGMENT_OVERHEAD_BYTES;
 }
 
@@ -49,9 +60,15 @@ export function segmentCount(sealedSize: number, parameters = SAFELIGHT): number
   const segments = Math.ceil(body / parameters.segmentSizeBytes);
   const last = body - (segments - 1) * parameters.segmentSizeBytes;
   if (body < SEGMENT_OVERHEAD_BYTES || last < SEGMENT_OVERHEAD_BYTES) {
-    throw new Refused(Code.LENGTH_MISMATCH, "no blob has this size");
+    throw new Refused(Code.LENGTH_MISMATCH, "not a size that sealing makes");
   }
+  if (segments > MAX_SEGMENTS) throw new Refused(Code.TOO_LARGE, "more segments than are ever sealed");
   return segments;
+}
+
+/** The size of the plaintext in a blob of `sealedSize` bytes; refuses as `segmentCount` does. */
+export function plaintextSizeBytes(sealedSize: number): number {
+  return sealedSize - HEADER_SIZE_BYTES - segmentCount(sealedSize) * SEGMENT_OVERHEAD_BYTES;
 }
 
 /** The keys of one message: derived once from key, IV and associated data, then one AES key per rotation. */
@@ -71,7 +88,7 @@ class MessageKeys {
 
   /** `prefix` is the header without its tag: parameters ‖ IV. Returns that tag, too. */
   static async derive(key: Bytes, prefix: Bytes, associatedData: Bytes, rotationBits: number) {
-    if (key.length !== KEY_SIZE_BYTES) throw new RangeError("a FLOE key has 32 bytes");
+    requireKey(key);
     const hmac = await importHmac(key);
     const headerTag = await expand(hmac, prefix, utf8("HEADER_TAG:"), associatedData, HEADER_TAG_SIZE_BYTES);
     const messageKey = await expand(hmac, prefix, utf8("MESSAGE_KEY:"), associatedData, MESSAGE_KEY_SIZE_BYTES);
@@ -123,33 +140,42 @@ export class FloeEncryptor {
   readonly header: Bytes;
   readonly #keys: MessageKeys;
   readonly #parameters: Parameters;
+  readonly #random: Random;
   #nextSegment = 0;
   #closed = false;
 
-  private constructor(header: Bytes, keys: MessageKeys, parameters: Parameters) {
+  private constructor(header: Bytes, keys: MessageKeys, parameters: Parameters, random: Random) {
     this.header = header;
     this.#keys = keys;
     this.#parameters = parameters;
+    this.#random = random;
   }
 
   static async start(
     key: Bytes,
     associatedData: Bytes,
-    { iv = randomBytes(IV_SIZE_BYTES), parameters = SAFELIGHT }: { iv?: Bytes; parameters?: Parameters } = {},
+    { random = randomBytes, parameters = SAFELIGHT }: SealOptions = {},
   ): Promise<FloeEncryptor> {
+    const iv = random(IV_SIZE_BYTES);
+    requireSize(iv, IV_SIZE_BYTES, "an iv");
     const prefix = concat(encodeParameters(parameters), iv);
     const { headerTag, keys } = await MessageKeys.derive(key, prefix, associatedData, parameters.rotationBits);
-    return new FloeEncryptor(concat(prefix, headerTag), keys, parameters);
+    return new FloeEncryptor(concat(prefix, headerTag), keys, parameters, random);
   }
 
   /** The next sealed segment; every one but the final takes exactly the plaintext segment size. */
   async encryptSegment(plaintext: Uint8Array, { final }: { final: boolean }): Promise<Bytes> {
     const room = this.#parameters.segmentSizeBytes - SEGMENT_OVERHEAD_BYTES;
-    if (this.#closed || this.#nextSegment >= MAX_SEGMENTS - (final ? 0 : 1)) throw new RangeError("message is closed");
-    if (final ? plaintext.length > room : plaintext.length !== room) throw new RangeError("not of a segment's size");
+    if (final ? plaintext.length > room : plaintext.length !== room) {
+      throw new Refused(Code.LENGTH_MISMATCH, "all segments but the last are full");
+    }
+    if (this.#closed) throw new Refused(Code.LENGTH_MISMATCH, "the last segment was sealed already");
+    if (this.#nextSegment >= MAX_SEGMENTS - (final ? 0 : 1)) {
+      throw new Refused(Code.TOO_LARGE, "more segments than are ever sealed");
+    }
     const segmentIndex = this.#nextSegment++;
     this.#closed = final;
-    const iv = randomBytes(AEAD_IV_SIZE_BYTES);
+    const iv = this.#random(AEAD_IV_SIZE_BYTES);
     const segmentKey = await this.#keys.segmentKey(segmentIndex);
     const algorithm = segmentAlgorithm(iv, segmentIndex, final);
     const sealed = new Uint8Array(await crypto.subtle.encrypt(algorithm, segmentKey, own(plaintext)));
@@ -212,7 +238,7 @@ export async function sealBytes(
   key: Bytes,
   associatedData: Bytes,
   plaintext: Uint8Array,
-  options: { iv?: Bytes; parameters?: Parameters } = {},
+  options: SealOptions = {},
 ): Promise<Bytes> {
   const encryptor = await FloeEncryptor.start(key, associatedData, options);
   const room = (options.parameters ?? SAFELIGHT).segmentSizeBytes - SEGMENT_OVERHEAD_BYTES;

@@ -9,8 +9,9 @@ import { CipherSuite, HkdfSha256 } from "@hpke/core";
 import { XWing } from "@hpke/hybridkem-x-wing";
 
 import { concat, own, type Bytes } from "./bytes.ts";
-import { INBOX_KEY_SIZE_BYTES, KEY_SIZE_BYTES } from "./limits.ts";
+import { INBOX_KEY_SIZE_BYTES } from "./limits.ts";
 import { Code, Refused } from "./refusals.ts";
+import { requireKey } from "./sizes.ts";
 
 export const ENCAPSULATION_SIZE_BYTES = 1120;
 const TAG_SIZE_BYTES = 16;
@@ -22,21 +23,33 @@ export async function publicKeyOf(seed: Bytes): Promise<Bytes> {
   return new Uint8Array(await suite.kem.serializePublicKey((await keyPair(seed)).publicKey));
 }
 
-/** enc(1120) ‖ ciphertext of `plaintext` for whoever has the seed of `publicKey`. */
+/** enc(1120) ‖ ciphertext of `plaintext` for whoever has the seed of `publicKey`.
+ *
+ * FORMAT_UNSUPPORTED for what is not a public key of this kind, or one that anybody could open for.
+ */
 export async function seal(publicKey: Bytes, info: Bytes, plaintext: Bytes): Promise<Bytes> {
   if (publicKey.length !== INBOX_KEY_SIZE_BYTES) throw new Refused(Code.FORMAT_UNSUPPORTED, "not an inbox key");
-  const recipientPublicKey = await suite.kem.deserializePublicKey(publicKey);
-  const sender = await suite.createSenderContext({ recipientPublicKey, info });
+  const sender = await startSealing(publicKey, info);
   const ciphertext = new Uint8Array(await sender.seal(plaintext));
   return concat(new Uint8Array(sender.enc), ciphertext);
 }
 
+async function startSealing(publicKey: Bytes, info: Bytes) {
+  try {
+    const recipientPublicKey = await suite.kem.deserializePublicKey(publicKey);
+    return await suite.createSenderContext({ recipientPublicKey, info });
+  } catch {
+    // A coefficient out of range, or an X25519 point of small order, whose shared secret anyone knows.
+    throw new Refused(Code.FORMAT_UNSUPPORTED, "this is not a public key to seal to");
+  }
+}
+
 /** What `seal` sealed; OPEN_FAILED if seed, info or bytes are others. */
 export async function openSealed(seed: Bytes, info: Bytes, sealed: Uint8Array): Promise<Bytes> {
+  const { privateKey } = await keyPair(seed);
   if (sealed.length < ENCAPSULATION_SIZE_BYTES + TAG_SIZE_BYTES) throw new Refused(Code.OPEN_FAILED, "too short");
   const enc = own(sealed.slice(0, ENCAPSULATION_SIZE_BYTES));
   const ciphertext = own(sealed.slice(ENCAPSULATION_SIZE_BYTES));
-  const { privateKey } = await keyPair(seed);
   try {
     const recipient = await suite.createRecipientContext({ recipientKey: privateKey, enc, info });
     return new Uint8Array(await recipient.open(ciphertext));
@@ -46,7 +59,7 @@ export async function openSealed(seed: Bytes, info: Bytes, sealed: Uint8Array): 
 }
 
 async function keyPair(seed: Bytes): Promise<CryptoKeyPair> {
-  if (seed.length !== KEY_SIZE_BYTES) throw new RangeError("a seed has 32 bytes");
+  requireKey(seed, "a sealing seed");
   const privateKey = await suite.kem.deserializePrivateKey(seed);
   const kem = suite.kem as XWing;
   return { privateKey, publicKey: (await kem.generateKeyPairDerand(seed)).publicKey };

@@ -32,9 +32,19 @@ export function unpad(padded: Uint8Array): Bytes {
   if (padded.length < LENGTH_SIZE_BYTES) throw new Refused(Code.PADDING_INVALID, "shorter than its length field");
   const size = new DataView(padded.buffer, padded.byteOffset).getUint32(0);
   const end = LENGTH_SIZE_BYTES + size;
-  if (padme(end) !== padded.length) throw new Refused(Code.PADDING_INVALID, "not of its Padmé size");
-  for (let i = end; i < padded.length; i++) {
-    if (padded[i] !== 0) throw new Refused(Code.PADDING_INVALID, "not filled with zeros");
-  }
+  if (end > padded.length || padme(end) !== padded.length) throw new Refused(Code.PADDING_INVALID, "not of its Padmé size");
+  checkZeros(padded.subarray(end));
   return concat(padded.subarray(LENGTH_SIZE_BYTES, end));
+}
+
+/** PADDING_INVALID if any byte of `tail`, the padding of a value or of a file, is not zero. */
+export function checkZeros(tail: Uint8Array): void {
+  if (tail.some((byte) => byte !== 0)) throw new Refused(Code.PADDING_INVALID, "the padding is not zero");
+}
+
+/** PADDING_INVALID for a file whose plaintext is not exactly the Padmé size of its real size. */
+export function checkFileSize(sizeBytes: number, paddedSizeBytes: number): void {
+  if (padme(sizeBytes) !== paddedSizeBytes) {
+    throw new Refused(Code.PADDING_INVALID, "the file's padded size does not belong to its size");
+  }
 }

@@ -6,7 +6,7 @@
 
 import { argon2id } from "hash-wasm";
 
-import { concat, own, utf8, type Bytes } from "./bytes.ts";
+import { own, randomBytes, utf8, type Bytes, type Random } from "./bytes.ts";
 import { Label, context } from "./contexts.ts";
 import { openBytes, sealBytes } from "./floe.ts";
 import { derive } from "./keytree.ts";
@@ -16,9 +16,11 @@ import {
   ARGON2_MIN_MEMORY_KIB,
   ARGON2_MIN_PASSES,
   ARGON2_SALT_SIZE_BYTES,
+  ID_SIZE_BYTES,
   KEY_SIZE_BYTES,
 } from "./limits.ts";
 import { Code, Refused } from "./refusals.ts";
+import { requireKey, requireSize } from "./sizes.ts";
 
 export interface Costs {
   readonly memoryKib: number;
@@ -41,10 +43,14 @@ export function checkCosts({ memoryKib, passes }: Costs): void {
   }
 }
 
-/** 32 bytes of Argon2id over the password's UTF-8 in NFC, one lane. */
+/** 32 bytes of Argon2id over the password's UTF-8 in NFC, one lane.
+ *
+ * Refuses costs as `checkCosts`, a salt of another size than 16 bytes with LENGTH_MISMATCH.
+ */
 export async function stretch(password: string, salt: Bytes, costs: Costs): Promise<Bytes> {
   checkCosts(costs);
-  if (salt.length !== ARGON2_SALT_SIZE_BYTES) throw new Refused(Code.PASSWORD_COST_REFUSED, "salt of another size");
+  requireSize(salt, ARGON2_SALT_SIZE_BYTES, "a salt");
+  if (/\p{Surrogate}/u.test(password)) throw new Refused(Code.BAD_REQUEST, "the password is not valid text");
   const stretched = await argon2id({
     password: utf8(password.normalize("NFC")),
     salt,
@@ -65,6 +71,7 @@ export interface UnlockKeys {
 }
 
 export async function passwordKeys(stretched: Bytes): Promise<UnlockKeys> {
+  requireKey(stretched, "a stretched password");
   return {
     authKey: await derive(stretched, Label.PASSWORD_AUTH),
     wrapKey: await derive(stretched, Label.PASSWORD_WRAP),
@@ -72,6 +79,7 @@ export async function passwordKeys(stretched: Bytes): Promise<UnlockKeys> {
 }
 
 export async function recoveryKeys(entropy: Bytes): Promise<UnlockKeys & { readonly signingSeed: Bytes }> {
+  requireKey(entropy, "recovery entropy");
   return {
     authKey: await derive(entropy, Label.RECOVERY_AUTH),
     wrapKey: await derive(entropy, Label.RECOVERY_WRAP),
@@ -79,25 +87,34 @@ export async function recoveryKeys(entropy: Bytes): Promise<UnlockKeys & { reado
   };
 }
 
-export function wrapAccountSecret(
+/** The account secret sealed for one unlocker of one account.
+ *
+ * FLOE commits to the key: a server cannot make one wrapped secret that opens under many guessed passwords.
+ */
+export async function wrapAccountSecret(
   wrapKey: Bytes,
   accountId: Bytes,
   unlockerKind: string,
   secret: Bytes,
+  random: Random = randomBytes,
 ): Promise<Bytes> {
-  return sealBytes(wrapKey, context(Label.ACCOUNT_SECRET, accountId, utf8(unlockerKind)), secret);
+  requireKey(secret, "an account secret");
+  return sealBytes(wrapKey, unlockerContext(accountId, unlockerKind), secret, { random });
 }
 
-export function unwrapAccountSecret(
+/** The reverse; LENGTH_MISMATCH if what was wrapped is no account secret. */
+export async function unwrapAccountSecret(
   wrapKey: Bytes,
   accountId: Bytes,
   unlockerKind: string,
   wrapped: Uint8Array,
 ): Promise<Bytes> {
-  return openBytes(wrapKey, context(Label.ACCOUNT_SECRET, accountId, utf8(unlockerKind)), wrapped);
+  const secret = await openBytes(wrapKey, unlockerContext(accountId, unlockerKind), wrapped);
+  requireKey(secret, "an account secret");
+  return secret;
 }
 
-/** What the two keys of a link with a password derive from (keytree.linkKeyWithPassword, keytree.linkPasswordProof). */
-export async function linkPasswordMaterial(base: Bytes, salt: Bytes, password: string): Promise<Bytes> {
-  return concat(base, await stretch(password, salt, LINK_COSTS));
+function unlockerContext(accountId: Bytes, unlockerKind: string): Bytes {
+  requireSize(accountId, ID_SIZE_BYTES, "an account id");
+  return context(Label.ACCOUNT_SECRET, accountId, utf8(unlockerKind));
 }

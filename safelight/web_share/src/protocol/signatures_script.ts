@@ -4,6 +4,7 @@ import { ed25519 } from "@noble/curves/ed25519.js";
 import { sha512 } from "@noble/hashes/sha2.js";
 
 import { concat, equal, own, type Bytes } from "./bytes.ts";
+import { requireKey } from "./sizes.ts";
 
 const { Point } = ed25519;
 
@@ -33,10 +34,12 @@ export function isEquationTrueInScript(publicKey: Bytes, signature: Bytes, messa
 
 /** The public key of a 32-byte seed. */
 export function publicKeyOf(seed: Bytes): Bytes {
+  requireKey(seed, "a signing seed");
   return own(ed25519.getPublicKey(seed));
 }
 
 /** The 64-byte signature over `message`. */
 export function sign(seed: Bytes, message: Bytes): Bytes {
+  requireKey(seed, "a signing seed");
   return own(ed25519.sign(message, seed));
 }

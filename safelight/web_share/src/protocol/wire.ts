@@ -1,0 +1,140 @@
+/** How values become bytes and back: MessagePack for what is signed or sealed, JSON for answers; mirror of
+ * sync_protocol/wire.py.
+ *
+ * Signed bytes are kept and verified exactly as they came; nothing here is ever used to re-encode before verifying. A
+ * shape is a function that returns the value it was given, typed, or throws a ShapeError.
+ */
+
+import { decode } from "@msgpack/msgpack";
+
+import { own, type Bytes } from "./bytes.ts";
+import { fromBase64 } from "./codes.ts";
+import { HASH_SIZE_BYTES, ID_SIZE_BYTES } from "./limits.ts";
+import { Code, Refused } from "./refusals.ts";
+
+export type Shape<T> = (value: unknown) => T;
+export type Shaped<S> = S extends Shape<infer T> ? T : never;
+type Fields = Readonly<Record<string, Shape<unknown>>>;
+export type Struct<F extends Fields> = { readonly [K in keyof F]: Shaped<F[K]> };
+
+class ShapeError extends Error {}
+
+function expected(what: string): never {
+  throw new ShapeError(`expected ${what}`);
+}
+
+/** A whole number from 0 to 2^53 − 1. */
+export const count: Shape<number> = (value) => {
+  const number = typeof value === "bigint" ? Number(value) : value;
+  return Number.isSafeInteger(number) && (number as number) >= 0 ? (number as number) : expected("a count");
+};
+
+/** A whole number of 64 bits with its sign: nanoseconds need it. */
+export const wideInteger: Shape<bigint> = (value) =>
+  typeof value === "bigint" ? value : Number.isSafeInteger(value) ? BigInt(value as number) : expected("an integer");
+
+export const integer: Shape<number> = (value) => {
+  const number = Number(wideInteger(value));
+  return Number.isSafeInteger(number) ? number : expected("an integer below 2^53");
+};
+
+export const real: Shape<number> = (value) => (typeof value === "bigint" ? Number(value) : numeric(value));
+const numeric: Shape<number> = (value) => (typeof value === "number" ? value : expected("a number"));
+export const flag: Shape<boolean> = (value) => (typeof value === "boolean" ? value : expected("true or false"));
+export const text: Shape<string> = (value) => (typeof value === "string" ? value : expected("text"));
+
+/** Bytes of at least and at most so many; copied, so that no value keeps a whole message alive. */
+export function bytes(minSizeBytes = 0, maxSizeBytes = Number.MAX_SAFE_INTEGER): Shape<Bytes> {
+  return (value) =>
+    value instanceof Uint8Array && value.length >= minSizeBytes && value.length <= maxSizeBytes
+      ? own(value.slice())
+      : expected(`${minSizeBytes} to ${maxSizeBytes} bytes`);
+}
+
+export const id = bytes(ID_SIZE_BYTES, ID_SIZE_BYTES);
+export const hash = bytes(HASH_SIZE_BYTES, HASH_SIZE_BYTES);
+export const optionalHash = bytes(0, HASH_SIZE_BYTES);
+
+export function oneOf<const T extends string>(...allowed: readonly T[]): Shape<T> {
+  return (value) => (allowed.includes(value as T) ? (value as T) : expected(allowed.join(" or ")));
+}
+
+export function list<T>(item: Shape<T>, minLength = 0, maxLength = Number.MAX_SAFE_INTEGER): Shape<readonly T[]> {
+  return (value) =>
+    Array.isArray(value) && value.length >= minLength && value.length <= maxLength
+      ? value.map((element) => item(element))
+      : expected(`a list of ${minLength} to ${maxLength}`);
+}
+
+export function mapOf<T>(item: Shape<T>): Shape<ReadonlyMap<string, T>> {
+  return (value) => new Map(Object.entries(object(value)).map(([key, element]) => [key, item(element)]));
+}
+
+/** A value that may be absent from a sealed map; `fallback` stands for it then. */
+export function optional<T, U = T>(shape: Shape<T>, fallback: U): Shape<T | U> {
+  return (value) => (value === undefined ? fallback : shape(value));
+}
+
+export function nullable<T>(shape: Shape<T>): Shape<T | null> {
+  return (value) => (value === null ? null : shape(value));
+}
+
+const object: Shape<Readonly<Record<string, unknown>>> = (value) =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
+    ? (value as Record<string, unknown>)
+    : expected("a map");
+
+/** What is signed: an array of exactly these fields, so that no key can be repeated, added or reordered. */
+export function signed<F extends Fields>(fields: F): Shape<Struct<F>> {
+  const shapes = Object.entries(fields);
+  return (value) => {
+    if (!Array.isArray(value) || value.length !== shapes.length) expected(`an array of ${shapes.length}`);
+    return Object.fromEntries(shapes.map(([name, shape], i) => [name, at(name, shape, value[i])])) as Struct<F>;
+  };
+}
+
+/** What stands inside a sealed part, or in an answer's JSON: a map, whose unknown keys a later version may add. */
+export function sealed<F extends Fields>(fields: F): Shape<Struct<F>> {
+  const shapes = Object.entries(fields).map(([name, shape]) => [name, wireName(name), shape] as const);
+  return (value) => {
+    const map = object(value);
+    return Object.fromEntries(shapes.map(([name, key, shape]) => [name, at(key, shape, map[key])])) as Struct<F>;
+  };
+}
+
+function at<T>(name: string, shape: Shape<T>, value: unknown): T {
+  try {
+    return shape(value);
+  } catch (error) {
+    throw error instanceof ShapeError ? new ShapeError(`${error.message} at ${name}`) : error;
+  }
+}
+
+/** `lengthBytes` here is `length_bytes` on the wire. */
+function wireName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Decode MessagePack `data` as `shape`; refuses with `code` if it is anything else. */
+export function unpack<T>(data: Uint8Array, shape: Shape<T>, code: Code = Code.ENTRY_MALFORMED): T {
+  try {
+    return shape(decode(data, { useBigInt64: true }));
+  } catch (error) {
+    throw new Refused(code, error instanceof Error ? error.message : "");
+  }
+}
+
+/** Bytes as JSON carries them. */
+export function base64(minSizeBytes = 0, maxSizeBytes = Number.MAX_SAFE_INTEGER): Shape<Bytes> {
+  const sized = bytes(minSizeBytes, maxSizeBytes);
+  return (value) => sized(fromBase64(text(value)));
+}
+
+/** Take an answer's JSON `document` as `shape`; BAD_REQUEST if the server sent anything else. */
+export function takeAnswer<T>(document: unknown, shape: Shape<T>): T {
+  try {
+    return shape(document);
+  } catch (error) {
+    throw new Refused(Code.BAD_REQUEST, error instanceof Error ? `the server's answer: ${error.message}` : "");
+  }
+}

@@ -23,7 +23,7 @@ def project(tmp_path: Path) -> Path:
 
 def lint(project: Path) -> tuple[int, str]:
     """Run the linter as `make check` does, on *project*; return its exit code and what it printed."""
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     # Wide enough that no name is broken over two lines.
     environment = {"PATH": "/usr/bin:/bin", "COLUMNS": "400", "NO_COLOR": "1"}
     done = subprocess.run(command, cwd=project, env=environment, check=False, capture_output=True, text=True)

@@ -1,0 +1,37 @@
+"""Make our own test vectors, the same at every run, and write them to safelight/sync_protocol/vectors.
+
+Only sealing to a public key is random; those values were made once and are kept. The format is described beside them.
+"""
+
+from collections.abc import Callable
+
+from tools import vector_cases_keys, vector_cases_sealed, vector_cases_signatures
+from tools.vector_operations import VECTORS, Values, dump
+
+FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
+    "contexts.json": ("Contexts and the numbers in them.", vector_cases_keys.contexts),
+    "padding.json": ("Padmé sizes and the padding of small values.", vector_cases_keys.padding),
+    "keytree.json": ("Every derivation of the key tree.", vector_cases_keys.keytree),
+    "passwords.json": ("Argon2id, recovery words, account secrets.", vector_cases_keys.passwords_and_words),
+    "fingerprints.json": ("Fingerprints of keys and of contents.", vector_cases_keys.fingerprints),
+    "boxes.json": ("Small values under XChaCha20-Poly1305.", vector_cases_sealed.boxes),
+    "hpke.json": ("Values sealed to a public key.", vector_cases_sealed.sealing_to_keys),
+    "floe.json": ("Files and everything under a password-derived key.", vector_cases_sealed.files),
+    "signatures.json": ("Strict Ed25519.", vector_cases_signatures.signatures),
+}
+
+
+def texts() -> dict[str, str]:
+    """Return every file's name and text."""
+    return {name: dump(about, make()) for name, (about, make) in FILES.items()}
+
+
+def main() -> None:
+    """Write the files."""
+    for name, text in texts().items():
+        (VECTORS / name).write_text(text, encoding="utf-8")
+        print(VECTORS / name)
+
+
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,7 @@ export const Label = {
   SIGN_RECEIPT: "sign/receipt",
   SIGN_SERVER_KEY: "sign/server-key",
   SIGN_SESSION: "sign/session-challenge",
+  SIGN_PAIRING_READ: "sign/pairing-read",
   SIGN_MANIFEST: "sign/manifest-head",
 
   // Hashes

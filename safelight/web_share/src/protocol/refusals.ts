@@ -3,7 +3,7 @@
  */
 
 export const Code = {
-  // Requests
+  // The requests themselves
   BAD_REQUEST: "bad-request",
   TOO_LARGE: "too-large",
   NOT_FOUND: "not-found",
@@ -56,7 +56,7 @@ export const Code = {
   RECEIPT_INVALID: "receipt-invalid",
   POLICY_FORBIDS: "policy-forbids",
 
-  // Uploads (draft-ietf-httpbis-resumable-upload)
+  // Resumable uploads
   UPLOAD_OFFSET_MISMATCH: "upload-offset-mismatch",
   UPLOAD_COMPLETED: "upload-completed",
   UPLOAD_LENGTH_INCONSISTENT: "upload-length-inconsistent",

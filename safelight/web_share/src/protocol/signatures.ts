@@ -39,16 +39,23 @@ function isAcceptablePoint(encoded: Uint8Array): boolean {
   return isBelow(y, FIELD_PRIME) && !SMALL_ORDER.some((small) => equal(small, y));
 }
 
-/** Returns if `signature` over `message` is that of `publicKey`; SIGNATURE_INVALID otherwise. */
-export async function verify(publicKey: Uint8Array, signature: Uint8Array, message: Uint8Array): Promise<void> {
-  if (publicKey.length !== KEY_SIZE_BYTES || signature.length !== SIGNATURE_SIZE_BYTES) {
-    throw new Refused(Code.SIGNATURE_INVALID, "not of its size");
-  }
-  const strict =
+/** Whether sizes and encodings are the ones that signing makes; what is left is the equation itself. */
+export function isAcceptable(publicKey: Uint8Array, signature: Uint8Array): boolean {
+  return (
+    publicKey.length === KEY_SIZE_BYTES &&
+    signature.length === SIGNATURE_SIZE_BYTES &&
     isAcceptablePoint(publicKey) &&
     isAcceptablePoint(signature.subarray(0, 32)) &&
-    isBelow(signature.subarray(32), GROUP_ORDER);
-  if (!strict || !(await isEquationTrue(own(publicKey), own(signature), own(message)))) {
+    isBelow(signature.subarray(32), GROUP_ORDER)
+  );
+}
+
+/** Returns if `signature` over `message` is that of `publicKey`; SIGNATURE_INVALID otherwise. */
+export async function verify(publicKey: Uint8Array, signature: Uint8Array, message: Uint8Array): Promise<void> {
+  if (
+    !isAcceptable(publicKey, signature) ||
+    !(await isEquationTrue(own(publicKey), own(signature), own(message)))
+  ) {
     throw new Refused(Code.SIGNATURE_INVALID);
   }
 }

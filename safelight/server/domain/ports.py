@@ -364,6 +364,10 @@ class Database(Protocol):
         """Return the entries at these slots, in order."""
         ...
 
+    async def committed(self, space_id: bytes, entry_id: bytes) -> Committed | None:
+        """Return the first answer to an entry that stands in the space's log (`repeated`), or None."""
+        ...
+
     async def device_position(self, space_id: bytes, device_id: bytes) -> tuple[int, bytes]:
         """Return counter and id of a device's last entry in a space; (0, empty) before the first."""
         ...

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-# The names under which systems carry a program, the variable that names another, and its Debian package.
+# By Debian package: the names under which systems carry the program, and the variable that names another.
 PROGRAMS = {
     "chromium": (("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"), "SAFELIGHT_CHROMIUM"),
     "rclone": (("rclone",), "SAFELIGHT_RCLONE"),

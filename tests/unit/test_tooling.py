@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tools import ensure_program
 from tools.audit import Outcome, judge_npm, judge_python
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -86,3 +87,46 @@ def test_an_audit_that_skips_parts_is_not_clean(parts: list[dict[str, object]], 
 def test_npm_audit_is_judged_by_severity(report: dict[str, object], outcome: Outcome) -> None:
     """Moderate and worse fail; no answer is named as no answer."""
     assert judge_npm(report)[0] is outcome
+
+
+def _program(folder: Path, name: str, script: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def bare_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is the whole PATH; nothing is found that is not put there."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("SAFELIGHT_CHROMIUM", raising=False)
+    monkeypatch.setattr("sys.argv", ["ensure_program.py", "chromium"])
+    return tmp_path
+
+
+def test_a_program_under_any_of_its_names_is_enough(bare_system: Path) -> None:
+    """Nothing is installed where the program is there, whatever the system calls it."""
+    _program(bare_system, "google-chrome", "exit 0")
+    assert ensure_program.main() == 0
+    assert ensure_program.find("chromium") == str(bare_system / "google-chrome")
+
+
+def test_a_missing_program_is_installed_where_root_allows(bare_system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root, or with sudo that asks nothing, the system's package is installed."""
+    _program(bare_system, "env", 'shift; exec "$@"')
+    _program(bare_system, "sudo", 'shift; [ "$1" = true ] || exec "$@"')
+    _program(bare_system, "apt-get", f'[ "$4" != install ] || echo "$5 $6 $7" > {bare_system}/installed')
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert ensure_program.main() == 0
+    assert (bare_system / "installed").read_text() == "--yes --no-install-recommends chromium\n"
+
+
+def test_a_program_not_to_be_had_is_one_clear_sentence(
+    bare_system: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without root and sudo, the person is told what to install or to name."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert ensure_program.main() == 1
+    sentence = capsys.readouterr().err
+    assert sentence.count("\n") == 1
+    assert "SAFELIGHT_CHROMIUM" in sentence

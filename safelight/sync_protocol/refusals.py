@@ -97,7 +97,10 @@ class Code(StrEnum):
     SPACE_INJECTED = "space-injected"
     PROFILE_MISSING = "profile-missing"
     PROFILE_LOCKED = "profile-locked"
+    PROFILE_EXISTS = "profile-exists"
+    PROFILE_BUSY = "profile-busy"
     FILE_UNREADABLE = "file-unreadable"
+    FILE_CHANGED = "file-changed"
     UPDATE_REQUIRED = "update-required"
 
 
@@ -204,6 +207,9 @@ TABLE: dict[Code, Row] = {
         400, "There is no Safelight profile here yet; create an account, log in or add a camera first."
     ),
     Code.PROFILE_LOCKED: Row(403, "The password does not unlock this profile."),
+    Code.PROFILE_EXISTS: Row(409, "This profile folder is in use already; choose another with SAFELIGHT_PROFILE."),
+    Code.PROFILE_BUSY: Row(409, "Another Safelight process is using this profile; wait for it to finish."),
+    Code.FILE_CHANGED: Row(409, "The file changed while it was read; it will be read again."),
     Code.FILE_UNREADABLE: Row(400, "The file could not be read; see the detail."),
     Code.UPDATE_REQUIRED: Row(422, "This space needs a newer Safelight; update to go on."),
 }

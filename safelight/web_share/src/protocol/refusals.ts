@@ -92,7 +92,10 @@ export const Code = {
   SPACE_INJECTED: "space-injected",
   PROFILE_MISSING: "profile-missing",
   PROFILE_LOCKED: "profile-locked",
+  PROFILE_EXISTS: "profile-exists",
+  PROFILE_BUSY: "profile-busy",
   FILE_UNREADABLE: "file-unreadable",
+  FILE_CHANGED: "file-changed",
   UPDATE_REQUIRED: "update-required",
 } as const;
 

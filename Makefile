@@ -91,10 +91,13 @@ serve: setup ## run a server on LISTEN (127.0.0.1:8080) with its data in DATA (.
 
 # --- Tests and checks ---------------------------------------------------------------------------------------------
 
-.PHONY: test
-test: dev browser ## all tests; the protocol's coverage by branch must be complete
+.PHONY: test test-python test-pages
+test: test-python test-pages ## all tests; the protocol's coverage by branch must be complete (-k: do not stop at the first)
+
+test-python: dev browser
 	$(BIN)/python -m pytest --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report --fail-under=100
+test-pages: dev
 	cd $(WEB) && $(NPM) test
 
 CHECKS := check-format check-lint check-types check-layers check-pages check-bandit check-parts

@@ -1,0 +1,216 @@
+"""Records and receipts: who may commit what, and what the server's promise must cover."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from safelight.sync_protocol import ledger, receipts, records, signatures
+from safelight.sync_protocol.contexts import Label, context
+from safelight.sync_protocol.ledger import LedgerKind
+from safelight.sync_protocol.receipts import Receipt
+from safelight.sync_protocol.records import (
+    AddAssetsBody,
+    AddToAlbumBody,
+    AlbumItem,
+    AssetBody,
+    CreateAlbumBody,
+    LinkPolicy,
+    OpenRollBody,
+    PageRef,
+    PublishLinkBody,
+    RecordKind,
+    RenditionName,
+    RenditionRef,
+    RevokeLinkBody,
+)
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Tier
+from safelight.sync_protocol.wire import Signed
+from tests.support.ledgers import NOW_MS, Person, Signer, Space, id_of, inbox_of, seed_of
+
+
+@pytest.fixture
+def space() -> Space:
+    """A family space, which allows links of the view tier."""
+    return Space(Person("anna")).create()
+
+
+def refusal(action: Callable[..., object], *args: object, **options: object) -> Code:
+    """Do what must be refused."""
+    with pytest.raises(Refused) as caught:
+        action(*args, **options)
+    return caught.value.code
+
+
+def rendition(name: RenditionName = RenditionName.ORIGINAL, which: str = "one") -> RenditionRef:
+    """Build a reference to a blob."""
+    return RenditionRef(name, id_of(f"rendition {which}"), seed_of(f"blob {which}"), 4096, bytes(74))
+
+
+def asset(which: str = "one", renditions: list[RenditionRef] | None = None) -> AssetBody:
+    """Build an asset."""
+    sealed = b"sealed"
+    return AssetBody(id_of(f"asset {which}"), b"", renditions or [rendition()], sealed, sealed, sealed, sealed)
+
+
+def link(tier: str = "view", **changes: object) -> PublishLinkBody:
+    """Build a link."""
+    values: dict[str, object] = {
+        "link_id": id_of("link"),
+        "album_id": id_of("album"),
+        "tier": tier,
+        "epoch": 1,
+        "token_hash": seed_of("token"),
+        "proof_hash": b"",
+        "publishing_key": seed_of("publisher"),
+        "head": b"head",
+        "head_signature": bytes(64),
+        "pages": [PageRef(seed_of("page"), 100)],
+        "view_blobs": [seed_of("preview")],
+        "full_blobs": [],
+        "policy": LinkPolicy(0, 0, 0, False),
+        "makers": b"sealed",
+    }
+    return PublishLinkBody(**{**values, **changes})  # type: ignore[arg-type]  # values by name
+
+
+def check(space: Space, kind: str, body: Signed, signer: Signer | None = None, **changes: object) -> object:
+    """Judge a record by the space's ledger."""
+    return records.check_record(space.state, space.entry(kind, body, signer, **changes))
+
+
+def test_an_owner_may_commit_every_kind(space: Space) -> None:
+    """Each kind passes for who has its right, and gives back its body."""
+    bodies: dict[str, Signed] = {
+        RecordKind.OPEN_ROLL: OpenRollBody(id_of("roll"), 1, b"full", b"view"),
+        RecordKind.ADD_ASSETS: AddAssetsBody(id_of("roll"), [asset("one"), asset("two")]),
+        RecordKind.CREATE_ALBUM: CreateAlbumBody(id_of("album"), 1, 1, inbox_of("a"), inbox_of("b"), b"", b"", b""),
+        RecordKind.ADD_TO_ALBUM: AddToAlbumBody(id_of("album"), 1, [AlbumItem(id_of("asset one"), b"", b"")]),
+        RecordKind.PUBLISH_LINK: link(),
+        RecordKind.REVOKE_LINK: RevokeLinkBody(id_of("link")),
+    }
+    assert set(bodies) == set(records.BODIES) == set(records.RIGHT_FOR)
+    for kind, body in bodies.items():
+        assert check(space, kind, body) == body
+
+
+def test_a_camera_adds_and_does_nothing_else(space: Space) -> None:
+    """Of all kinds, a camera may open rolls and add assets."""
+    camera = space.camera()
+    assert check(space, RecordKind.OPEN_ROLL, OpenRollBody(id_of("roll"), 1, b"f", b"v"), camera)
+    assert check(space, RecordKind.ADD_ASSETS, AddAssetsBody(id_of("roll"), [asset()]), camera)
+    album = CreateAlbumBody(id_of("album"), 1, 1, inbox_of("a"), inbox_of("b"), b"", b"", b"")
+    item = AddToAlbumBody(id_of("album"), 1, [AlbumItem(id_of("asset one"), b"", b"")])
+    for kind, body in (
+        (RecordKind.CREATE_ALBUM, album),
+        (RecordKind.ADD_TO_ALBUM, item),
+        (RecordKind.PUBLISH_LINK, link()),
+        (RecordKind.REVOKE_LINK, RevokeLinkBody(id_of("link"))),
+    ):
+        assert refusal(check, space, kind, body, camera) is Code.RIGHT_MISSING
+
+
+def test_strangers_and_forgers_commit_nothing(space: Space) -> None:
+    """A record signed by a stranger, or in a member's name by another key."""
+    body = OpenRollBody(id_of("roll"), 1, b"full", b"view")
+    stranger = Signer(id_of("stranger"), id_of("stranger"), seed_of("stranger"))
+    assert refusal(check, space, RecordKind.OPEN_ROLL, body, stranger) is Code.SIGNER_UNKNOWN
+    forger = Signer(space.owner.account_id, space.owner.device_id, seed_of("forger"))
+    assert refusal(check, space, RecordKind.OPEN_ROLL, body, forger) is Code.SIGNATURE_INVALID
+
+
+def test_writes_under_an_old_epoch_are_refused(space: Space) -> None:
+    """Rolls, albums and links are of the epoch in force."""
+    space.take(space.entry(LedgerKind.ROTATE_EPOCH, ledger.RotateEpochBody(space.next_epoch())))
+    album = CreateAlbumBody(id_of("album"), 1, 1, inbox_of("a"), inbox_of("b"), b"", b"", b"")
+    for kind, body in (
+        (RecordKind.OPEN_ROLL, OpenRollBody(id_of("roll"), 1, b"full", b"view")),
+        (RecordKind.CREATE_ALBUM, album),
+        (RecordKind.PUBLISH_LINK, link()),
+    ):
+        assert refusal(check, space, kind, body) is Code.EPOCH_OLD
+
+
+def test_an_assets_original_is_never_left_out(space: Space) -> None:
+    """An original comes first; no rendition or asset stands twice."""
+    preview = rendition(RenditionName.PREVIEW, "preview")
+    check(space, RecordKind.ADD_ASSETS, AddAssetsBody(id_of("roll"), [asset(renditions=[rendition(), preview])]))
+    cases = {
+        Code.ENTRY_MALFORMED: [
+            [asset(renditions=[preview])],
+            [asset(renditions=[preview, rendition()])],
+            [asset(renditions=[rendition(), rendition(RenditionName.PREVIEW)])],
+        ],
+        Code.ASSET_CONFLICT: [[asset(), asset()]],
+    }
+    for code, refused in cases.items():
+        for assets in refused:
+            body = AddAssetsBody(id_of("roll"), assets)
+            assert refusal(check, space, RecordKind.ADD_ASSETS, body) is code
+
+
+def test_links_keep_to_the_spaces_policy() -> None:
+    """Family spaces allow view links, work spaces both tiers, a vault none."""
+    anna = Person("anna")
+    full = link("full", full_blobs=[seed_of("original")], policy=LinkPolicy(0, 0, 0, True))
+    allowed = {"none": [], "view": [link()], "full": [link(), full]}
+    for policy, links in allowed.items():
+        space = Space(anna, "work", policy).create()
+        for body in (link(), full):
+            if body in links:
+                assert check(space, RecordKind.PUBLISH_LINK, body) == body
+            else:
+                refused = refusal(check, space, RecordKind.PUBLISH_LINK, body)
+                assert refused is Code.POLICY_FORBIDS
+
+
+def test_a_view_link_names_nothing_of_the_full_tier(space: Space) -> None:
+    """Neither an original's blob nor the permission to fetch originals."""
+    for body in (link(full_blobs=[seed_of("original")]), link(policy=LinkPolicy(0, 0, 0, True))):
+        assert refusal(check, space, RecordKind.PUBLISH_LINK, body) is Code.ENTRY_MALFORMED
+
+
+def test_unknown_records_are_set_aside_or_stop(space: Space) -> None:
+    """A later version's record is passed over if it says so, and even then only from who belongs here."""
+    body = RevokeLinkBody(id_of("link"))
+    assert refusal(check, space, "pick.choose", body) is Code.ENTRY_UNKNOWN_CRITICAL
+    assert check(space, "pick.choose", body, critical=False) is None
+    stranger = Signer(id_of("stranger"), id_of("stranger"), seed_of("stranger"))
+    assert refusal(check, space, "pick.choose", body, stranger, critical=False) is Code.SIGNER_UNKNOWN
+
+
+def test_renditions_have_their_tier() -> None:
+    """Previews and thumbnails are of the view tier, all else of the full tier."""
+    view = {name for name in RenditionName if records.tier_of_rendition(name) is Tier.VIEW}
+    assert view == {RenditionName.PREVIEW, RenditionName.THUMBNAIL}
+
+
+def test_receipts_are_verified() -> None:
+    """A receipt counts only if the server signed it, for this entry in this space, with all of its blobs."""
+    server_seed = seed_of("server")
+    server_key = signatures.public_key_of(server_seed)
+    blobs = [seed_of("blob one"), seed_of("blob two")]
+    space_id, entry_id = seed_of("space"), seed_of("entry")
+    receipt = Receipt(1, space_id, entry_id, 7, seed_of("chain"), NOW_MS, blobs)
+    content, signature = receipts.sign_receipt(receipt, server_seed)
+
+    def verify(**changes: object) -> Receipt:
+        values: dict[str, object] = {"space_id": space_id, "entry_id": entry_id, "blobs": blobs[:1]}
+        values |= {"content": content, "signature": signature, "server_key": server_key} | changes
+        return receipts.verify_receipt(**values)  # type: ignore[arg-type]  # values by name
+
+    assert verify() == receipt
+    later = receipts.sign_receipt(msgspec.structs.replace(receipt, version=2), server_seed)
+    garbage = signatures.sign(server_seed, context(Label.SIGN_RECEIPT, b"garbage"))
+    wrong: list[dict[str, object]] = [
+        {"signature": bytes(64)},
+        {"server_key": signatures.public_key_of(seed_of("other server"))},
+        {"space_id": seed_of("other space")},
+        {"entry_id": seed_of("other entry")},
+        {"blobs": [seed_of("blob three")]},
+        {"content": later[0], "signature": later[1]},
+        {"content": b"garbage", "signature": garbage},
+    ]
+    for changes in wrong:
+        assert refusal(verify, **changes) is Code.RECEIPT_INVALID

@@ -479,8 +479,11 @@ class Appender(Protocol):
         """Make everything written durable and return the offset, which never decreases."""
         ...
 
-    async def finish(self) -> tuple[bytes, int]:
-        """Durably publish the upload as the blob named for its SHA-256; returns name and size."""
+    async def finish(self, expected: bytes | None) -> tuple[bytes, int]:
+        """Durably publish the upload as the blob named for its SHA-256; returns name and size.
+
+        Raises UPLOAD_DIGEST_MISMATCH, and publishes nothing, where that is not *expected*.
+        """
         ...
 
     async def close(self) -> None:

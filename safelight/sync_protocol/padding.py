@@ -17,7 +17,7 @@ def padme(size_bytes: int) -> int:
         return size_bytes
     exponent = size_bytes.bit_length() - 1
     free_bits = exponent - exponent.bit_length()
-    mask = (1 << max(free_bits, 0)) - 1
+    mask = (1 << free_bits) - 1
     return (size_bytes + mask) & ~mask
 
 

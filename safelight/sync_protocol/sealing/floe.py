@@ -79,6 +79,10 @@ SEGMENT_SIZE_BYTES = _SAFELIGHT.segment_size_bytes
 PLAINTEXT_SEGMENT_SIZE_BYTES = _SAFELIGHT.plaintext_segment_size_bytes
 
 
+def _expand(key: bytes, info: bytes, size_bytes: int) -> bytes:
+    return HKDFExpand(algorithm=SHA384(), length=size_bytes, info=info).derive(key)
+
+
 class _Schedule:
     """The keys of one sealed value: header tag, message key, and the segment key of the last rotation asked for."""
 
@@ -94,8 +98,7 @@ class _Schedule:
         self._cipher: tuple[int, AESGCM] | None = None
 
     def _derive(self, key: bytes, purpose: bytes, size_bytes: int) -> bytes:
-        info = self._prefix + purpose + self._associated_data
-        return HKDFExpand(algorithm=SHA384(), length=size_bytes, info=info).derive(key)
+        return _expand(key, self._prefix + purpose + self._associated_data, size_bytes)
 
     def cipher(self, segment_index: int) -> AESGCM:
         """Return the cipher of the segment; 2^rotation_bits neighbours share one key."""

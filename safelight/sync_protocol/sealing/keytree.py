@@ -16,7 +16,12 @@ LINK_SECRET_SIZE_BYTES = 16
 
 def derive(key: bytes, label: Label, *parts: bytes, size_bytes: int = KEY_SIZE_BYTES) -> bytes:
     """Return HKDF-SHA-256 of *key* with an empty salt and context(*label*, *parts*) as info: *size_bytes* bytes."""
-    return HKDF(algorithm=SHA256(), length=size_bytes, salt=None, info=context(label, *parts)).derive(key)
+    return _hkdf(key, b"", context(label, *parts), size_bytes)
+
+
+def _hkdf(key: bytes, salt: bytes, info: bytes, size_bytes: int) -> bytes:
+    # The salt is a parameter for the public known answers; ours is always empty.
+    return HKDF(algorithm=SHA256(), length=size_bytes, salt=salt, info=info).derive(key)
 
 
 def _from_key(key: bytes, label: Label, *parts: bytes) -> bytes:

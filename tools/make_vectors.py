@@ -5,7 +5,7 @@ Only sealing to a public key is random; those values were made once and are kept
 
 from collections.abc import Callable
 
-from tools import vector_cases_keys, vector_cases_sealed, vector_cases_signatures
+from tools import vector_cases_keys, vector_cases_links, vector_cases_sealed, vector_cases_signatures
 from tools.vector_operations import VECTORS, Values, dump
 
 FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
@@ -18,6 +18,9 @@ FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
     "hpke.json": ("Values sealed to a public key.", vector_cases_sealed.sealing_to_keys),
     "floe.json": ("Files and everything under a password-derived key.", vector_cases_sealed.files),
     "signatures.json": ("Strict Ed25519.", vector_cases_signatures.signatures),
+    "addresses.json": ("The addresses of links, as they arrive.", vector_cases_links.addresses),
+    "manifests.json": ("What a link's publishing key signs, and what it seals.", vector_cases_links.manifests),
+    "files.json": ("The renditions of an asset, with the padding of files.", vector_cases_links.files),
 }
 
 

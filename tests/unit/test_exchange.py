@@ -1,4 +1,4 @@
-"""What one language seals today opens in the other: fresh values, both ways (safelight/sync_protocol/vectors/README.md)."""
+"""What one language seals today opens in the other: fresh values, both ways (sync_protocol/vectors/README.md)."""
 
 import subprocess
 from pathlib import Path

@@ -4,7 +4,8 @@ import { readFileSync, readdirSync } from "node:fs";
 
 import { describe, expect, test } from "vitest";
 
-import { FORMAT, runCase, type VectorFile } from "../tools/vectors.ts";
+import { FORMAT, type VectorFile } from "../tools/vector_values.ts";
+import { runCase } from "../tools/vectors.ts";
 import { REPOSITORY } from "./public.ts";
 
 const FOLDER = `${REPOSITORY}safelight/sync_protocol/vectors/`;

@@ -8,14 +8,15 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import * as boxes from "../src/protocol/boxes.ts";
-import { concat, randomBytes, toHex, utf8, type Bytes } from "../src/protocol/bytes.ts";
+import { concat, randomBytes, utf8, type Bytes } from "../src/protocol/bytes.ts";
 import { Label, context } from "../src/protocol/contexts.ts";
 import * as floe from "../src/protocol/floe.ts";
 import * as hpke from "../src/protocol/hpke.ts";
 import { newId } from "../src/protocol/ids.ts";
 import { wrapAccountSecret } from "../src/protocol/passwords.ts";
 import { publicKeyOf, sign } from "../src/protocol/signatures_script.ts";
-import { FORMAT, runCase, type Case, type VectorFile } from "./vectors.ts";
+import { FORMAT, asWritten, type Case, type VectorFile } from "./vector_values.ts";
+import { runCase } from "./vectors.ts";
 
 type Values = Readonly<Record<string, Bytes | string>>;
 
@@ -23,10 +24,6 @@ function success(name: string, operation: string, inputs: Values, output: Values
   const written = (values: Values) =>
     Object.fromEntries(Object.entries(values).map(([key, value]) => [key, asWritten(value)]));
   return { name, operation, inputs: written(inputs), expect: "success", output: written(output) };
-}
-
-function asWritten(value: Bytes | string): string {
-  return typeof value === "string" ? value : toHex(value);
 }
 
 /** More than crypto.getRandomValues gives at once. */

@@ -1,6 +1,6 @@
 /** Runs cases of the format in sync_protocol/vectors/README.md: one function an operation, results compared as written. */
 
-import { concat, fromHex, sha256, toHex, type Bytes } from "../src/protocol/bytes.ts";
+import { concat, sha256, toHex, type Bytes } from "../src/protocol/bytes.ts";
 import * as boxes from "../src/protocol/boxes.ts";
 import { context, uint, type Label } from "../src/protocol/contexts.ts";
 import { contentFingerprint } from "../src/protocol/fingerprints.ts";
@@ -14,79 +14,18 @@ import * as recoveryWords from "../src/protocol/recovery_words.ts";
 import { Refused } from "../src/protocol/refusals.ts";
 import { verify } from "../src/protocol/signatures.ts";
 import * as script from "../src/protocol/signatures_script.ts";
-
-export const FORMAT = "safelight-vectors/1";
-
-type Json = string | number | boolean | readonly Json[] | { readonly [name: string]: Json };
-
-export interface Case {
-  readonly name: string;
-  readonly operation: string;
-  readonly inputs: Readonly<Record<string, Json>>;
-  readonly expect: string;
-  readonly output?: Readonly<Record<string, Json>>;
-}
-
-export interface VectorFile {
-  readonly format: typeof FORMAT;
-  readonly about: string;
-  readonly cases: readonly Case[];
-}
-
-type Result = Readonly<Record<string, Bytes | number | string>>;
-type Operation = (inputs: Inputs) => Result | Promise<Result>;
-
-/** A case's inputs, each asked for by the type that its name says. */
-class Inputs {
-  readonly #values: Readonly<Record<string, Json>>;
-
-  constructor(values: Readonly<Record<string, Json>>) {
-    this.#values = values;
-  }
-
-  bytes(name: string): Bytes {
-    return toBytes(this.#values[name], name);
-  }
-
-  list(name: string): readonly Bytes[] {
-    return this.array(name).map((value) => toBytes(value, name));
-  }
-
-  array(name: string): readonly Json[] {
-    const value = this.#values[name];
-    return Array.isArray(value) ? value : fail(`${name} is not a list`);
-  }
-
-  text(name: string): string {
-    const value = this.#values[`${name}_text`];
-    return typeof value === "string" ? value : fail(`${name}_text is not text`);
-  }
-
-  number(name: string): number {
-    const value = this.#values[name];
-    return typeof value === "number" ? value : fail(`${name} is not a number`);
-  }
-
-  flag(name: string): boolean {
-    const value = this.#values[name];
-    return typeof value === "boolean" ? value : fail(`${name} is neither true nor false`);
-  }
-
-  costs(): passwords.Costs {
-    return { memoryKib: this.number("memory_kib"), passes: this.number("passes") };
-  }
-}
-
-function fail(message: string): never {
-  throw new Error(message);
-}
-
-function toBytes(value: Json | undefined, name: string): Bytes {
-  if (typeof value === "string") return fromHex(value) ?? fail(`${name} is not hexadecimal`);
-  if (typeof value !== "object" || !("repeat" in value)) return fail(`${name} is not bytes`);
-  const pattern = toBytes(value["repeat"], name);
-  return new Uint8Array(Number(value["size_bytes"])).map((_, i) => pattern[i % pattern.length]!);
-}
+import { LINK_OPERATIONS } from "./vector_operations_links.ts";
+import {
+  Inputs,
+  asWritten,
+  fail,
+  toBytes,
+  type Case,
+  type Json,
+  type Operation,
+  type Result,
+  type Value,
+} from "./vector_values.ts";
 
 /** Gives out known bytes as if they were random. */
 function dealer(bytes: Bytes): (sizeBytes: number) => Bytes {
@@ -219,6 +158,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   "content-fingerprint": (i) => ({
     fingerprint: contentFingerprint(i.bytes("dedupe_key"), i.bytes("space_id"), i.bytes("sha256")),
   }),
+  ...LINK_OPERATIONS,
 };
 
 /** Run one case; throws an Error that says what differs. An operation that has no function here fails, too. */
@@ -240,13 +180,11 @@ export async function runCase(vector: Case): Promise<void> {
   for (const [name, value] of Object.entries(result)) await compare(name, value, output[name]!);
 }
 
-async function compare(name: string, value: Bytes | number | string, expected: Json): Promise<void> {
-  if (!(value instanceof Uint8Array)) {
-    if (value !== expected) fail(`${name} is ${value} instead of ${String(expected)}`);
-  } else if (typeof expected === "object" && "sha256" in expected) {
+async function compare(name: string, value: Value, expected: Json): Promise<void> {
+  if (value instanceof Uint8Array && typeof expected === "object" && "sha256" in expected) {
     const digest = toHex(await sha256(value));
     if (digest !== expected["sha256"] || value.length !== expected["size_bytes"]) fail(`${name} differs`);
-  } else if (toHex(value) !== expected) {
-    fail(`${name} differs`);
+  } else if (JSON.stringify(asWritten(value)) !== JSON.stringify(expected)) {
+    fail(`${name} is ${JSON.stringify(asWritten(value))} instead of ${JSON.stringify(expected)}`);
   }
 }

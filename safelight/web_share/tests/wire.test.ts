@@ -1,0 +1,89 @@
+/** Shapes take what Python's Structs take, and nothing else. */
+
+import { encode } from "@msgpack/msgpack";
+import { describe, expect, test } from "vitest";
+
+import { linkOpened, refusalOf } from "../src/protocol/messages.ts";
+import { fullPart, pageRef, tierOfRendition, viewPart } from "../src/protocol/records.ts";
+import { Code } from "../src/protocol/refusals.ts";
+import { takeAnswer, unpack } from "../src/protocol/wire.ts";
+import { fromBase64, fromLetters, toBase64, toLetters } from "../src/protocol/codes.ts";
+
+const hash = new Uint8Array(32).fill(7);
+
+test("a signed value is exactly its fields in order", () => {
+  expect(unpack(encode([hash, 2 ** 40]), pageRef)).toEqual({ blob: hash, sizeBytes: 2 ** 40 });
+});
+
+test.each([
+  ["one field less", [hash]],
+  ["one field more", [hash, 1, 2]],
+  ["a map", { blob: hash, size_bytes: 1 }],
+  ["text for bytes", ["7".repeat(32), 1]],
+  ["a short hash", [hash.subarray(1), 1]],
+  ["a negative size", [hash, -1]],
+  ["a fraction", [hash, 1.5]],
+  ["a flag for a number", [hash, true]],
+  ["nothing", null],
+])("a signed value with %s is refused", (_, value) => {
+  expect(() => unpack(encode(value), pageRef)).toThrow(expect.objectContaining({ code: Code.ENTRY_MALFORMED }));
+});
+
+test("integers of 2^53 or more are refused as counts and kept as nanoseconds", () => {
+  const wide = encode([hash, 2n ** 53n], { useBigInt64: true });
+  expect(() => unpack(wide, pageRef)).toThrow(expect.objectContaining({ code: Code.ENTRY_MALFORMED }));
+  const part = { name: "a", sha256: hash, size_bytes: 1, media_type: "x/y", modified_ns: 1_795_000_000_123_456_789n };
+  const full = unpack(encode(part, { useBigInt64: true }), fullPart);
+  expect(full.modifiedNs).toBe(1_795_000_000_123_456_789n);
+  expect(full.place).toBeNull();
+  expect(full.keywords).toEqual([]);
+});
+
+test("a sealed value takes its defaults, and passes over keys that a later version added", () => {
+  const renditions = { preview: { length_bytes: 5, media_type: "image/webp", new_key: 1 } };
+  const view = unpack(encode({ kind: "photo", width: 4000, renditions, later: true }), viewPart);
+  expect(view).toMatchObject({ kind: "photo", width: 4000, height: 0, caption: "", takenOffsetMin: null });
+  expect(view.renditions.get("preview")).toEqual({ lengthBytes: 5, mediaType: "image/webp", width: 0, height: 0 });
+  expect(() => unpack(encode({ kind: "painting" }), viewPart)).toThrow(/photo or video or file at kind/);
+});
+
+describe("answers", () => {
+  const answer = {
+    head: toBase64(hash),
+    head_signature: toBase64(new Uint8Array(64)),
+    publishing_key: toBase64(hash),
+    expires_ms: 5,
+    handover: "",
+    later: 1,
+  };
+
+  test("bytes stand in them as base64", () => {
+    expect(takeAnswer(answer, linkOpened)).toMatchObject({ head: hash, expiresMs: 5, handover: new Uint8Array(0) });
+    const broken = { ...answer, head: "%" };
+    expect(() => takeAnswer(broken, linkOpened)).toThrow(expect.objectContaining({ code: Code.BAD_REQUEST }));
+  });
+
+  test("a problem gives its refusal, anything else a server's fault", () => {
+    expect(refusalOf({ code: "link-expired", status: 410 })).toMatchObject({ code: Code.LINK_EXPIRED, detail: "" });
+    for (const other of [{ code: "from-the-future" }, {}, null, "<html>", []]) {
+      expect(refusalOf(other).code).toBe(Code.SERVER_FAULT);
+    }
+  });
+});
+
+test("letters and base64 are canonical", () => {
+  for (let size = 0; size < 12; size++) {
+    const data = new Uint8Array(size).map((_, i) => 37 * i + 200);
+    expect(fromLetters(toLetters(data))).toEqual(data);
+    expect(fromLetters(toLetters(data).toUpperCase())).toEqual(data);
+    expect(fromBase64(toBase64(data))).toEqual(data);
+  }
+  for (const broken of ["a", "ab", "abc", "a1", "ä2", "aa aa"]) expect(fromLetters(broken)).toBeUndefined();
+});
+
+test("the tier of a rendition", () => {
+  expect(tierOfRendition("preview")).toBe("view");
+  expect(tierOfRendition("thumbnail")).toBe("view");
+  expect(tierOfRendition("original")).toBe("full");
+  expect(tierOfRendition("sidecar")).toBe("full");
+});

@@ -1,0 +1,1 @@
+"""The camera: finds new files, develops, seals and sends them, and can read nothing back."""

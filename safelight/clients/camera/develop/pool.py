@@ -1,0 +1,154 @@
+"""The developing processes, seen from the camera: one per core, reused, replaced when they die or hang."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+
+from safelight.clients.camera.develop import messages
+from safelight.clients.camera.develop.messages import Answer, Developed, NotDeveloped
+
+ANSWER_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 60.0
+# A decoder's leaks end with its process.
+_PICTURES_PER_PROCESS = 500
+
+_decoder: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Developed | NotDeveloped)
+
+
+class _Gone(Exception):
+    """The process died, hung, or answered what it may not."""
+
+
+class _Worker:
+    """One developing process and the socket to it; used by one task at a time."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._developed = 0
+
+    async def develop(self, descriptor: int) -> Answer:
+        """Return what the open file *descriptor* shows; raises _Gone after which the next call starts a new process."""
+        if self._process is None or self._developed >= _PICTURES_PER_PROCESS:
+            await self.stop()
+            await self._start()
+        self._developed += 1
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await self._ask(descriptor)
+        except TimeoutError:
+            await self.stop()
+            raise _Gone("developing took too long") from None
+        except (OSError, msgspec.MsgspecError) as error:
+            await self.stop()
+            raise _Gone(f"developing failed ({type(error).__name__})") from None
+        except asyncio.CancelledError:
+            await self.stop()
+            raise
+
+    async def _ask(self, descriptor: int) -> Answer:
+        connection = self._connection()
+        await asyncio.to_thread(_send_descriptor, connection, descriptor)
+        size_bytes = int.from_bytes(await _receive(connection, 4), "big")
+        if size_bytes > messages.MAX_ANSWER_SIZE_BYTES:
+            raise OSError("the answer is larger than any may be")
+        return _decoder.decode(await _receive(connection, size_bytes))
+
+    def _connection(self) -> socket.socket:
+        if self._socket is None:
+            raise OSError("the process is not running")
+        return self._socket
+
+    async def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # Its own session: Ctrl-C is the camera's to handle. No environment: it may hold passwords.
+            self._process = await asyncio.to_thread(
+                subprocess.Popen,
+                [sys.executable, "-I", "-m", "safelight.clients.camera.develop.child", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={"PYTHONPATH": ""},
+                cwd=os.sep,
+                start_new_session=True,
+            )
+        ours.setblocking(False)  # noqa: FBT003 - the standard library's own parameter
+        self._socket, self._developed = ours, 0
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await _receive(ours, 1)
+        except (OSError, TimeoutError):
+            await self.stop()
+            raise _Gone("the developing process did not start") from None
+
+    async def stop(self) -> None:
+        """End the process, for whatever it is doing."""
+        if self._socket is not None:
+            self._socket.close()
+        if self._process is not None:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+        self._process = self._socket = None
+
+
+class Developers:
+    """A pool of developing processes."""
+
+    def __init__(self, count: int) -> None:
+        self._workers = [_Worker() for _ in range(count)]
+        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        for worker in self._workers:
+            self._idle.put_nowait(worker)
+
+    async def develop(self, path: Path) -> Answer:
+        """Develop the picture at *path*; NotDeveloped for whatever goes wrong: the original still goes up."""
+        worker = await self._idle.get()
+        try:
+            descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                return await worker.develop(descriptor)
+            finally:
+                os.close(descriptor)
+        except (OSError, _Gone) as error:
+            return NotDeveloped(str(error)[: messages.MAX_TEXT_LENGTH])
+        finally:
+            self._idle.put_nowait(worker)
+
+    async def close(self) -> None:
+        """End every process."""
+        for worker in self._workers:
+            await worker.stop()
+
+
+@contextlib.asynccontextmanager
+async def developers(count: int | None = None) -> AsyncIterator[Developers]:
+    """Developing processes, one per core unless *count* says otherwise; they start when first needed and end here."""
+    pool = Developers(count or os.cpu_count() or 1)
+    try:
+        yield pool
+    finally:
+        await asyncio.shield(pool.close())
+
+
+def _send_descriptor(connection: socket.socket, descriptor: int) -> None:
+    socket.send_fds(connection, [b"F"], [descriptor])
+
+
+async def _receive(connection: socket.socket, size_bytes: int) -> bytes:
+    data = bytearray(size_bytes)
+    view, loop = memoryview(data), asyncio.get_running_loop()
+    while view:
+        received = await loop.sock_recv_into(connection, view)
+        if not received:
+            raise ConnectionResetError("the developing process ended")
+        view = view[received:]
+    return bytes(data)

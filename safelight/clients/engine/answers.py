@@ -1,0 +1,116 @@
+"""What a server answers: whole answers, refusals read from problem documents, and failures of the network."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from safelight.sync_protocol.messages.common import Problem
+from safelight.sync_protocol.refusals import Code, Refused
+
+T = TypeVar("T")
+
+MAX_ANSWER_SIZE_BYTES = 16 * 1024 * 1024
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\uffff]+")
+
+
+class ConnectionCut(Exception):
+    """The network failed before a whole answer came; whether the server acted is unknown."""
+
+
+class NotSent(ConnectionCut):
+    """No connection came about, so the server certainly did nothing."""
+
+
+class Busy(Refused):
+    """A refusal that passes: too many requests, or a server that is just starting."""
+
+    def __init__(self, refusal: Refused, wished_s: float) -> None:
+        super().__init__(refusal.code, refusal.detail)
+        self.refusal = refusal
+        self.wished_s = wished_s
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer of the server that is no refusal."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def check_server_url(text: str) -> URL:
+    """Return the server's address; INSECURE_SERVER unless it is https, or http on this machine."""
+    try:
+        url = URL(text.rstrip("/"))
+    except ValueError:
+        raise Refused(Code.INSECURE_SERVER, "this is not an address") from None
+    host = url.host
+    if host is None or url.query_string or url.fragment or url.user or url.password:
+        raise Refused(Code.INSECURE_SERVER, "write it as https://HOST, or http://localhost:PORT")
+    if url.scheme == "https" or (url.scheme == "http" and _is_loopback(host)):
+        return url
+    raise Refused(Code.INSECURE_SERVER, f"{url.scheme}://{host}")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_refusal(response: aiohttp.ClientResponse, body: bytes) -> Refused:
+    """What the server refused; an answer that is no problem document of ours counts as unreachable."""
+    if response.content_type != "application/problem+json":
+        return Refused(Code.SERVER_UNREACHABLE, f"it answered with status {response.status}")
+    problem = decode(body, Problem)
+    detail = printable(problem.detail)
+    try:
+        return Refused(Code(problem.code), detail)
+    except ValueError:
+        return Refused(Code.SERVER_FAULT, f"{printable(problem.code)} {detail}".strip())
+
+
+def printable(text: str) -> str:
+    """Return at most 300 characters of *text* without control characters: what a server says may reach a terminal."""
+    return _UNPRINTABLE.sub(" ", text)[:300]
+
+
+def retry_after_s(response: aiohttp.ClientResponse) -> float:
+    """The pause in seconds that the server wishes for; 0 where it says none."""
+    wished = response.headers.get("Retry-After", "")
+    return float(wished) if wished.isdecimal() and len(wished) < 6 else 0.0
+
+
+def reason(error: Exception) -> str:
+    """What failed, in words that may be shown."""
+    return printable(str(error)) or type(error).__name__
+
+
+async def read_limited(response: aiohttp.ClientResponse) -> bytes:
+    """Return the whole body; TOO_LARGE beyond 16 MiB, which no answer of this kind has."""
+    pieces: list[bytes] = []
+    size_bytes = 0
+    async for piece in response.content.iter_any():
+        size_bytes += len(piece)
+        if size_bytes > MAX_ANSWER_SIZE_BYTES:
+            raise Refused(Code.TOO_LARGE, "the server's answer is longer than any it should give")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def decode(data: bytes, shape: type[T]) -> T:
+    """Read lenient JSON as *shape*; an answer that is none of ours counts as unreachable."""
+    try:
+        return msgspec.json.decode(data, type=shape)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Refused(Code.SERVER_UNREACHABLE, f"it does not answer as a Safelight server does: {error}") from None

@@ -1,0 +1,324 @@
+"""The connection to one server: pinned key, device sessions that renew themselves, timeouts and bounded retries.
+
+Nothing that the server says is trusted here but its key, which must be the pinned one; what it sends is verified by
+whoever asked for it.
+"""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self, TypeVar
+
+import aiohttp
+import msgspec
+
+from safelight.clients.engine.answers import (
+    Answer,
+    Busy,
+    ConnectionCut,
+    NotSent,
+    check_server_url,
+    decode,
+    read_limited,
+    read_refusal,
+    reason,
+    retry_after_s,
+)
+from safelight.clients.engine.retries import Retries
+from safelight.sync_protocol import signatures
+from safelight.sync_protocol.contexts import Label, context
+from safelight.sync_protocol.log import Frame, frames_from_bytes
+from safelight.sync_protocol.messages.common import Request, ServerInfo
+from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession, Session
+from safelight.sync_protocol.messages.spaces import Bell
+from safelight.sync_protocol.refusals import Code, Refused
+
+T = TypeVar("T")
+
+MAX_CONNECTIONS = 16
+CONNECT_TIMEOUT_S = 15
+READ_TIMEOUT_S = 60
+BELL_HEARTBEAT_S = 30
+_RETRIED_STATUSES = frozenset({429, 502, 503, 504})
+_NEW_SESSION = frozenset({Code.SESSION_REQUIRED, Code.SESSION_EXPIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceKey:
+    """A device (or camera) and the 32-byte seed that it signs with."""
+
+    device_id: bytes
+    signing_seed: bytes = field(repr=False)
+
+
+class Connection:
+    """One server, as one device sees it; an async context manager.
+
+    *server_key* is the pinned key; without one, the first answer's key is taken and kept in `server_key` for the caller
+    to pin. Without *device* only requests that need no session are possible.
+    """
+
+    def __init__(
+        self,
+        server_url: str,
+        *,
+        server_key: bytes | None = None,
+        device: DeviceKey | None = None,
+        retries: Retries | None = None,
+    ) -> None:
+        self.url = check_server_url(server_url)
+        self.device = device
+        self.retries = retries or Retries()
+        self._pinned_key = server_key
+        self._info: ServerInfo | None = None
+        self._token: str | None = None
+        self._info_lock = asyncio.Lock()
+        self._session_lock = asyncio.Lock()
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S)
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "Safelight"},
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    @property
+    def server_key(self) -> bytes:
+        """The server's signing key: the pinned one, or the one met first. Known after `server_info`."""
+        if self._pinned_key is None:
+            raise Refused(Code.SERVER_UNREACHABLE, "the server was not asked for its key yet")
+        return self._pinned_key
+
+    async def server_info(self) -> ServerInfo:
+        """Return what the server says of itself; SERVER_KEY_CHANGED if its key is not the pinned one.
+
+        Asked once a connection, before anything else is sent.
+        """
+        async with self._info_lock:
+            if self._info is None:
+                answer = await self._repeat("GET", "/v1/server", b"", {}, repeatable=True)
+                info = decode(answer.body, ServerInfo)
+                if self._pinned_key is not None and info.server_key != self._pinned_key:
+                    raise Refused(Code.SERVER_KEY_CHANGED, str(self.url.host))
+                self._pinned_key = info.server_key
+                self._info = info
+            return self._info
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Request | None,
+        shape: type[T],
+        *,
+        ticket: str | None = None,
+        anonymous: bool = False,
+        repeatable: bool = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> T:
+        """Send one request and return the answer as *shape*; a problem document is raised as `Refused`.
+
+        Signs in by the device's key when needed; *ticket* is sent instead of the session, *anonymous* sends neither.
+        Network failures, 429 and 503 are tried again within `retries`, unless not *repeatable* (then only while
+        certainly nothing was done). Raises SERVER_UNREACHABLE when they do not end.
+        """
+        data = b"" if body is None else msgspec.json.encode(body)
+        more = {**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})}
+        answer = await self._authorised(method, path, data, more, ticket, anonymous=anonymous, repeatable=repeatable)
+        return decode(answer.body, shape)
+
+    async def fetch_frames(
+        self, path: str, *, headers: Mapping[str, str] | None = None, anonymous: bool = False
+    ) -> list[Frame]:
+        """Return one page of a feed, unverified; an empty list at its end."""
+        answer = await self._authorised("GET", path, b"", headers or {}, None, anonymous=anonymous, repeatable=True)
+        return list(frames_from_bytes(answer.body))
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: AsyncIterator[bytes | memoryview] | None = None,
+    ) -> Answer:
+        """Send one signed-in request once, its *body* streamed; ConnectionCut when the network fails.
+
+        For uploads, which repeat in their own way. A session that ended is renewed for the next attempt.
+        """
+        await self.server_info()
+        token = await self._session_token()
+        try:
+            return await self._send(method, path, body or b"", {**headers, "Authorization": f"Bearer {token}"})
+        except Refused as refusal:
+            if refusal.code in _NEW_SESSION and self._token == token:
+                self._token = None
+            raise
+
+    @asynccontextmanager
+    async def open_blob(self, space_id: bytes, name: bytes, *, start: int = 0) -> AsyncIterator[aiohttp.StreamReader]:
+        """Stream a stored blob from the byte *start* on, unverified; ConnectionCut when the network fails."""
+        await self.server_info()
+        path = f"/v1/spaces/{space_id.hex()}/blobs/{name.hex()}"
+        ranges = {"Range": f"bytes={start}-"} if start else {}
+        token = await self._session_token()
+        try:
+            async with self._client().get(
+                self.url.joinpath(path.lstrip("/")),
+                headers={**ranges, "Authorization": f"Bearer {token}", "Accept-Encoding": "identity"},
+                allow_redirects=False,
+            ) as response:
+                if response.status not in (200, 206):
+                    refusal = read_refusal(response, await read_limited(response))
+                    if refusal.code in _NEW_SESSION and self._token == token:
+                        self._token = None
+                    raise refusal
+                if bool(start) != (response.status == 206):
+                    raise Refused(Code.LENGTH_MISMATCH, "the server sent another range than was asked for")
+                yield response.content
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ConnectionCut(str(error)) from error
+
+    async def open_bell(self, space_id: bytes) -> AsyncIterator[Bell]:
+        """Yield the bell's rings, without end; after each (re)connection one of number 0, which says: look.
+
+        A hint only; the feed is the truth. Reconnects by itself; raises `Refused` when the server refuses.
+        """
+        failures = 0
+        while True:
+            await self.server_info()
+            try:
+                token = await self._session_token()
+                url = self.url.joinpath("v1", "spaces", space_id.hex(), "bell")
+                headers = {"Authorization": f"Bearer {token}"}
+                async with self._client().ws_connect(url, headers=headers, heartbeat=BELL_HEARTBEAT_S) as socket:
+                    failures = 0
+                    yield Bell(space_id.hex(), 0)
+                    async for message in socket:
+                        if message.type is aiohttp.WSMsgType.TEXT:
+                            yield decode(message.data.encode(), Bell)
+            except aiohttp.WSServerHandshakeError as error:
+                self._token = None
+                if error.status not in (401, *_RETRIED_STATUSES):
+                    raise Refused(Code.SPACE_UNKNOWN if error.status == 404 else Code.FORBIDDEN) from None
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                pass  # the loop goes on after a pause
+            failures += 1
+            await asyncio.sleep(self.retries.pause_s(failures))
+
+    async def _authorised(
+        self,
+        method: str,
+        path: str,
+        data: bytes,
+        headers: Mapping[str, str],
+        ticket: str | None,
+        *,
+        anonymous: bool,
+        repeatable: bool,
+    ) -> Answer:
+        await self.server_info()
+        if anonymous or ticket is not None:
+            authorization = {} if ticket is None else {"Authorization": f"Bearer {ticket}"}
+            return await self._repeat(method, path, data, {**headers, **authorization}, repeatable=repeatable)
+        token = await self._session_token()
+        try:
+            signed = {**headers, "Authorization": f"Bearer {token}"}
+            return await self._repeat(method, path, data, signed, repeatable=repeatable)
+        except Refused as refusal:
+            if refusal.code not in _NEW_SESSION:
+                raise
+        if self._token == token:
+            self._token = None
+        renewed = {**headers, "Authorization": f"Bearer {await self._session_token()}"}
+        return await self._repeat(method, path, data, renewed, repeatable=repeatable)
+
+    async def _session_token(self) -> str:
+        """Prove the device's key. What is signed names the server's, so no other server can sign in here with it."""
+        async with self._session_lock:
+            if self._token is None:
+                if self.device is None:
+                    raise Refused(Code.SESSION_REQUIRED)
+                device_id = self.device.device_id
+                asked = AskChallenge(device_id.hex())
+                challenge = await self.request(
+                    "POST", "/v1/sessions/challenge", asked, Challenge, anonymous=True, repeatable=True
+                )
+                message = context(Label.SIGN_SESSION, self.server_key, device_id, challenge.challenge)
+                signature = signatures.sign(self.device.signing_seed, message)
+                opening = OpenSession(device_id.hex(), challenge.challenge, signature)
+                session = await self.request("POST", "/v1/sessions", opening, Session, anonymous=True)
+                self._token = session.token
+            return self._token
+
+    async def _repeat(
+        self, method: str, path: str, data: bytes, headers: Mapping[str, str], *, repeatable: bool
+    ) -> Answer:
+        failures = 0
+        while True:
+            failures += 1
+            wished_s = 0.0
+            try:
+                return await self._send(method, path, data, headers)
+            except Busy as busy:
+                refusal, wished_s = busy.refusal, busy.wished_s
+            except NotSent as error:
+                refusal = Refused(Code.SERVER_UNREACHABLE, str(error))
+            except ConnectionCut as error:
+                refusal = Refused(Code.SERVER_UNREACHABLE, str(error))
+                if not repeatable:
+                    raise refusal from None
+            if failures >= self.retries.attempts:
+                raise refusal
+            await asyncio.sleep(self.retries.pause_s(failures, wished_s=wished_s))
+
+    async def _send(
+        self, method: str, path: str, data: bytes | AsyncIterator[bytes | memoryview], headers: Mapping[str, str]
+    ) -> Answer:
+        target, _, query = path.partition("?")
+        url = self.url.joinpath(target.lstrip("/")).with_query(query or None)
+        try:
+            async with self._client().request(
+                method,
+                url,
+                data=io.BytesIO(data) if isinstance(data, bytes) else data,
+                headers=headers,
+                allow_redirects=False,
+            ) as response:
+                body = await read_limited(response)
+                if 200 <= response.status < 300:
+                    return Answer(response.status, response.headers, body)
+                refusal = read_refusal(response, body)
+                if response.status in _RETRIED_STATUSES and refusal.code is not Code.STORAGE_READ_ONLY:
+                    raise Busy(refusal, retry_after_s(response))
+                raise refusal
+        except aiohttp.ClientConnectorError as error:
+            raise NotSent(reason(error)) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ConnectionCut(reason(error)) from error
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            raise Refused(Code.SERVER_UNREACHABLE, "the connection is closed")
+        return self._http
+
+
+def _payload(data: bytes | AsyncIterator[bytes | memoryview]) -> io.BytesIO | AsyncIterator[bytes | memoryview] | None:
+    """Bytes go out in pieces, too: an entry of a megabyte at once would hold up the event loop."""
+    if isinstance(data, bytes):
+        return io.BytesIO(data) if data else None
+    return data

@@ -1,0 +1,138 @@
+"""Adding assets: the roll in use, and commits that carry all assets that wait together.
+
+One entry of a device follows another, so while a commit is under way the finished assets gather, and the next entry
+takes all of them: many assets share one signature, one request and one fsync.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from safelight.clients.engine.clock import Clock, now_ms
+from safelight.clients.engine.commits import Committer
+from safelight.clients.engine.rolls import Roll
+from safelight.sync_protocol.ledger import LedgerState
+from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD, MAX_ENTRY_SIZE_BYTES
+from safelight.sync_protocol.receipts import Receipt
+from safelight.sync_protocol.records import AddAssetsBody, AssetBody, RecordKind
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.wire import pack
+
+_MAX_BATCH_SIZE_BYTES = MAX_ENTRY_SIZE_BYTES * 3 // 4
+# What says something about the connection or the device, and so would meet every asset of a batch alike.
+_OF_ALL = frozenset({Code.SERVER_UNREACHABLE, Code.RECEIPT_INVALID, Code.DEVICE_REVOKED, Code.SERVER_KEY_CHANGED})
+
+
+class RollKeeper:
+    """Keeps one open roll for a device in a space, and opens the next when it is spent.
+
+    *state* returns the verified ledger. A process that starts again has a new keeper, and so a new roll.
+    """
+
+    def __init__(
+        self, committer: Committer, device_id: bytes, state: Callable[[], LedgerState], *, clock: Clock = now_ms
+    ) -> None:
+        self._committer = committer
+        self._device_id = device_id
+        self._state = state
+        self._clock = clock
+        self._roll: Roll | None = None
+        self._lock = asyncio.Lock()
+
+    async def roll(self) -> Roll:
+        """Return a roll that takes at least one more asset; its opening is committed."""
+        async with self._lock:
+            now = self._clock()
+            if self._roll is None or self._roll.is_spent(epoch=self._state().epoch.number, now_ms=now):
+                roll = await asyncio.to_thread(Roll, self._state(), self._device_id, opened_ms=now)
+                await self._committer.commit(RecordKind.OPEN_ROLL, roll.body)
+                # Assets begun under the roll before may still finish: it is let go, not closed under them.
+                self._roll = roll
+            return self._roll
+
+    def drop(self) -> None:
+        """Use this roll no more, without closing it for assets begun: after EPOCH_OLD or ROLL_UNKNOWN."""
+        self._roll = None
+
+    def close(self) -> None:
+        """Close the roll in use and forget its keys."""
+        if self._roll is not None:
+            self._roll.close()
+        self._roll = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    roll_id: bytes
+    asset: AssetBody
+    size_bytes: int
+    done: asyncio.Future[Receipt]
+
+
+class AssetAdder:
+    """Commits sealed assets whose blobs are uploaded; those that wait together share one entry."""
+
+    def __init__(self, committer: Committer) -> None:
+        self._committer = committer
+        self._waiting: list[_Waiting] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    async def add(self, roll_id: bytes, asset: AssetBody) -> Receipt:
+        """Commit one asset and return the verified receipt of the entry that carries it.
+
+        One refused asset takes no other with it. Raises the server's refusals: EPOCH_OLD, ROLL_UNKNOWN and ROLL_FULL
+        ask for sealing anew under another roll.
+        """
+        done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(roll_id, asset, len(pack(asset)), done))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return await done
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch = self._take_batch()
+            try:
+                await self._commit(batch)
+            except BaseException as error:
+                for waiting in batch:
+                    if not waiting.done.done():
+                        waiting.done.set_exception(error if isinstance(error, Refused) else asyncio.CancelledError())
+                if not isinstance(error, Refused):
+                    raise
+
+    def _take_batch(self) -> list[_Waiting]:
+        """The longest run from the front that shares one roll and fits one entry."""
+        first = self._waiting[0]
+        batch: list[_Waiting] = []
+        size_bytes = 0
+        for waiting in self._waiting[:MAX_ASSETS_PER_RECORD]:
+            size_bytes += waiting.size_bytes
+            if waiting.roll_id != first.roll_id or (batch and size_bytes > _MAX_BATCH_SIZE_BYTES):
+                break
+            batch.append(waiting)
+        del self._waiting[: len(batch)]
+        return batch
+
+    async def _commit(self, batch: list[_Waiting]) -> None:
+        body = AddAssetsBody(batch[0].roll_id, [waiting.asset for waiting in batch])
+        blobs = [rendition.blob for asset in body.assets for rendition in asset.renditions]
+        try:
+            receipt = await self._committer.commit(RecordKind.ADD_ASSETS, body, blobs=blobs)
+        except Refused as refusal:
+            if len(batch) == 1 or refusal.code in _OF_ALL:
+                raise
+            # One of them is at fault: each goes alone, so that the others are added.
+            for waiting in batch:
+                await self._commit_alone(waiting)
+            return
+        for waiting in batch:
+            if not waiting.done.done():
+                waiting.done.set_result(receipt)
+
+    async def _commit_alone(self, waiting: _Waiting) -> None:
+        try:
+            await self._commit([waiting])
+        except Refused as refusal:
+            if not waiting.done.done():
+                waiting.done.set_exception(refusal)

@@ -5,7 +5,13 @@ Only sealing to a public key is random; those values were made once and are kept
 
 from collections.abc import Callable
 
-from tools import vector_cases_keys, vector_cases_links, vector_cases_sealed, vector_cases_signatures
+from tools import (
+    vector_cases_keys,
+    vector_cases_ledgers,
+    vector_cases_links,
+    vector_cases_sealed,
+    vector_cases_signatures,
+)
 from tools.vector_operations import VECTORS, Values, dump
 
 FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
@@ -21,6 +27,10 @@ FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
     "addresses.json": ("The addresses of links, as they arrive.", vector_cases_links.addresses),
     "manifests.json": ("What a link's publishing key signs, and what it seals.", vector_cases_links.manifests),
     "files.json": ("The renditions of an asset, with the padding of files.", vector_cases_links.files),
+    "accounts.json": ("Account ledgers.", vector_cases_ledgers.accounts),
+    "logs.json": ("The log's chain.", vector_cases_ledgers.logs),
+    "spaces.json": ("Whole logs: what a reader takes, sets aside, and stops at.", vector_cases_ledgers.spaces),
+    "promises.json": ("Receipts and pairing codes.", vector_cases_ledgers.promises),
 }
 
 

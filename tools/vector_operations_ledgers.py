@@ -1,0 +1,112 @@
+"""The operations on logs, ledgers, receipts and pairing codes that vectors name."""
+
+from typing import Any
+
+from safelight.sync_protocol import account_ledger, ledger, log, pairing, receipts, records
+from safelight.sync_protocol.refusals import Refused
+from safelight.sync_protocol.roles import Right
+
+Values = dict[str, Any]
+
+
+def _account(v: Values) -> Values:
+    state = account_ledger.apply_account_entries(None, v["entries"])
+    devices = sorted(state.devices.items())
+    return {
+        "account_id": state.account_id,
+        "head_number": state.head.number,
+        "head_hash": state.head.hash,
+        "signing_key": state.identity.signing,
+        "standing_devices": [device_id for device_id, device in devices if not device.revoked],
+        "revoked_devices": [device_id for device_id, device in devices if device.revoked],
+    }
+
+
+def _chain(v: Values) -> Values:
+    state = log.LogState()
+    for frame in log.frames_from_bytes(v["frames"]):
+        state = log.step(state, frame)
+    return {"head_number": state.number, "chain": state.chain}
+
+
+class _Reader:
+    """Reads a log as a member's client does: a bad ledger entry stops it, a bad record is set aside."""
+
+    def __init__(self) -> None:
+        self.log = log.LogState()
+        self.ledger: ledger.LedgerState | None = None
+        self.chains: dict[int, bytes] = {0: b""}
+        self.ledgers: dict[int, bytes] = {0: b""}
+        self.set_aside: list[str] = []
+
+    def take(self, frame: log.Frame) -> None:
+        """Take the next frame."""
+        self.log = log.step(self.log, frame)
+        self.chains[frame.number] = frame.chain
+        entry = log.parse_entry(frame.envelope)
+        log.check_heads(entry, frame.number, self.chains.get, self.ledgers.get)
+        if ledger.is_ledger_kind(entry.header.kind):
+            log.check_position(self.log, entry)
+            self.ledger = ledger.apply(self.ledger, entry, frame.number)
+            self.ledgers[frame.number] = entry.id
+        else:
+            self._take_record(entry)
+        self.log = log.place(self.log, entry)
+
+    def _take_record(self, entry: log.Entry) -> None:
+        if self.ledger is None:
+            raise LookupError("a record before the genesis")
+        try:
+            log.check_position(self.log, entry)
+            records.check_record(self.ledger, entry)
+        except Refused as refusal:
+            self.set_aside.append(refusal.code.value)
+
+
+def _space(v: Values) -> Values:
+    reader = _Reader()
+    for frame in log.frames_from_bytes(v["frames"]):
+        reader.take(frame)
+    state = reader.ledger
+    if state is None:
+        raise LookupError("a log without a genesis")
+    return {
+        "space_id": state.space_id,
+        "head_number": state.head.number,
+        "head_hash": state.head.hash,
+        "chain": reader.log.chain,
+        "epoch_number": state.epoch.number,
+        "member_ids": sorted(state.members),
+        "adding_ids": sorted(key for key in (*state.members, *state.cameras) if Right.ADD in state.rights_of(key)),
+        "set_aside_count": len(reader.set_aside),
+        "set_aside_codes_text": reader.set_aside,
+    }
+
+
+def _receipt(v: Values) -> Values:
+    receipt = receipts.verify_receipt(
+        v["content"], v["signature"], v["server_key"], space_id=v["space_id"], entry_id=v["entry_id"], blobs=v["blobs"]
+    )
+    return {"slot_number": receipt.number, "chain": receipt.chain, "time_number": receipt.time_ms}
+
+
+def _pairing(v: Values) -> Values:
+    code = pairing.parse_pairing_uri(v["uri_text"])
+    return {
+        "server_url_text": code.server_url,
+        "server_fingerprint": code.server_fingerprint,
+        "space_id": code.space_id,
+        "head_number": code.head.number,
+        "head_hash": code.head.hash,
+        "camera_id": code.camera_id,
+        "secret": code.secret,
+    }
+
+
+LEDGER_OPERATIONS = {
+    "account.replay": _account,
+    "log.chain": _chain,
+    "space.replay": _space,
+    "receipt.verify": _receipt,
+    "pairing.parse": _pairing,
+}

@@ -117,7 +117,7 @@ def _associated_data_of(segment_index: int, *, final: bool) -> bytes:
 
 
 class FloeEncryptor:
-    """Seals one value, segment after segment, under a key that serves for this value alone.
+    """Seals one value, segment after segment. A key may seal many values: each derives keys of its own from a fresh iv.
 
     `header` comes first, then every segment in order; `random` gives the iv and each segment's nonce, fresh each time.
     """
@@ -265,7 +265,7 @@ def plaintext_size_bytes(sealed_size_bytes: int) -> int:
 
 
 def seal_bytes(key: bytes, associated_data: bytes, plaintext: Buffer, *, random: Random = secrets.token_bytes) -> bytes:
-    """Return *plaintext* sealed under *key*, which serves for this value alone, and bound to *associated_data*."""
+    """Return *plaintext* sealed under *key* and bound to *associated_data*."""
     return FloeEncryptor.seal_bytes(key, associated_data, plaintext, random=random)
 
 

@@ -15,7 +15,6 @@ from safelight.sync_protocol.refusals import Refused
 from safelight.sync_protocol.sealing import boxes, fingerprints, floe, hpke, keytree, passwords
 from tools.vector_operations_ledgers import LEDGER_OPERATIONS
 from tools.vector_operations_links import LINK_OPERATIONS
-from tools.vector_operations_log import LOG_OPERATIONS
 
 VECTORS = Path(__file__).parent.parent / "safelight" / "sync_protocol" / "vectors"
 FORMAT = "safelight-vectors/1"
@@ -25,7 +24,7 @@ Values = dict[str, Any]
 Operation = Callable[[Values], Values]
 
 _INTEGERS = ("_bytes", "_count", "_index", "_number", "_kib")
-_PLAIN = frozenset({"value", "passes", "final", "has_password", "originals", "critical", "edits"})
+_PLAIN = frozenset({"value", "passes", "final", "has_password", "originals", "edits"})
 
 
 def decode(name: str, value: Any) -> Any:
@@ -228,6 +227,5 @@ OPERATIONS: dict[str, Operation] = {
         "fingerprint": fingerprints.content_fingerprint(v["dedupe_key"], v["space_id"], v["sha256"])
     },
     **LINK_OPERATIONS,
-    **LOG_OPERATIONS,
     **LEDGER_OPERATIONS,
 }

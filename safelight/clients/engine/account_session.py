@@ -1,0 +1,148 @@
+"""An account at work on this device: its profile unlocked, its own ledger verified, its keyring fetched."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from safelight.clients.engine import accounts
+from safelight.clients.engine.account_entries import AccountKeys, EntryChain, new_unlocker
+from safelight.clients.engine.clock import Clock, now_ms
+from safelight.clients.engine.connection import Connection, DeviceKey
+from safelight.clients.engine.keyring_document import KeyringContent, KeyringDocument
+from safelight.clients.engine.profile import AccountProfile, ProfileFolder
+from safelight.clients.engine.profile_secrets import ProfileSecrets, unwrap
+from safelight.sync_protocol.account_ledger import AccountState, Unlocker, apply_account_entries
+from safelight.sync_protocol.log import Head
+from safelight.sync_protocol.messages.accounts import AccountLedger, AppendAccountEntries
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.sealing import passwords
+
+
+class AccountSession:
+    """One account on one device, connected. Use `open_account`."""
+
+    def __init__(
+        self, folder: ProfileFolder, profile: AccountProfile, held: ProfileSecrets, connection: Connection, clock: Clock
+    ) -> None:
+        self.folder = folder
+        self.profile = profile
+        self.connection = connection
+        self.clock = clock
+        self.keys = AccountKeys(held.account_secret)
+        self.device = DeviceKey(profile.device_id, held.signing_seed)
+        self.keyring = KeyringDocument(connection, profile.account_id, held.account_secret, profile.keyring_version)
+        self.entries: list[bytes] = []
+        self._state: AccountState | None = None
+
+    @property
+    def account_id(self) -> bytes:
+        """The account's id."""
+        return self.profile.account_id
+
+    @property
+    def state(self) -> AccountState:
+        """The account's own ledger, verified."""
+        if self._state is None:
+            raise Refused(Code.SESSION_REQUIRED, "the account's ledger was not fetched yet")
+        return self._state
+
+    @property
+    def content(self) -> KeyringContent:
+        """The keyring as last fetched."""
+        return self.keyring.content or KeyringContent(
+            self.connection.server_key, self.state.head.number, self.state.head.hash
+        )
+
+    async def refresh(self) -> None:
+        """Fetch and verify the account's ledger and keyring, and pin both.
+
+        HISTORY_ROLLED_BACK, HISTORY_FORKED and LEDGER_RULE when the server shows another account than it did;
+        DEVICE_REVOKED when this device was revoked by another.
+        """
+        path = f"/v1/accounts/{self.account_id.hex()}/ledger?after=0"
+        ledger = await self.connection.request("GET", path, None, AccountLedger)
+        state = apply_account_entries(None, ledger.entries)
+        if state.account_id != self.account_id:
+            raise Refused(Code.LEDGER_RULE, "the server answered with another account's ledger")
+        accounts.check_account_pin(ledger.entries, Head(self.profile.account_number, self.profile.account_hash))
+        self.keys.check(state)
+        if state.device_key(self.device.device_id) is None:
+            raise Refused(Code.DEVICE_REVOKED)
+        self.entries, self._state = ledger.entries, state
+        content = await self.keyring.fetch()
+        if content is not None:
+            accounts.check_account_pin(ledger.entries, Head(content.account_number, content.account_hash))
+        await self.keyring.update(accounts.pin_account(self.connection.server_key, state.head))
+        self._pin()
+
+    def _pin(self) -> None:
+        pinned = msgspec.structs.replace(
+            self.profile,
+            account_number=self.state.head.number,
+            account_hash=self.state.head.hash,
+            keyring_version=self.keyring.version,
+        )
+        if pinned != self.profile:
+            self.profile = pinned
+            self.folder.save(pinned)
+
+    def close(self) -> None:
+        """Keep what was pinned meanwhile."""
+        if self._state is not None:
+            self._pin()
+
+
+@asynccontextmanager
+async def open_account(
+    folder: ProfileFolder, password: str | None = None, *, clock: Clock = now_ms
+) -> AsyncIterator[AccountSession]:
+    """Open this folder's account: unlocked, connected, its ledger and keyring verified.
+
+    *password* is needed where `profile_secrets.needs_password` says so. Raises PROFILE_MISSING, PROFILE_LOCKED, and what
+    `AccountSession.refresh` raises.
+    """
+    profile = folder.load_account()
+    held = await asyncio.to_thread(unwrap, profile, password)
+    device = DeviceKey(profile.device_id, held.signing_seed)
+    async with Connection(profile.server_url, server_key=profile.server_key, device=device) as connection:
+        session = AccountSession(folder, profile, held, connection, clock)
+        await session.refresh()
+        try:
+            yield session
+        finally:
+            session.close()
+
+
+async def change_password(
+    folder: ProfileFolder, password: str, new_password: str, *, use_system_keyring: bool = True, clock: Clock = now_ms
+) -> None:
+    """Set a new password for the account, proven by the old one. UNLOCK_FAILED if that is wrong.
+
+    The account secret stays the same: who knew it still knows it. Other devices of this person go on working, and ask
+    for the password that they were set up with.
+    """
+    profile = folder.load_account()
+    accounts.check_new_password(new_password)
+    salt = secrets.token_bytes(16)
+    stretched = await accounts.stretch_password(new_password, salt, passwords.DEFAULT_COSTS)
+    auth_key, wrap_key = passwords.password_keys(stretched)
+    async with Connection(profile.server_url, server_key=profile.server_key) as connection:
+        opened = await accounts.unlock_account(connection, profile.name, Unlocker.PASSWORD, password)
+        if opened.state.account_id != profile.account_id:
+            raise Refused(Code.LEDGER_RULE, "the server answered with another account")
+        accounts.check_account_pin(opened.entries, Head(profile.account_number, profile.account_hash))
+        held = await asyncio.to_thread(unwrap, profile, password)
+        chain = EntryChain(opened.keys, profile.account_id, opened.state.head)
+        unlocker = new_unlocker(
+            chain, Unlocker.PASSWORD, auth_key, wrap_key, clock(), salt=salt, costs=passwords.DEFAULT_COSTS
+        )
+        await accounts.append_entries(connection, opened, AppendAccountEntries(chain.entries, unlocker))
+    pinned = msgspec.structs.replace(profile, account_number=chain.head.number, account_hash=chain.head.hash)
+    folder.save(
+        await asyncio.to_thread(
+            accounts.wrap_profile, pinned, held, new_password, use_system_keyring=use_system_keyring
+        )
+    )

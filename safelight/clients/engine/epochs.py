@@ -1,0 +1,158 @@
+"""Epochs: making a generation of keys for a space's members, and opening one without trusting who made it.
+
+docs/spec/keys.md. What a member opened must give the very inboxes and history that the ledger entry shows to everyone;
+else members were given different secrets, and nothing is sealed to that epoch.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from safelight.sync_protocol.contexts import Label, context, uint
+from safelight.sync_protocol.ledger import BoxRef, Epoch, Member
+from safelight.sync_protocol.limits import KEY_SIZE_BYTES
+from safelight.sync_protocol.messages.spaces import NewBox
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import TIERS, Tier
+from safelight.sync_protocol.sealing import hpke, keytree
+from safelight.sync_protocol.sealing.boxes import open_box, random_nonce, seal_box
+
+
+@dataclass(frozen=True, slots=True)
+class EpochSecrets:
+    """What a member holds of an epoch: its view secret, and with the full tier the epoch secret above it."""
+
+    number: int
+    view: bytes
+    full: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"EpochSecrets(number={self.number})"
+
+    @property
+    def view_metadata_key(self) -> bytes:
+        """The key of the space's own view-tier fields in this epoch."""
+        return keytree.view_metadata_key(self.view)
+
+    @property
+    def full_metadata_key(self) -> bytes:
+        """The key of the space's own full-tier fields; FORBIDDEN for the view tier."""
+        return keytree.full_metadata_key(self.require_full())
+
+    def require_full(self) -> bytes:
+        """Return the epoch secret; FORBIDDEN for the view tier."""
+        if self.full is None:
+            raise Refused(Code.FORBIDDEN, "this is of the full tier")
+        return self.full
+
+
+def box_info(nonce: bytes, number: int, account_id: bytes, tier: Tier) -> bytes:
+    """Return what binds an epoch's box to its space (by the genesis nonce), epoch, member and tier."""
+    return context(Label.EPOCH_BOX, nonce, uint(number), account_id, tier.value.encode("ascii"))
+
+
+def _history_place(nonce: bytes, number: int, tier: Tier) -> bytes:
+    return context(Label.HISTORY, nonce, uint(number), tier.value.encode("ascii"))
+
+
+@dataclass(frozen=True, slots=True)
+class NewEpoch:
+    """An epoch for a ledger entry, the boxes that go with it, and its secrets."""
+
+    epoch: Epoch
+    boxes: Sequence[NewBox]
+    secrets: EpochSecrets
+
+
+def make_epoch(
+    number: int, nonce: bytes, members: Mapping[bytes, Member], previous: EpochSecrets | None, *, secret: bytes = b""
+) -> NewEpoch:
+    """Make the epoch *number* for all *members* that read, handing down *previous* (which must hold both tiers)."""
+    full = secret or secrets.token_bytes(KEY_SIZE_BYTES)
+    view = keytree.view_secret(full)
+    boxes: list[NewBox] = []
+    refs: list[BoxRef] = []
+    for account_id, member in sorted(members.items()):
+        tier = TIERS[member.role]
+        if tier is Tier.NONE:
+            continue
+        info = box_info(nonce, number, account_id, tier)
+        box = hpke.seal(member.account.identity.sealing, info, full if tier is Tier.FULL else view)
+        boxes.append(NewBox(account_id.hex(), box))
+        refs.append(BoxRef(account_id, "full" if tier is Tier.FULL else "view", hashlib.sha256(box).digest()))
+    full_history = view_history = b""
+    if previous is not None:
+        full_history = seal_box(
+            keytree.full_history_key(full),
+            _history_place(nonce, number, Tier.FULL),
+            previous.require_full(),
+            nonce=random_nonce(),
+        )
+        view_history = seal_box(
+            keytree.view_history_key(view),
+            _history_place(nonce, number, Tier.VIEW),
+            previous.view,
+            nonce=random_nonce(),
+        )
+    epoch = Epoch(
+        number=number,
+        full_inbox=hpke.public_key(keytree.full_inbox_seed(full)),
+        view_inbox=hpke.public_key(keytree.view_inbox_seed(view)),
+        boxes=refs,
+        full_history=full_history,
+        view_history=view_history,
+    )
+    return NewEpoch(epoch, boxes, EpochSecrets(number, view, full))
+
+
+def open_epoch_box(epoch: Epoch, nonce: bytes, account_id: bytes, sealing_seed: bytes, box: bytes) -> EpochSecrets:
+    """Open this account's box of *epoch*; EPOCH_MISMATCH unless it and what it gives are the ledger's."""
+    ref = next((ref for ref in epoch.boxes if ref.account_id == account_id), None)
+    if ref is None or hashlib.sha256(box).digest() != ref.hash:
+        raise Refused(Code.EPOCH_MISMATCH, f"the box of epoch {epoch.number} is not the one in the ledger")
+    try:
+        opened = hpke.open_sealed(sealing_seed, box_info(nonce, epoch.number, account_id, Tier(ref.tier)), box)
+    except Refused:
+        raise Refused(Code.EPOCH_MISMATCH, f"the box of epoch {epoch.number} does not open") from None
+    return check_secret(epoch, Tier(ref.tier), opened)
+
+
+def check_secret(epoch: Epoch, tier: Tier, opened: bytes) -> EpochSecrets:
+    """Check an opened secret against the inboxes in the ledger; EPOCH_MISMATCH (*different secrets to members*)."""
+    if len(opened) != KEY_SIZE_BYTES:
+        raise Refused(Code.EPOCH_MISMATCH, "it holds no secret")
+    full = opened if tier is Tier.FULL else None
+    view = keytree.view_secret(opened) if tier is Tier.FULL else opened
+    if hpke.public_key(keytree.view_inbox_seed(view)) != epoch.view_inbox:
+        raise Refused(Code.EPOCH_MISMATCH, f"the view inbox of epoch {epoch.number}")
+    if full is not None and hpke.public_key(keytree.full_inbox_seed(full)) != epoch.full_inbox:
+        raise Refused(Code.EPOCH_MISMATCH, f"the full inbox of epoch {epoch.number}")
+    return EpochSecrets(epoch.number, view, full)
+
+
+def open_history(epoch: Epoch, before: Epoch, nonce: bytes, held: EpochSecrets) -> EpochSecrets:
+    """Return the secrets of the epoch *before*, handed down in *epoch*; EPOCH_MISMATCH unless they are its own."""
+    try:
+        view = open_box(
+            keytree.view_history_key(held.view), _history_place(nonce, epoch.number, Tier.VIEW), epoch.view_history
+        )
+        if held.full is None:
+            return check_secret(before, Tier.VIEW, view)
+        full = open_box(
+            keytree.full_history_key(held.full), _history_place(nonce, epoch.number, Tier.FULL), epoch.full_history
+        )
+    except Refused as refusal:
+        raise Refused(Code.EPOCH_MISMATCH, f"the history in epoch {epoch.number}: {refusal.code}") from None
+    opened = check_secret(before, Tier.FULL, full)
+    if opened.view != view:
+        raise Refused(Code.EPOCH_MISMATCH, f"epoch {epoch.number} hands down another view secret")
+    return opened
+
+
+def open_all_epochs(epochs: Sequence[Epoch], nonce: bytes, newest: EpochSecrets) -> dict[int, EpochSecrets]:
+    """Return the secrets of every epoch from *newest* back to the first."""
+    held = {newest.number: newest}
+    for index in range(newest.number - 1, 0, -1):
+        held[index] = open_history(epochs[index], epochs[index - 1], nonce, held[index + 1])
+    return held

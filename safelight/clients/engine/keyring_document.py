@@ -1,0 +1,94 @@
+"""The keyring: one document under the account secret that says what counts for this account (docs/spec/keys.md).
+
+The server keeps it and numbers its versions; it cannot read, change or, unseen, roll it back.
+"""
+
+from collections.abc import Callable
+
+from safelight.clients.engine.connection import Connection
+from safelight.sync_protocol.contexts import Label, context, uint
+from safelight.sync_protocol.messages.accounts import Keyring, PutKeyring
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.sealing import keytree
+from safelight.sync_protocol.sealing.boxes import open_box, random_nonce, seal_box
+from safelight.sync_protocol.wire import Sealed, pack, unpack
+
+_MAX_ATTEMPTS = 5
+
+
+class KnownSpace(Sealed, frozen=True):
+    """A space that this account made or joined, and the newest ledger head that one of its devices saw there.
+
+    `confirmed` is false between listing a space that is about to be made and the receipt for its genesis.
+    """
+
+    space_id: bytes
+    confirmed: bool = True
+    ledger_number: int = 0
+    ledger_hash: bytes = b""
+
+
+class KeyringContent(Sealed, frozen=True):
+    """What the keyring says. `account_number` and `account_hash` pin the account's own ledger for new devices."""
+
+    server_key: bytes
+    account_number: int
+    account_hash: bytes
+    spaces: list[KnownSpace] = []
+
+
+class KeyringDocument:
+    """The account's keyring as last fetched; `seen_version` is the profile's pin."""
+
+    def __init__(self, connection: Connection, account_id: bytes, account_secret: bytes, seen_version: int) -> None:
+        self._connection = connection
+        self._account_id = account_id
+        self._key = keytree.keyring_key(account_secret)
+        self.version = seen_version
+        self.content: KeyringContent | None = None
+
+    async def fetch(self) -> KeyringContent | None:
+        """Fetch and open the newest version; None before the first.
+
+        HISTORY_ROLLED_BACK if the server shows an older one than was seen, OPEN_FAILED if it was changed, and
+        SERVER_KEY_CHANGED if another server was pinned by this account's devices.
+        """
+        kept = await self._connection.request("GET", "/v1/keyring", None, Keyring)
+        if kept.version < self.version:
+            raise Refused(Code.HISTORY_ROLLED_BACK, f"the keyring has version {kept.version}, {self.version} was seen")
+        if kept.version == 0:
+            return None
+        content = unpack(open_box(self._key, self._place(kept.version), kept.sealed), KeyringContent, Code.OPEN_FAILED)
+        if content.server_key != self._connection.server_key:
+            raise Refused(Code.SERVER_KEY_CHANGED, "this account's devices know the server by another key")
+        self.version, self.content = kept.version, content
+        return content
+
+    async def update(self, change: Callable[[KeyringContent | None], KeyringContent]) -> KeyringContent:
+        """Put a changed version; where another device was first, *change* is applied to its version."""
+        for _ in range(_MAX_ATTEMPTS):
+            content = change(self.content)
+            if content == self.content:
+                return content
+            version = self.version + 1
+            sealed = seal_box(self._key, self._place(version), pack(content), nonce=random_nonce())
+            try:
+                await self._connection.request("PUT", "/v1/keyring", PutKeyring(version, sealed), Keyring)
+            except Refused as refusal:
+                if refusal.code is not Code.KEYRING_CONFLICT:
+                    raise
+                # Another device's version; or our own, whose answer was lost: then the change is found made.
+                await self.fetch()
+                continue
+            self.version, self.content = version, content
+            return content
+        raise Refused(Code.KEYRING_CONFLICT)
+
+    def _place(self, version: int) -> bytes:
+        return context(Label.KEYRING, self._account_id, uint(version))
+
+
+def with_space(content: KeyringContent, known: KnownSpace) -> KeyringContent:
+    """Return *content* with *known* in place of what it said of that space."""
+    others = [space for space in content.spaces if space.space_id != known.space_id]
+    return KeyringContent(content.server_key, content.account_number, content.account_hash, [*others, known])

@@ -1,0 +1,74 @@
+"""What the benchmarks share: a real server with an account, a space and a camera, made by the commands people use."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_BIN = Path(sys.executable).parent
+PASSWORD = "a password for the benchmark"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A running server, and a folder with profiles for an account and its camera."""
+
+    server: subprocess.Popen[str]
+    url: str
+    folder: Path
+
+    def environment(self, profile: str) -> dict[str, str]:
+        """Return the environment of a command run under *profile*."""
+        return {**os.environ, "SAFELIGHT_PROFILE": str(self.folder / profile), "SAFELIGHT_PASSWORD": PASSWORD}
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        """Return a `safelight` command line."""
+        return [str(_BIN / "safelight"), *map(str, arguments)]
+
+    def run(self, profile: str, *arguments: str | Path) -> Any:
+        """Run a `safelight` command with `--json` and return its document."""
+        command = self.command(*arguments, "--json")
+        done = subprocess.run(command, env=self.environment(profile), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
+        return json.loads(done.stdout)
+
+
+@contextmanager
+def installation() -> Iterator[Installation]:
+    """Start a server in a temporary folder, and end it and delete the folder afterwards."""
+    with tempfile.TemporaryDirectory(prefix="safelight-bench-") as name:
+        folder = Path(name)
+        command = [str(_BIN / "safelight-server"), "run", "--data", str(folder / "data"), "--listen", "127.0.0.1:0"]
+        with (folder / "server.log").open("w") as log:
+            server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        try:
+            yield Installation(server, _listening(server), folder)
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _listening(server: subprocess.Popen[str]) -> str:
+    if server.stdout is None:
+        raise RuntimeError("the server's output is not read")
+    for line in server.stdout:
+        if line.startswith("listening on "):
+            return line.removeprefix("listening on ").strip()
+    raise RuntimeError("the server did not start")
+
+
+def with_camera(made: Installation) -> None:
+    """Make an account, a space "Family" and a camera, as profiles `owner` and `camera`."""
+    invite = [str(_BIN / "safelight-server"), "invite", "--data", str(made.folder / "data"), "--json"]
+    code = json.loads(subprocess.run(invite, capture_output=True, text=True, check=True).stdout)["code"]
+    made.run("owner", "account", "create", "--server", made.url, "--name", "owner", "--invite", code)
+    made.run("owner", "space", "create", "Family", "--kind", "family")
+    uri = made.run("owner", "camera", "pair", "--space", "Family", "--name", "camera")["uri"]
+    made.run("camera", "camera", "add", uri)

@@ -1,0 +1,300 @@
+"""Pushing: every file of a folder that the space does not have yet goes in sealed, several on their way at once.
+
+Each file goes its own way (read, ask, develop, seal, send, commit), so all of these overlap; commits gather by
+themselves (`engine.adding`), and so do questions (`known`). What is in memory, and in the spool, has a budget.
+"""
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+from pathlib import Path
+from typing import Protocol
+
+from safelight.clients.camera import sealing
+from safelight.clients.camera.budget import Budget
+from safelight.clients.camera.develop.pool import Developers
+from safelight.clients.camera.known import KnownFiles
+from safelight.clients.camera.reading import digest_of, look_again
+from safelight.clients.camera.scan import Found, LeftOut, scan
+from safelight.clients.camera.sealing import SealedAsset
+from safelight.clients.camera.spool import Spool, Spooled
+from safelight.clients.camera.tasks import all_of
+from safelight.clients.engine.adding import AssetAdder, RollKeeper
+from safelight.clients.engine.cameras import CameraSession
+from safelight.clients.engine.files import MAX_IN_MEMORY_SIZE_BYTES
+from safelight.clients.engine.uploads import upload_blob
+from safelight.sync_protocol.padding import padme
+from safelight.sync_protocol.records import RenditionName, RenditionRef
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.sealing.fingerprints import content_fingerprint
+from safelight.sync_protocol.sealing.floe import sealed_size_bytes
+
+FILES_AT_ONCE = 12
+UPLOADS_AT_ONCE = 6
+MEMORY_SIZE_BYTES = 48 * 1024**2
+_TRIES = 4
+_PAUSE_S = 0.5
+
+# Another try, from the file anew, can cure these: it changed, or the roll it was sealed under no longer counts.
+_ROLL_GONE = frozenset({Code.EPOCH_OLD, Code.ROLL_UNKNOWN, Code.ROLL_FULL})
+_AGAIN = frozenset({Code.FILE_CHANGED, Code.BLOB_MISSING, Code.UPLOAD_DIGEST_MISMATCH}) | _ROLL_GONE
+# What is wrong with one file only; everything else would meet the others alike, and ends the push.
+_OF_ONE_FILE = _AGAIN | {Code.FILE_UNREADABLE, Code.TOO_LARGE, Code.ASSET_CONFLICT, Code.BLOB_SIZE_MISMATCH}
+
+
+@unique
+class Outcome(StrEnum):
+    """What became of one file."""
+
+    UPLOADED = "uploaded"
+    KNOWN = "known"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class Listener(Protocol):
+    """Whoever shows how a push goes on."""
+
+    def expect(self, files: int, size_bytes: int) -> None:
+        """So many files, of so many bytes together, were found."""
+
+    def settled(self, relative: str, outcome: Outcome, reason: str, size_bytes: int) -> None:
+        """One file is done; *reason* says why it was skipped or failed, or why it has no preview."""
+
+    def sent(self, size_bytes: int) -> None:
+        """The server has so many bytes of the large file on its way."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many files were uploaded, known, skipped and failed, and why."""
+
+    counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    reasons: list[tuple[str, Outcome, str]] = field(default_factory=list)
+
+    def add(self, relative: str, outcome: Outcome, reason: str) -> None:
+        """Count one file."""
+        self.counts[outcome] += 1
+        if outcome in {Outcome.SKIPPED, Outcome.FAILED}:
+            self.reasons.append((relative, outcome, reason))
+
+
+class Pusher:
+    """Pushes files for one open camera. `developers` is None where only originals are wanted."""
+
+    def __init__(self, session: CameraSession, spool: Spool, developers: Developers | None, listener: Listener) -> None:
+        self._session = session
+        self._spool = spool
+        self._developers = developers
+        self._listener = listener
+        self._rolls = RollKeeper(session.committer, session.profile.camera_id, lambda: session.view.state)
+        self._adder = AssetAdder(session.committer)
+        self._known = KnownFiles(session.connection, session.profile.space_id, lambda: session.view.state)
+        self._memory = Budget(MEMORY_SIZE_BYTES)
+        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._claims: dict[bytes, asyncio.Future[None]] = {}
+        self._resumed: set[bytes] = set()
+
+    async def push(self, folder: Path) -> Tally:
+        """Upload all that is new in *folder*; first whatever an interrupted push left in the spool.
+
+        One file's failure is counted, and the others go on. Raises what would meet every file alike, such as
+        SERVER_UNREACHABLE; then what was committed stays, and another push completes it.
+        """
+        await self._session.committer.settle()
+        await self._resume()
+        tally = Tally()
+        self._listener.expect(*await asyncio.to_thread(_count, folder))
+        items = scan(folder)
+        await all_of(self._take_files(items, tally) for _ in range(FILES_AT_ONCE))
+        return tally
+
+    def close(self) -> None:
+        """Close the roll and forget its keys: from here on this process opens nothing that it added."""
+        self._rolls.close()
+
+    async def _take_files(self, items: Iterator[Found | LeftOut], tally: Tally) -> None:
+        for item in items:  # shared by all tasks: each file is taken once
+            size_bytes = 0
+            if isinstance(item, LeftOut):
+                outcome, reason = (Outcome.FAILED if item.failed else Outcome.SKIPPED), item.reason
+            else:
+                size_bytes = item.stamp.size_bytes
+                outcome, reason = await self.push_file(item)
+            tally.add(item.relative, outcome, reason)
+            self._listener.settled(item.relative, outcome, reason, size_bytes)
+            await asyncio.sleep(0)
+
+    async def push_file(self, found: Found) -> tuple[Outcome, str]:
+        """Upload one file unless the space has it; the outcome, and a reason where there is one to give."""
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return await self._attempt(found)
+            except Refused as refusal:
+                if refusal.code not in _OF_ONE_FILE:
+                    raise
+                if refusal.code not in _AGAIN or attempt == _TRIES:
+                    return Outcome.FAILED, refusal.sentence
+                if refusal.code in _ROLL_GONE:
+                    self._rolls.drop()
+                    await self._session.view.refresh()
+                else:
+                    await asyncio.sleep(_PAUSE_S * attempt)
+            try:
+                found = await asyncio.to_thread(look_again, found)
+            except Refused as refusal:
+                return Outcome.FAILED, refusal.sentence
+        return Outcome.FAILED, ""  # not reached: the last attempt returns or raises
+
+    async def _attempt(self, found: Found) -> tuple[Outcome, str]:
+        """Ask first and seal then; or, for small files while most are new, both in one pass over the file."""
+        size_bytes = sealed_size_bytes(padme(found.stamp.size_bytes))
+        is_large = found.stamp.size_bytes >= MAX_IN_MEMORY_SIZE_BYTES
+        if is_large or not self._known.mostly_new:
+            fingerprint = self._fingerprint(await asyncio.to_thread(digest_of, found))
+            async with self._claim(fingerprint) as is_new:
+                if not is_new:
+                    return self._seen(fingerprint)
+                if is_large:
+                    return await self._push_large(found, size_bytes, fingerprint)
+                async with self._memory.take(size_bytes):
+                    negative = await self._expose(found)
+                    self._check_same(negative, fingerprint)
+                    return await self._finish_small(negative, fingerprint)
+        return await self._push_unasked(found, size_bytes)
+
+    async def _push_unasked(self, found: Found, size_bytes: int) -> tuple[Outcome, str]:
+        """Seal a small file that is probably new, and only then ask."""
+        async with self._memory.take(size_bytes):
+            negative = await self._expose(found)
+            fingerprint = self._fingerprint(negative.original.sha256)
+            if fingerprint not in self._claims:
+                async with self._claim(fingerprint) as is_new:
+                    return await self._finish_small(negative, fingerprint) if is_new else self._seen(fingerprint)
+        # The same bytes are on their way already. Nobody waits for others while holding memory: they may need it.
+        async with self._claim(fingerprint) as is_new:
+            if not is_new:
+                return self._seen(fingerprint)
+        raise Refused(Code.FILE_CHANGED, found.relative)  # the other one failed: this one tries from the start
+
+    async def _expose(self, found: Found, spool: Path | None = None) -> sealing.Negative:
+        asset = (await self._rolls.roll()).new_asset()
+        return await asyncio.to_thread(sealing.expose, found, asset, spool)
+
+    def _check_same(self, negative: sealing.Negative, fingerprint: bytes) -> None:
+        """What was sealed must be what was asked for."""
+        if self._fingerprint(negative.original.sha256) != fingerprint:
+            raise Refused(Code.FILE_CHANGED, negative.found.relative)
+
+    async def _finish_small(self, negative: sealing.Negative, fingerprint: bytes) -> tuple[Outcome, str]:
+        sealed = await sealing.develop(negative, fingerprint, self._developers)
+        await all_of(self._upload(file.source, file.ref) for file in sealed.files)
+        await self._adder.add(sealed.roll_id, sealed.body)
+        return Outcome.UPLOADED, sealed.note
+
+    async def _push_large(self, found: Found, size_bytes: int, fingerprint: bytes) -> tuple[Outcome, str]:
+        """Seal into the spool and send from there, so that a restart need not begin again."""
+        async with self._spool.room(size_bytes) as room:
+            negative = await self._expose(found, room / RenditionName.ORIGINAL.value)
+            self._check_same(negative, fingerprint)
+            sealed = await sealing.develop(negative, fingerprint, self._developers)
+            spooled = await asyncio.to_thread(_keep, room, sealed)
+            await self._send(spooled)
+        return Outcome.UPLOADED, sealed.note
+
+    async def _send(self, spooled: Spooled) -> None:
+        """Send and commit what is in the spool; it leaves the spool unless another try can use it."""
+        try:
+            for ref in spooled.asset.renditions:
+                await self._upload(
+                    spooled.blob(ref),
+                    ref,
+                    resume=spooled.uploads.get(ref.rendition_id),
+                    on_created=functools.partial(spooled.note_upload, ref),
+                )
+            await self._adder.add(spooled.roll_id, spooled.asset)
+        except Refused as refusal:
+            if refusal.code in _OF_ONE_FILE:
+                await asyncio.to_thread(spooled.remove)
+            raise
+        await asyncio.to_thread(spooled.remove)
+
+    async def _upload(
+        self,
+        source: bytes | bytearray | Path,
+        ref: RenditionRef,
+        *,
+        resume: str | None = None,
+        on_created: Callable[[str], None] | None = None,
+    ) -> None:
+        async with self._uploads:
+            await upload_blob(
+                self._session.connection,
+                self._session.profile.space_id,
+                source,
+                digest=ref.blob,
+                size_bytes=ref.size_bytes,
+                on_progress=self._listener.sent if isinstance(source, Path) else None,
+                resume=resume,
+                on_created=on_created,
+            )
+
+    async def _resume(self) -> None:
+        """Finish what an earlier process had sealed; what no longer counts is sealed anew at its file's turn."""
+        for spooled in self._spool.entries():
+            fingerprint = spooled.asset.fingerprint
+            if await self._known.has(fingerprint):
+                spooled.remove()
+                continue
+            try:
+                await self._send(spooled)
+            except Refused as refusal:
+                if refusal.code not in _OF_ONE_FILE:
+                    raise
+            else:
+                self._resumed.add(fingerprint)
+
+    @contextlib.asynccontextmanager
+    async def _claim(self, fingerprint: bytes) -> AsyncIterator[bool]:
+        """Whether the file is new, to the space and in this push; another file with the same bytes waits meanwhile."""
+        while (other := self._claims.get(fingerprint)) is not None:
+            await asyncio.wait([other])
+        mine = self._claims[fingerprint] = asyncio.get_running_loop().create_future()
+        try:
+            yield not await self._known.has(fingerprint)
+        finally:
+            del self._claims[fingerprint]
+            mine.set_result(None)
+
+    def _seen(self, fingerprint: bytes) -> tuple[Outcome, str]:
+        """Known; or uploaded just now, if it was this file that an interrupted push had left in the spool."""
+        if fingerprint in self._resumed:
+            self._resumed.discard(fingerprint)
+            return Outcome.UPLOADED, ""
+        return Outcome.KNOWN, ""
+
+    def _fingerprint(self, sha256: bytes) -> bytes:
+        profile = self._session.profile
+        return content_fingerprint(profile.dedupe_key, profile.space_id, sha256)
+
+
+def _keep(room: Path, sealed: SealedAsset) -> Spooled:
+    """Write the small renditions and the entry beside the original that is in *room* already."""
+    spooled = Spooled(room, sealed.roll_id, sealed.body, {})
+    for file in sealed.files:
+        if not isinstance(file.source, Path):
+            spooled.blob(file.ref).write_bytes(file.source)
+    spooled.save()
+    return spooled
+
+
+def _count(folder: Path) -> tuple[int, int]:
+    files = size_bytes = 0
+    for item in scan(folder):
+        if isinstance(item, Found):
+            files += 1
+            size_bytes += item.stamp.size_bytes
+    return files, size_bytes

@@ -6,7 +6,8 @@ import { describe, expect, test } from "vitest";
 import { linkOpened, refusalOf } from "../src/protocol/messages.ts";
 import { fullPart, pageRef, tierOfRendition, viewPart } from "../src/protocol/records.ts";
 import { Code } from "../src/protocol/refusals.ts";
-import { takeAnswer, unpack } from "../src/protocol/wire.ts";
+import { concat, equal, randomBytes } from "../src/protocol/bytes.ts";
+import { count, takeAnswer, unpack, unpackContent } from "../src/protocol/wire.ts";
 import { fromBase64, fromLetters, toBase64, toLetters } from "../src/protocol/codes.ts";
 
 const hash = new Uint8Array(32).fill(7);
@@ -86,4 +87,52 @@ test("the tier of a rendition", () => {
   expect(tierOfRendition("thumbnail")).toBe("view");
   expect(tierOfRendition("original")).toBe("full");
   expect(tierOfRendition("sidecar")).toBe("full");
+});
+
+describe("an entry's content", () => {
+  const BODIES: readonly unknown[] = [
+    0, -1, -33, 127, 128, 300, 70_000, 2 ** 40, -200, -70_000, -(2 ** 40), 1.5, true, false, null,
+    "", "short", "x".repeat(40), "x".repeat(300), "x".repeat(70_000),
+    new Uint8Array(3), new Uint8Array(300), new Uint8Array(70_000),
+    [], [1, [2, [3]]], Array(20).fill("a"), Array(70_000).fill(1),
+    {}, { a: 1, b: { c: [1, 2] } }, Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`k${i}`, i])),
+    Object.fromEntries(Array.from({ length: 70_000 }, (_, i) => [`k${i}`, i])),
+    new Date(5), new Date(2 ** 35), new Date(-1),
+  ];
+
+  test("keeps its body's exact bytes, whatever they hold", () => {
+    for (const value of BODIES) {
+      const body = encode(value);
+      const content = unpackContent(concat(Uint8Array.of(0x92), encode(7), body), count);
+      expect(content.header).toBe(7);
+      expect(equal(content.body, body)).toBe(true);
+    }
+  });
+
+  test.each([
+    ["nothing", []],
+    ["no array", [7]],
+    ["no body", [0x92, 7]],
+    ["one field less", [0x91, 7]],
+    ["one field more", [0x93, 7, 7, 7]],
+    ["a byte behind", [0x92, 7, 7, 7]],
+    ["a body cut short", [0x92, 7, 0xc4, 2, 0]],
+    ["a body whose length is cut", [0x92, 7, 0xdd, 0]],
+    ["a list that promises more than there is", [0x92, 7, 0xdd, 0xff, 0xff, 0xff, 0xff]],
+    ["a type that is none", [0x92, 7, 0xc1]],
+    ["another header", [0x92, 0xa1, 0x61, 7]],
+  ])("%s is refused", (_, content) => {
+    const unpacked = () => unpackContent(Uint8Array.from(content), count);
+    expect(unpacked).toThrow(expect.objectContaining({ code: Code.ENTRY_MALFORMED }));
+  });
+
+  test("random bytes give a content or a refusal, and no other error", () => {
+    for (let i = 0; i < 2000; i++) {
+      try {
+        unpackContent(concat(Uint8Array.of(0x92), randomBytes(i % 40)), count);
+      } catch (error) {
+        expect(error).toMatchObject({ code: Code.ENTRY_MALFORMED });
+      }
+    }
+  });
 });

@@ -14,6 +14,7 @@ import * as recoveryWords from "../src/protocol/recovery_words.ts";
 import { Refused } from "../src/protocol/refusals.ts";
 import { verify } from "../src/protocol/signatures.ts";
 import * as script from "../src/protocol/signatures_script.ts";
+import { LEDGER_OPERATIONS } from "./vector_operations_ledgers.ts";
 import { LINK_OPERATIONS } from "./vector_operations_links.ts";
 import {
   Inputs,
@@ -159,6 +160,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     fingerprint: contentFingerprint(i.bytes("dedupe_key"), i.bytes("space_id"), i.bytes("sha256")),
   }),
   ...LINK_OPERATIONS,
+  ...LEDGER_OPERATIONS,
 };
 
 /** Run one case; throws an Error that says what differs. An operation that has no function here fails, too. */

@@ -2,6 +2,7 @@
 
 import {
   MAX_ASSETS_PER_RECORD,
+  MAX_BLOB_SIZE_BYTES,
   MAX_RENDITIONS_PER_ASSET,
   MAX_SEALED_FIELD_SIZE_BYTES,
 } from "./limits.ts";
@@ -22,12 +23,14 @@ import {
   signed,
   text,
   wideInteger,
+  within,
   type Shape,
   type Shaped,
 } from "./wire.ts";
 
 export const sealedField = bytes(0, MAX_SEALED_FIELD_SIZE_BYTES);
 export const floeHeader = bytes(74, 74);
+const blobSize = within(1, MAX_BLOB_SIZE_BYTES);
 
 export const renditionName = oneOf("original", "motion", "raw", "sidecar", "preview", "thumbnail");
 export type RenditionName = Shaped<typeof renditionName>;
@@ -48,7 +51,7 @@ export const renditionRef = signed({
   name: renditionName,
   renditionId: id,
   blob: hash,
-  sizeBytes: count,
+  sizeBytes: blobSize,
   header: floeHeader,
 });
 export type RenditionRef = Shaped<typeof renditionRef>;

@@ -33,6 +33,15 @@ export const count: Shape<number> = (value) => {
 export const wideInteger: Shape<bigint> = (value) =>
   typeof value === "bigint" ? value : Number.isSafeInteger(value) ? BigInt(value as number) : expected("an integer");
 
+/** A whole number from `lowest` to `highest`. */
+export function within(lowest: number, highest: number): Shape<number> {
+  return (value) =>
+    count(value) >= lowest && count(value) <= highest ? count(value) : expected(`${lowest} to ${highest}`);
+}
+
+/** A count from 1 on. */
+export const ordinal = within(1, Number.MAX_SAFE_INTEGER);
+
 export const integer: Shape<number> = (value) => {
   const number = Number(wideInteger(value));
   return Number.isSafeInteger(number) ? number : expected("an integer below 2^53");
@@ -42,6 +51,11 @@ export const real: Shape<number> = (value) => (typeof value === "bigint" ? Numbe
 const numeric: Shape<number> = (value) => (typeof value === "number" ? value : expected("a number"));
 export const flag: Shape<boolean> = (value) => (typeof value === "boolean" ? value : expected("true or false"));
 export const text: Shape<string> = (value) => (typeof value === "string" ? value : expected("text"));
+
+/** Text of at most so many characters that matches `form`. */
+export function pattern(form: RegExp, maxLength: number): Shape<string> {
+  return (value) => (text(value).length <= maxLength && form.test(text(value)) ? text(value) : expected(`${form}`));
+}
 
 /** Bytes of at least and at most so many; copied, so that no value keeps a whole message alive. */
 export function bytes(minSizeBytes = 0, maxSizeBytes = Number.MAX_SAFE_INTEGER): Shape<Bytes> {
@@ -121,6 +135,52 @@ export function unpack<T>(data: Uint8Array, shape: Shape<T>, code: Code = Code.E
     return shape(decode(data, { useBigInt64: true }));
   } catch (error) {
     throw new Refused(code, error instanceof Error ? error.message : "");
+  }
+}
+
+/** MessagePack's types of fixed size after the first byte, from 0xca on. */
+const FIXED_SIZES_BYTES = [4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 2, 3, 5, 9, 17];
+
+/** Where the MessagePack value that begins at `start` ends; RangeError if it does not end, or is none. */
+function valueEnd(data: Uint8Array, start: number): number {
+  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  const lengthAt = (offset: number, sizeBytes: 1 | 2 | 4) =>
+    sizeBytes === 1 ? view.getUint8(offset) : sizeBytes === 2 ? view.getUint16(offset) : view.getUint32(offset);
+  let offset = start;
+  for (let pending = 1; pending > 0; pending--) {
+    const type = view.getUint8(offset++);
+    const sizeClass = [1, 2, 4] as const;
+    if (type < 0x80 || type >= 0xe0) continue;
+    if (type < 0x90) pending += 2 * (type & 15);
+    else if (type < 0xa0) pending += type & 15;
+    else if (type < 0xc0) offset += type & 31;
+    else if (type === 0xc1) throw new RangeError("a type that is none");
+    else if (type < 0xc4) continue;
+    else if (type < 0xc7) offset += sizeClass[type - 0xc4]! + lengthAt(offset, sizeClass[type - 0xc4]!);
+    else if (type < 0xca) offset += 1 + sizeClass[type - 0xc7]! + lengthAt(offset, sizeClass[type - 0xc7]!);
+    else if (type < 0xd9) offset += FIXED_SIZES_BYTES[type - 0xca]!;
+    else if (type < 0xdc) offset += sizeClass[type - 0xd9]! + lengthAt(offset, sizeClass[type - 0xd9]!);
+    else {
+      const sizeBytes = type % 2 ? 4 : 2;
+      pending += lengthAt(offset, sizeBytes) * (type < 0xde ? 1 : 2);
+      offset += sizeBytes;
+    }
+  }
+  if (offset > data.length) throw new RangeError("cut short");
+  return offset;
+}
+
+/** Read an entry's content, an array of header and body; the body stays bytes, for its shape depends on the header. */
+export function unpackContent<T>(data: Uint8Array, header: Shape<T>): { readonly header: T; readonly body: Bytes } {
+  const PAIR = 0x92;
+  try {
+    const headerEnd = valueEnd(data, 1);
+    const body = own(data.slice(headerEnd));
+    if (data[0] !== PAIR || valueEnd(body, 0) !== body.length) expected("an array of 2");
+    return { header: unpack(data.subarray(1, headerEnd), header), body };
+  } catch (error) {
+    if (error instanceof Refused) throw error;
+    throw new Refused(Code.ENTRY_MALFORMED, error instanceof Error ? error.message : "");
   }
 }
 

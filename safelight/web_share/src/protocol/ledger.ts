@@ -1,0 +1,291 @@
+/** The space ledger: one pure function, state + entry → state, or a named refusal, run by both ends; mirror of
+ * sync_protocol/ledger.py (docs/spec/log.md).
+ */
+
+import { applyAccountEntries, deviceKey, type AccountState } from "./account_ledger.ts";
+import { equal, toHex, type Bytes } from "./bytes.ts";
+import { Label, context } from "./contexts.ts";
+import { spaceId } from "./ids.ts";
+import {
+  advanceAccountBody,
+  bindCameraBody,
+  certifyCameraBody,
+  createSpaceBody,
+  revokeCameraBody,
+  rotateEpochBody,
+  spaceTerms,
+  type AdvanceAccountBody,
+  type BindCameraBody,
+  type CertifyCameraBody,
+  type CreateSpaceBody,
+  type Epoch,
+  type Policy,
+  type RevokeCameraBody,
+  type SpaceKind,
+} from "./ledger_entries.ts";
+import { PAIRING_MAX_AGE_S } from "./limits.ts";
+import { isSameHead, verifyEntry, type Entry, type Head } from "./log.ts";
+import { Code, Refused } from "./refusals.ts";
+import { CAMERA_RIGHTS, RIGHTS, TIERS, type Right, type Role, type Tier } from "./roles.ts";
+import { verify } from "./signatures.ts";
+import { unpack } from "./wire.ts";
+
+export const PROTOCOL_VERSION = 1;
+
+/** An account in the space: its role, and its own ledger as far as it counts here. */
+export interface Member {
+  readonly id: Bytes;
+  readonly role: Role;
+  readonly account: AccountState;
+}
+
+/** A camera: certified, then bound once, until revoked. */
+export interface Camera {
+  readonly id: Bytes;
+  readonly certifiedBy: Bytes;
+  readonly pairingKey: Bytes;
+  readonly expiresMs: number;
+  readonly quotaBytes: number;
+  readonly name: Bytes;
+  readonly nameEpoch: number;
+  readonly dedupe: Bytes;
+  readonly deviceKey?: Bytes;
+  readonly revoked: boolean;
+}
+
+/** Who may do what in a space, up to the ledger entry at `head`; members and cameras by their id in hexadecimal. */
+export interface LedgerState {
+  readonly spaceId: Bytes;
+  readonly head: Head;
+  readonly kind: SpaceKind;
+  readonly nonce: Bytes;
+  readonly creatorId: Bytes;
+  readonly policy: Policy;
+  readonly name: Bytes;
+  readonly dedupe: Bytes;
+  readonly members: ReadonlyMap<string, Member>;
+  readonly epochs: readonly [Epoch, ...Epoch[]];
+  readonly cameras: ReadonlyMap<string, Camera>;
+}
+
+/** The epoch in force. */
+export function epochOf(state: LedgerState): Epoch {
+  return state.epochs.at(-1) ?? state.epochs[0];
+}
+
+/** The rights of a member or of a camera that is bound and not revoked; of anyone else, none. */
+export function rightsOf(state: LedgerState, authorId: Bytes): ReadonlySet<Right> {
+  const member = state.members.get(toHex(authorId));
+  if (member) return RIGHTS[member.role];
+  return standingCamera(state, authorId) ? CAMERA_RIGHTS : new Set();
+}
+
+/** The tier that an account reads here. */
+export function tierOf(state: LedgerState, accountId: Bytes): Tier {
+  const member = state.members.get(toHex(accountId));
+  return member ? TIERS[member.role] : "none";
+}
+
+/** The signing key of a device in good standing, a camera's included (its device id is its own id). */
+export function signingKey(state: LedgerState, authorId: Bytes, deviceId: Bytes): Bytes | undefined {
+  const member = state.members.get(toHex(authorId));
+  if (member) return deviceKey(member.account, deviceId);
+  const camera = standingCamera(state, authorId);
+  return camera && equal(deviceId, authorId) ? camera.deviceKey : undefined;
+}
+
+function standingCamera(state: LedgerState, cameraId: Bytes): Camera | undefined {
+  const camera = state.cameras.get(toHex(cameraId));
+  const stands = camera?.deviceKey && !camera.revoked && state.members.has(toHex(camera.certifiedBy));
+  return stands ? camera : undefined;
+}
+
+const FAMILIES = new Set(["space", "account", "camera", "epoch", "member", "grant", "policy", "hold"]);
+
+/** Whether an entry of `kind` belongs to the ledger (who), known to this version or not, or to the records (what). */
+export function isLedgerKind(kind: string): boolean {
+  return FAMILIES.has(kind.split(".", 1)[0] ?? "");
+}
+
+type Change = (state: LedgerState, entry: Entry) => Promise<LedgerState>;
+
+const CHANGES: ReadonlyMap<string, (body: Bytes) => Change> = new Map([
+  ["account.advance", (body) => advanceAccount(unpack(body, advanceAccountBody))],
+  ["camera.certify", (body) => certifyCamera(unpack(body, certifyCameraBody))],
+  ["camera.bind", (body) => bindCamera(unpack(body, bindCameraBody))],
+  ["camera.revoke", (body) => revokeCamera(unpack(body, revokeCameraBody))],
+  ["epoch.rotate", (body) => rotateEpoch(unpack(body, rotateEpochBody).epoch)],
+]);
+
+/** Take the ledger entry at slot `number`: the new state, or a refusal after which the space stops. */
+export async function apply(state: LedgerState | undefined, entry: Entry, number: number): Promise<LedgerState> {
+  if (entry.header.kind === "space.create") {
+    return create(state, entry, unpack(entry.body, createSpaceBody), number);
+  }
+  const read = CHANGES.get(entry.header.kind);
+  if (!read) return passOver(state, entry, number);
+  const change = read(entry.body);
+  if (!state) throw new Refused(Code.LEDGER_RULE, "a space begins with its genesis");
+  if (!equal(entry.header.spaceId, state.spaceId)) throw new Refused(Code.ENTRY_WRONG_SPACE);
+  requireCurrent(state, entry);
+  return { ...(await change(state, entry)), head: { number, hash: entry.id } };
+}
+
+/** Check by the ledger at the entry's slot that its signer stands, signed it, and has `right` (none: any standing). */
+export async function authorise(state: LedgerState, entry: Entry, right?: Right): Promise<void> {
+  const { spaceId: named, authorId, deviceId } = entry.header;
+  if (!equal(named, state.spaceId)) throw new Refused(Code.ENTRY_WRONG_SPACE);
+  const key = signingKey(state, authorId, deviceId);
+  if (!key) throw new Refused(Code.SIGNER_UNKNOWN);
+  await verifyEntry(entry, key);
+  if (right && !rightsOf(state, authorId).has(right)) throw new Refused(Code.RIGHT_MISSING, right);
+}
+
+function requireCurrent(state: LedgerState, entry: Entry): void {
+  if (!isSameHead(entry.header.ledger, state.head)) {
+    throw new Refused(Code.ENTRY_STALE, `the ledger is at slot ${state.head.number}`);
+  }
+}
+
+async function passOver(state: LedgerState | undefined, entry: Entry, number: number): Promise<LedgerState> {
+  if (!state || entry.header.critical) throw new Refused(Code.ENTRY_UNKNOWN_CRITICAL, entry.header.kind);
+  requireCurrent(state, entry);
+  await authorise(state, entry);
+  return { ...state, head: { number, hash: entry.id } };
+}
+
+async function create(
+  state: LedgerState | undefined,
+  entry: Entry,
+  body: CreateSpaceBody,
+  number: number,
+): Promise<LedgerState> {
+  const { spaceId: named, counter, previousId, ledger, log, deviceId, authorId } = entry.header;
+  if (state || number !== 1 || named.length || counter !== 1 || previousId.length) {
+    throw new Refused(Code.LEDGER_RULE, "a genesis stands only at the beginning");
+  }
+  if (ledger.number || log.number || ledger.hash.length || log.hash.length) {
+    throw new Refused(Code.LEDGER_RULE, "nothing comes before a genesis");
+  }
+  const terms = unpack(body.terms, spaceTerms);
+  const account = await applyAccountEntries(undefined, terms.accountEntries);
+  const key = deviceKey(account, deviceId);
+  if (!equal(account.accountId, terms.accountId) || !equal(authorId, terms.accountId) || !key) {
+    throw new Refused(Code.SIGNER_UNKNOWN);
+  }
+  await verifyEntry(entry, key);
+  const message = context(Label.SIGN_GENESIS_IDENTITY, deviceId, body.terms);
+  await verify(account.identity.signing, body.identitySignature, message);
+  if (terms.policy.minVersion > PROTOCOL_VERSION) throw new Refused(Code.UPDATE_REQUIRED);
+  const owner: Member = { id: terms.accountId, role: "owner", account };
+  const members = new Map([[toHex(owner.id), owner]]);
+  checkEpoch(terms.epoch, 1, members);
+  const { kind, nonce, accountId: creatorId, policy, name, dedupe, epoch } = terms;
+  const head = { number, hash: entry.id };
+  const id = await spaceId(entry.envelope);
+  return { spaceId: id, head, kind, nonce, creatorId, policy, name, dedupe, members, epochs: [epoch], cameras: new Map() };
+}
+
+/** Any device of the account may post its account's new head, also one that only the new entries name. */
+function advanceAccount(body: AdvanceAccountBody): Change {
+  return async (state, entry) => {
+    const member = state.members.get(toHex(body.accountId));
+    if (!member || !equal(entry.header.authorId, body.accountId)) throw new Refused(Code.SIGNER_UNKNOWN);
+    const account = await applyAccountEntries(member.account, body.entries);
+    const members = new Map([...state.members, [toHex(member.id), { ...member, account }]]);
+    const advanced = { ...state, members };
+    await authorise(advanced, entry);
+    if (body.epoch) return withEpoch(advanced, body.epoch);
+    if (lostReach(member.account, account)) throw new Refused(Code.EPOCH_REQUIRED);
+    return advanced;
+  };
+}
+
+/** Whether a device or identity that could read no longer counts; a device that came and went in between did not. */
+function lostReach(before: AccountState, after: AccountState): boolean {
+  const gone = [...before.devices].some(([id, device]) => !device.revoked && after.devices.get(id)?.revoked);
+  const isSameIdentity =
+    equal(before.identity.signing, after.identity.signing) && equal(before.identity.sealing, after.identity.sealing);
+  return gone || !isSameIdentity;
+}
+
+function withCamera(state: LedgerState, camera: Camera): LedgerState {
+  return { ...state, cameras: new Map([...state.cameras, [toHex(camera.id), camera]]) };
+}
+
+function certifyCamera(body: CertifyCameraBody): Change {
+  return async (state, entry) => {
+    await authorise(state, entry, "add");
+    const { authorId, signedMs } = entry.header;
+    if (!state.members.has(toHex(authorId))) throw new Refused(Code.RIGHT_MISSING, "a camera certifies no cameras");
+    if (state.cameras.has(toHex(body.cameraId)) || state.members.has(toHex(body.cameraId))) {
+      throw new Refused(Code.LEDGER_RULE, "the camera's id is taken");
+    }
+    if (body.expiresMs > signedMs + PAIRING_MAX_AGE_S * 1000) {
+      throw new Refused(Code.LEDGER_RULE, "a pairing code lives at most a day");
+    }
+    if (body.epoch !== epochOf(state).number) throw new Refused(Code.EPOCH_OLD);
+    const { cameraId: id, pairingKey, expiresMs, quotaBytes, name, epoch: nameEpoch, dedupe } = body;
+    const certified = { id, certifiedBy: authorId, pairingKey, expiresMs, quotaBytes, name, nameEpoch, dedupe };
+    return withCamera(state, { ...certified, revoked: false });
+  };
+}
+
+/** The expiry is judged by the signed time, the same for everyone; the server judges by its own clock besides. */
+function bindCamera(body: BindCameraBody): Change {
+  return async (state, entry) => {
+    const { authorId, deviceId, signedMs } = entry.header;
+    const camera = state.cameras.get(toHex(body.cameraId));
+    if (!camera || camera.revoked || !state.members.has(toHex(camera.certifiedBy))) {
+      throw new Refused(Code.SIGNER_UNKNOWN);
+    }
+    if (!equal(authorId, body.cameraId) || !equal(deviceId, body.cameraId)) throw new Refused(Code.SIGNER_UNKNOWN);
+    if (camera.deviceKey) throw new Refused(Code.CAMERA_ALREADY_BOUND);
+    if (signedMs > camera.expiresMs) throw new Refused(Code.PAIRING_EXPIRED);
+    const message = context(Label.SIGN_CAMERA_BIND, state.spaceId, body.cameraId, body.deviceKey);
+    await verify(camera.pairingKey, body.pairingSignature, message);
+    await verifyEntry(entry, body.deviceKey);
+    return withCamera(state, { ...camera, deviceKey: body.deviceKey });
+  };
+}
+
+/** Its certifier may, and who may manage members. */
+function revokeCamera(body: RevokeCameraBody): Change {
+  return async (state, entry) => {
+    const camera = state.cameras.get(toHex(body.cameraId));
+    await authorise(state, entry);
+    if (!camera || camera.revoked) throw new Refused(Code.LEDGER_RULE, "there is no such camera to revoke");
+    const { authorId } = entry.header;
+    if (!equal(authorId, camera.certifiedBy) && !rightsOf(state, authorId).has("members")) {
+      throw new Refused(Code.RIGHT_MISSING, "members");
+    }
+    return withEpoch(withCamera(state, { ...camera, revoked: true }), body.epoch);
+  };
+}
+
+function rotateEpoch(epoch: Epoch): Change {
+  return async (state, entry) => {
+    await authorise(state, entry, "members");
+    return withEpoch(state, epoch);
+  };
+}
+
+function withEpoch(state: LedgerState, epoch: Epoch): LedgerState {
+  checkEpoch(epoch, epochOf(state).number + 1, state.members);
+  return { ...state, epochs: [...state.epochs, epoch] };
+}
+
+/** The next number, new inboxes, and exactly one box for each member that reads, at its tier. */
+function checkEpoch(epoch: Epoch, number: number, members: ReadonlyMap<string, Member>): void {
+  if (epoch.number !== number) throw new Refused(Code.EPOCH_OLD, `the next epoch is ${number}`);
+  const carries = number > 1;
+  if (epoch.fullHistory.length > 0 !== carries || epoch.viewHistory.length > 0 !== carries) {
+    throw new Refused(Code.LEDGER_RULE, "an epoch carries the one before it, and the first carries none");
+  }
+  const readers = [...members.values()].filter((member) => TIERS[member.role] !== "none");
+  const expected = readers.map((member) => `${toHex(member.id)} ${TIERS[member.role]}`).sort();
+  const boxed = epoch.boxes.map((box) => `${toHex(box.accountId)} ${box.tier}`).sort();
+  if (boxed.join() !== expected.join()) {
+    throw new Refused(Code.LEDGER_RULE, "an epoch has exactly one box for each member that reads, at its tier");
+  }
+}

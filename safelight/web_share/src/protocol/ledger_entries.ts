@@ -1,0 +1,73 @@
+/** The shapes of ledger entries, under the names of sync_protocol/ledger.py. */
+
+import { inboxKey, publicKey } from "./account_ledger.ts";
+import { MAX_MEMBERS } from "./limits.ts";
+import { signatureBytes } from "./log.ts";
+import { sealedField } from "./records.ts";
+import { bytes, count, hash, id, list, nullable, oneOf, ordinal, signed, type Shaped } from "./wire.ts";
+
+const MAX_ACCOUNT_ENTRIES = 1000;
+const accountEntries = list(bytes(), 1, MAX_ACCOUNT_ENTRIES);
+
+/** The SHA-256 of the one box that gives a member an epoch's secret at its tier. */
+export const boxRef = signed({ accountId: id, tier: oneOf("view", "full"), hash });
+
+/** A generation of keys: its public inboxes, one box a member, and the secrets before it wrapped under its own. */
+export const epoch = signed({
+  number: ordinal,
+  fullInbox: inboxKey,
+  viewInbox: inboxKey,
+  boxes: list(boxRef, 0, MAX_MEMBERS),
+  fullHistory: sealedField,
+  viewHistory: sealedField,
+});
+export type Epoch = Shaped<typeof epoch>;
+
+/** What a space allows: the lowest protocol version of its clients, and the tiers of its links. */
+export const policy = signed({ minVersion: count, links: oneOf("none", "view", "full") });
+export type Policy = Shaped<typeof policy>;
+
+export const spaceKind = oneOf("family", "work", "vault");
+export type SpaceKind = Shaped<typeof spaceKind>;
+
+/** What the creator's identity signs at genesis; `nonce` stands for the space wherever its id cannot yet be known. */
+export const spaceTerms = signed({
+  kind: spaceKind,
+  nonce: hash,
+  accountId: id,
+  accountEntries,
+  policy,
+  epoch,
+  name: sealedField,
+  dedupe: sealedField,
+});
+
+export const createSpaceBody = signed({ terms: bytes(), identitySignature: signatureBytes });
+export type CreateSpaceBody = Shaped<typeof createSpaceBody>;
+
+/** The account-ledger entries since the head that counted here, with an epoch if they take reach away. */
+export const advanceAccountBody = signed({ accountId: id, entries: accountEntries, epoch: nullable(epoch) });
+export type AdvanceAccountBody = Shaped<typeof advanceAccountBody>;
+
+/** A camera that may be bound until `expiresMs` by who holds the pairing key. */
+export const certifyCameraBody = signed({
+  cameraId: id,
+  pairingKey: publicKey,
+  expiresMs: count,
+  quotaBytes: count,
+  epoch: count,
+  name: sealedField,
+  dedupe: sealedField,
+});
+export type CertifyCameraBody = Shaped<typeof certifyCameraBody>;
+
+/** The camera's own key, signed by the pairing key. */
+export const bindCameraBody = signed({ cameraId: id, deviceKey: publicKey, pairingSignature: signatureBytes });
+export type BindCameraBody = Shaped<typeof bindCameraBody>;
+
+/** The camera may add nothing more; comes with a new epoch. */
+export const revokeCameraBody = signed({ cameraId: id, epoch });
+export type RevokeCameraBody = Shaped<typeof revokeCameraBody>;
+
+/** A new epoch without any other change. */
+export const rotateEpochBody = signed({ epoch });

@@ -1,0 +1,124 @@
+/** What records may say and who may write them: bodies and `checkRecord` of sync_protocol/records.py. */
+
+import { inboxKey, publicKey } from "./account_ledger.ts";
+import { toHex } from "./bytes.ts";
+import { authorise, epochOf, type LedgerState } from "./ledger.ts";
+import { MAX_ASSETS_PER_RECORD, MAX_LINK_BLOBS, MAX_MANIFEST_PAGES } from "./limits.ts";
+import { signatureBytes, type Entry } from "./log.ts";
+import { addAssetsBody, pageRef, sealedField } from "./records.ts";
+import { Code, Refused } from "./refusals.ts";
+import type { Right } from "./roles.ts";
+import { bytes, count, flag, hash, id, list, oneOf, optionalHash, signed, unpack, type Shaped } from "./wire.ts";
+
+const MAX_SEALED_KEY_SIZE_BYTES = 2048;
+const MAX_HEAD_SIZE_BYTES = 128 * 1024;
+
+/** A roll: its key sealed to the epoch's full inbox, its view key to the view inbox. */
+export const openRollBody = signed({
+  rollId: id,
+  epoch: count,
+  full: bytes(0, MAX_SEALED_KEY_SIZE_BYTES),
+  view: bytes(0, MAX_SEALED_KEY_SIZE_BYTES),
+});
+
+/** An album and its first generation of keys. */
+export const createAlbumBody = signed({
+  albumId: id,
+  generation: count,
+  epoch: count,
+  fullInbox: inboxKey,
+  viewInbox: inboxKey,
+  keyFull: sealedField,
+  keyView: sealedField,
+  title: sealedField,
+});
+
+/** An asset in an album: its keys wrapped again, tier by tier. */
+const albumItem = signed({ assetId: id, wrapFull: sealedField, wrapView: sealedField });
+export const addToAlbumBody = signed({
+  albumId: id,
+  generation: count,
+  items: list(albumItem, 1, MAX_ASSETS_PER_RECORD),
+});
+
+/** What the server holds a link to; 0 means no limit. */
+export const linkPolicy = signed({ startsMs: count, expiresMs: count, maxOpens: count, originals: flag });
+
+/** A link and its first manifest. */
+export const publishLinkBody = signed({
+  linkId: id,
+  albumId: id,
+  tier: oneOf("view", "full"),
+  epoch: count,
+  tokenHash: hash,
+  proofHash: optionalHash,
+  publishingKey: publicKey,
+  head: bytes(0, MAX_HEAD_SIZE_BYTES),
+  headSignature: signatureBytes,
+  pages: list(pageRef, 1, MAX_MANIFEST_PAGES),
+  viewBlobs: list(hash, 0, MAX_LINK_BLOBS),
+  fullBlobs: list(hash, 0, MAX_LINK_BLOBS),
+  policy: linkPolicy,
+  makers: sealedField,
+});
+type PublishLinkBody = Shaped<typeof publishLinkBody>;
+type AddAssetsBody = Shaped<typeof addAssetsBody>;
+
+/** The link opens no more. */
+export const revokeLinkBody = signed({ linkId: id });
+
+type Rule = (state: LedgerState, body: Entry["body"]) => void;
+
+/** For each kind the right that it needs, and its own rule. */
+const RULES: ReadonlyMap<string, readonly [Right, Rule]> = new Map<string, readonly [Right, Rule]>([
+  ["roll.open", ["add", (state, body) => checkEpoch(state, unpack(body, openRollBody).epoch)]],
+  ["asset.add", ["add", (_, body) => checkAssets(unpack(body, addAssetsBody))]],
+  ["album.create", ["organise", (state, body) => checkEpoch(state, unpack(body, createAlbumBody).epoch)]],
+  ["album.add", ["organise", (_, body) => void unpack(body, addToAlbumBody)]],
+  ["link.publish", ["link", (state, body) => checkLink(state, unpack(body, publishLinkBody))]],
+  ["link.revoke", ["revoke-link", (_, body) => void unpack(body, revokeLinkBody)]],
+]);
+
+/** Judge a record by the ledger at its slot; whether this version knows its kind.
+ *
+ * ENTRY_UNKNOWN_CRITICAL, ENTRY_MALFORMED, SIGNER_UNKNOWN, SIGNATURE_INVALID, RIGHT_MISSING, EPOCH_OLD, POLICY_FORBIDS or
+ * ASSET_CONFLICT otherwise.
+ */
+export async function checkRecord(state: LedgerState, entry: Entry): Promise<boolean> {
+  const found = RULES.get(entry.header.kind);
+  if (!found && entry.header.critical) throw new Refused(Code.ENTRY_UNKNOWN_CRITICAL, entry.header.kind);
+  await authorise(state, entry, found?.[0]);
+  found?.[1](state, entry.body);
+  return found !== undefined;
+}
+
+function checkEpoch(state: LedgerState, epoch: number): void {
+  const current = epochOf(state).number;
+  if (epoch !== current) throw new Refused(Code.EPOCH_OLD, `epoch ${epoch}, now ${current}`);
+}
+
+/** Each asset once, each rendition id once, and an original first: the one file that is never left out. */
+function checkAssets(body: AddAssetsBody): void {
+  if (new Set(body.assets.map((asset) => toHex(asset.assetId))).size !== body.assets.length) {
+    throw new Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record");
+  }
+  for (const { renditions } of body.assets) {
+    if (renditions[0]?.name !== "original") {
+      throw new Refused(Code.ENTRY_MALFORMED, "an asset's first rendition is its original");
+    }
+    if (new Set(renditions.map((rendition) => toHex(rendition.renditionId))).size !== renditions.length) {
+      throw new Refused(Code.ENTRY_MALFORMED, "a rendition id stands twice in one asset");
+    }
+  }
+}
+
+function checkLink(state: LedgerState, body: PublishLinkBody): void {
+  checkEpoch(state, body.epoch);
+  const allowed = state.policy.links;
+  if (allowed === "none" || (allowed === "view" && body.tier === "full")) {
+    throw new Refused(Code.POLICY_FORBIDS, `links of the ${body.tier} tier are not allowed in this space`);
+  }
+  if (body.tier === "view" && (body.fullBlobs.length || body.policy.originals)) {
+    throw new Refused(Code.ENTRY_MALFORMED, "a link of the view tier names no blob of the full tier");
+  }
+}

@@ -1,0 +1,125 @@
+/** The operations on logs, ledgers, receipts and pairing codes that vectors name. */
+
+import { applyAccountEntries } from "../src/protocol/account_ledger.ts";
+import { fromHex, toHex, type Bytes } from "../src/protocol/bytes.ts";
+import * as ledger from "../src/protocol/ledger.ts";
+import * as log from "../src/protocol/log.ts";
+import { parsePairingUri } from "../src/protocol/pairing.ts";
+import { verifyReceipt } from "../src/protocol/receipts.ts";
+import { checkRecord } from "../src/protocol/record_rules.ts";
+import { Refused } from "../src/protocol/refusals.ts";
+import { fail, type Inputs, type Operation, type Result } from "./vector_values.ts";
+
+/** Ids that stand as keys of maps, sorted, as bytes. */
+function sortedIds(keys: Iterable<string>): readonly Bytes[] {
+  return [...keys].sort().map((key) => fromHex(key) ?? fail(`no id: ${key}`));
+}
+
+async function replayAccount(inputs: Inputs): Promise<Result> {
+  const state = await applyAccountEntries(undefined, inputs.list("entries"));
+  const idsWhere = (revoked: boolean) =>
+    sortedIds([...state.devices].filter(([, device]) => device.revoked === revoked).map(([id]) => id));
+  return {
+    account_id: state.accountId,
+    head_number: state.head.number,
+    head_hash: state.head.hash,
+    signing_key: state.identity.signing,
+    standing_devices: idsWhere(false),
+    revoked_devices: idsWhere(true),
+  };
+}
+
+async function readChain(inputs: Inputs): Promise<Result> {
+  let state = log.START;
+  for (const frame of log.framesFromBytes(inputs.bytes("frames"))) state = await log.step(state, frame);
+  return { head_number: state.number, chain: state.chain };
+}
+
+/** Reads a log as a member's client does: a bad ledger entry stops it, a bad record is set aside. */
+class Reader {
+  log = log.START;
+  ledger: ledger.LedgerState | undefined;
+  readonly setAside: string[] = [];
+  readonly #chains = new Map<number, Bytes>([[0, new Uint8Array(0)]]);
+  readonly #ledgers = new Map<number, Bytes>([[0, new Uint8Array(0)]]);
+
+  async take(frame: log.Frame): Promise<void> {
+    this.log = await log.step(this.log, frame);
+    this.#chains.set(frame.number, frame.chain);
+    const entry = await log.parseEntry(frame.envelope);
+    log.checkHeads(
+      entry,
+      frame.number,
+      (slot) => this.#chains.get(slot),
+      (slot) => this.#ledgers.get(slot),
+    );
+    if (ledger.isLedgerKind(entry.header.kind)) {
+      log.checkPosition(this.log, entry);
+      this.ledger = await ledger.apply(this.ledger, entry, frame.number);
+      this.#ledgers.set(frame.number, entry.id);
+    } else {
+      await this.#takeRecord(entry);
+    }
+    this.log = log.place(this.log, entry);
+  }
+
+  async #takeRecord(entry: log.Entry): Promise<void> {
+    const state = this.ledger ?? fail("a record before the genesis");
+    try {
+      log.checkPosition(this.log, entry);
+      await checkRecord(state, entry);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.setAside.push(error.code);
+    }
+  }
+}
+
+async function replaySpace(inputs: Inputs): Promise<Result> {
+  const reader = new Reader();
+  for (const frame of log.framesFromBytes(inputs.bytes("frames"))) await reader.take(frame);
+  const state = reader.ledger ?? fail("a log without a genesis");
+  const authors = [...state.members.values(), ...state.cameras.values()];
+  const adding = authors.filter(({ id }) => ledger.rightsOf(state, id).has("add"));
+  return {
+    space_id: state.spaceId,
+    head_number: state.head.number,
+    head_hash: state.head.hash,
+    chain: reader.log.chain,
+    epoch_number: ledger.epochOf(state).number,
+    member_ids: sortedIds(state.members.keys()),
+    adding_ids: sortedIds(adding.map(({ id }) => toHex(id))),
+    set_aside_count: reader.setAside.length,
+    set_aside_codes_text: reader.setAside,
+  };
+}
+
+async function readReceipt(inputs: Inputs): Promise<Result> {
+  const given = await verifyReceipt(inputs.bytes("content"), inputs.bytes("signature"), inputs.bytes("server_key"), {
+    spaceId: inputs.bytes("space_id"),
+    entryId: inputs.bytes("entry_id"),
+    blobs: inputs.list("blobs"),
+  });
+  return { slot_number: given.number, chain: given.chain, time_number: given.timeMs };
+}
+
+async function parsePairing(inputs: Inputs): Promise<Result> {
+  const code = await parsePairingUri(inputs.text("uri"));
+  return {
+    server_url_text: code.serverUrl,
+    server_fingerprint: code.serverFingerprint,
+    space_id: code.spaceId,
+    head_number: code.head.number,
+    head_hash: code.head.hash,
+    camera_id: code.cameraId,
+    secret: code.secret,
+  };
+}
+
+export const LEDGER_OPERATIONS: Readonly<Record<string, Operation>> = {
+  "account.replay": replayAccount,
+  "log.chain": readChain,
+  "space.replay": replaySpace,
+  "receipt.verify": readReceipt,
+  "pairing.parse": parsePairing,
+};

@@ -1,0 +1,126 @@
+"""The part of an upload on disk: the bytes so far, their hash, and how many of them are durable. Used in threads."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from safelight.server.stores import disk
+from safelight.sync_protocol.refusals import Code, Refused
+
+HASHING_READ_BYTES = 1024 * 1024
+
+
+class Hasher(Protocol):
+    """A SHA-256 on its way."""
+
+    def update(self, data: bytes | bytearray, /) -> None:
+        """Take more bytes."""
+        ...
+
+    def digest(self) -> bytes:
+        """Return the hash of the bytes so far."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A hash as far as it is known."""
+
+    offset_bytes: int
+    hasher: Hasher
+
+
+class Part:
+    """A part file. Its methods exclude one another, so that it is never closed under a thread that still writes."""
+
+    def __init__(self, path: Path, folder: disk.FolderSync, offset_bytes: int, known: Hashed | None) -> None:
+        self._path = path
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._fd = -1
+        self._closed = False
+        self._named = offset_bytes > 0  # an offset that was stated once stands in a synced folder
+        self._hasher: Hasher = hashlib.sha256()
+        self.written_bytes = offset_bytes
+        self.durable_bytes = offset_bytes
+        if offset_bytes:
+            self._open_again(offset_bytes, known)
+
+    def write(self, pieces: Sequence[bytes | bytearray]) -> None:
+        """Write and hash *pieces*."""
+        with self._lock:
+            self._write(pieces)
+
+    def flush(self, pieces: Sequence[bytes | bytearray]) -> int:
+        """Write *pieces*, make all bytes durable, and return how many they are."""
+        with self._lock:
+            self._write(pieces)
+            if self.durable_bytes < self.written_bytes:
+                disk.sync_data(self._fd)
+                if not self._named:
+                    self._folder.sync()
+                    self._named = True
+                self.durable_bytes = self.written_bytes
+            return self.durable_bytes
+
+    def seal(self, pieces: Sequence[bytes | bytearray], expected: bytes | None) -> tuple[bytes, int]:
+        """Write *pieces*, make all durable and return name and size; the file may then be renamed.
+
+        Raises UPLOAD_DIGEST_MISMATCH, and LENGTH_MISMATCH if the file is not as long as what was written to it.
+        """
+        with self._lock:
+            self._write(pieces)
+            name = self._hasher.digest()
+            if expected is not None and expected != name:
+                raise Refused(Code.UPLOAD_DIGEST_MISMATCH)
+            disk.sync_file(self._fd)
+            if os.fstat(self._fd).st_size != self.written_bytes:
+                raise Refused(Code.LENGTH_MISMATCH, "something else wrote to the upload's file")
+            self._close()
+            return name, self.written_bytes
+
+    def close(self) -> Hashed | None:
+        """Close the file; what is known of the hash, if it is of the durable bytes."""
+        with self._lock:
+            self._close()
+            return Hashed(self.durable_bytes, self._hasher) if self.durable_bytes == self.written_bytes else None
+
+    def _write(self, pieces: Sequence[bytes | bytearray]) -> None:
+        if self._closed:
+            raise Refused(Code.UPLOAD_BUSY, "the upload was given up")
+        if self._fd < 0:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        disk.write_all(self._fd, pieces)
+        for piece in pieces:
+            self._hasher.update(piece)
+        self.written_bytes += sum(map(len, pieces))
+
+    def _open_again(self, offset_bytes: int, known: Hashed | None) -> None:
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise Refused(Code.UPLOAD_OFFSET_MISMATCH, "the upload's bytes are gone") from None
+        try:
+            if os.fstat(self._fd).st_size < offset_bytes:
+                raise Refused(Code.UPLOAD_OFFSET_MISMATCH, "the upload's bytes are gone")
+            os.ftruncate(self._fd, offset_bytes)
+            os.lseek(self._fd, offset_bytes, os.SEEK_SET)
+            if known is not None and known.offset_bytes == offset_bytes:
+                self._hasher = known.hasher
+                return
+            for offset in range(0, offset_bytes, HASHING_READ_BYTES):
+                size_bytes = min(HASHING_READ_BYTES, offset_bytes - offset)
+                self._hasher.update(disk.read_exactly(self._fd, size_bytes, offset))
+        except BaseException:
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        self._closed = True
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

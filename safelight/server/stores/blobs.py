@@ -1,0 +1,139 @@
+"""Blobs held in spaces, and the uploads that bring them: rows only, the bytes lie in a blob store."""
+
+from safelight.server.domain.ports import UploadRow
+from safelight.server.stores.engine import Engine
+from safelight.server.stores.statements import load
+from safelight.server.stores.transaction import Transaction
+from safelight.sync_protocol.refusals import Code, Refused
+
+SQL = load("blobs")
+
+
+class BlobRows(Engine):
+    """Which blob is held where, and what is on its way."""
+
+    async def add_upload(self, upload: UploadRow, max_open: int, max_uncommitted_bytes: int) -> None:
+        """Keep a new upload; raises QUOTA_EXCEEDED when the device has too many open or too much uncommitted."""
+
+        async def work(tx: Transaction) -> None:
+            count, open_bytes = (await tx.rows(SQL["open_uploads"], device_id=upload.device_id))[0]
+            if count >= max_open:
+                raise Refused(Code.QUOTA_EXCEEDED, f"this device has {count} uploads open")
+            held_bytes = (await tx.rows(SQL["uncommitted"], device_id=upload.device_id))[0][0]
+            uncommitted_bytes = int(open_bytes) + int(held_bytes)
+            if uncommitted_bytes + (upload.length_bytes or 0) > max_uncommitted_bytes:
+                raise Refused(Code.QUOTA_EXCEEDED, f"this device has {uncommitted_bytes} bytes that no record names")
+            await tx.rows(
+                SQL["add_upload"],
+                upload_id=upload.upload_id,
+                device_id=upload.device_id,
+                account_id=upload.account_id,
+                space_id=upload.space_id,
+                created_ms=upload.created_ms,
+                expires_ms=upload.expires_ms,
+                offset_bytes=upload.offset_bytes,
+                length_bytes=upload.length_bytes,
+                digest=upload.digest,
+                state=upload.state,
+                blob=upload.blob,
+            )
+
+        await self._write(work)
+
+    async def upload(self, upload_id: bytes) -> UploadRow | None:
+        """Return an upload, complete and failed ones included until they expire."""
+        rows = await self._reading.rows(SQL["upload"], upload_id=upload_id)
+        return UploadRow(*rows[0]) if rows else None
+
+    async def set_upload_offset(self, upload_id: bytes, offset_bytes: int, length_bytes: int | None) -> None:
+        """Keep a durable offset, which never decreases, and the length once it is known."""
+
+        async def work(tx: Transaction) -> None:
+            await tx.rows(SQL["set_offset"], upload_id=upload_id, offset_bytes=offset_bytes, length_bytes=length_bytes)
+
+        await self._write(work)
+
+    async def finish_upload(self, upload_id: bytes, blob: bytes, size_bytes: int, now_ms: int) -> None:
+        """Hold the blob in the upload's space, uncommitted; the upload is complete.
+
+        The same again changes nothing. Raises NOT_FOUND, UPLOAD_COMPLETED if it is no longer open, and UPLOAD_BUSY
+        while the bytes of a forgotten blob of that name may still be about to go: the upload has to be made anew.
+        """
+
+        async def work(tx: Transaction) -> None:
+            if await tx.rows(SQL["is_forgotten"], name=blob):
+                raise Refused(Code.UPLOAD_BUSY, "an older copy of the blob is being removed")
+            completed = await tx.rows(SQL["complete"], upload_id=upload_id, blob=blob, size_bytes=size_bytes)
+            if completed:
+                space_id, device_id = completed[0]
+                await tx.rows(
+                    SQL["hold"],
+                    name=blob,
+                    space_id=space_id,
+                    size_bytes=size_bytes,
+                    device_id=device_id,
+                    held_ms=now_ms,
+                )
+                return
+            rows = await tx.rows(SQL["upload"], upload_id=upload_id)
+            if not rows:
+                raise Refused(Code.NOT_FOUND)
+            if UploadRow(*rows[0]).blob != blob:
+                raise Refused(Code.UPLOAD_COMPLETED)
+
+        await self._write(work)
+
+    async def fail_upload(self, upload_id: bytes) -> None:
+        """Note that an open upload failed; a complete one stays so."""
+
+        async def work(tx: Transaction) -> None:
+            await tx.rows(SQL["fail"], upload_id=upload_id)
+
+        await self._write(work)
+
+    async def delete_upload(self, upload_id: bytes) -> None:
+        """Forget an upload; a blob that it completed stays."""
+
+        async def work(tx: Transaction) -> None:
+            await tx.rows(SQL["delete_upload"], upload_id=upload_id)
+
+        await self._write(work)
+
+    async def expired_uploads(self, now_ms: int, limit: int) -> list[UploadRow]:
+        """Return uploads whose time is over, the oldest first."""
+        rows = await self._reading.rows(SQL["expired_uploads"], now_ms=now_ms, page=limit)
+        return [UploadRow(*row) for row in rows]
+
+    async def blob_in_space(self, space_id: bytes, name: bytes) -> tuple[int, str] | None:
+        """Return stored size and tier ("" while uncommitted) of a blob held in the space."""
+        rows = await self._reading.rows(SQL["in_space"], name=name, space_id=space_id)
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def collectable_blobs(self, before_ms: int, limit: int) -> list[bytes]:
+        """Return blobs that no record, link or open upload refers to, all held since before *before_ms*."""
+        rows = await self._reading.rows(SQL["collectable"], before_ms=before_ms, page=limit)
+        return [name for (name,) in rows]
+
+    async def forget_blob(self, name: bytes, before_ms: int) -> bool:
+        """Forget a blob if it is still collectable; True if it was, and its bytes may go."""
+
+        async def work(tx: Transaction) -> bool:
+            if not await tx.rows(SQL["is_collectable"], name=name, before_ms=before_ms):
+                return False
+            await tx.rows(SQL["forget"], name=name)
+            await tx.rows(SQL["add_forgotten"], name=name)
+            return True
+
+        return await self._write(work)
+
+    async def forgotten_blobs(self, limit: int) -> list[bytes]:
+        """Return forgotten blobs whose bytes may still be there."""
+        return [name for (name,) in await self._reading.rows(SQL["forgotten"], page=limit)]
+
+    async def blob_is_gone(self, name: bytes) -> None:
+        """Note that a forgotten blob's bytes are gone: the same blob may be uploaded again."""
+
+        async def work(tx: Transaction) -> None:
+            await tx.rows(SQL["delete_forgotten"], name=name)
+
+        await self._write(work)

@@ -1,0 +1,288 @@
+"""Blobs in a folder: `<first two digits>/<name>`, and the parts of uploads in `uploads/`.
+
+A blob is published durably: its bytes are synced, its length is checked, it is renamed to its name, and the folder is
+synced; only then is it said to be there. So whatever has its final name is whole. Nothing that failed to sync is synced
+again, since the pages that failed may be gone: from then on the store takes nothing more, and says so.
+
+Disk work runs in a few threads of its own, so that nothing else waits for the disk.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from safelight.server.stores import disk
+from safelight.server.stores.blob_part import HASHING_READ_BYTES, Hashed, Part
+from safelight.sync_protocol.refusals import Code, Refused
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = 8
+BUFFER_BYTES = 1024 * 1024
+SMALL_PIECE_BYTES = 16 * 1024
+SMALL_BLOB_SIZE_BYTES = 256 * 1024
+MAX_KEPT_HASHES = 256
+
+
+class DirectoryAppender:
+    """One request appending to one upload: while one buffer is written and hashed in a thread, the next one fills."""
+
+    def __init__(self, store: "DirectoryBlobs", upload_id: bytes, part: Part) -> None:
+        self.offset_bytes = part.written_bytes
+        self._store = store
+        self._upload_id = upload_id
+        self._part = part
+        self._pieces: list[bytes | bytearray] = []
+        self._buffered_bytes = 0
+        self._writing: asyncio.Future[None] | None = None
+        self._closed = False
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take more bytes; waits only while two buffers are full. Raises what an earlier buffer's writing met."""
+        last = self._pieces[-1] if self._pieces else None
+        if len(data) < SMALL_PIECE_BYTES and isinstance(last, bytearray) and len(last) < BUFFER_BYTES:
+            last += data
+        else:
+            # `bytes` stays as it is; anything else may be used again by who owns it
+            self._pieces.append(data if isinstance(data, bytes) and len(data) >= SMALL_PIECE_BYTES else bytearray(data))
+        self._buffered_bytes += len(data)
+        self.offset_bytes += len(data)
+        if self._buffered_bytes >= BUFFER_BYTES:
+            await self._written()
+            self._writing = asyncio.ensure_future(self._store.writing(self._part.write, self._take()))
+
+    async def flush(self) -> int:
+        """Make everything written durable and return the offset, which never decreases."""
+        await self._written()
+        return await self._store.writing(self._part.flush, self._take())
+
+    async def finish(self, expected: bytes | None) -> tuple[bytes, int]:
+        """Durably publish the upload as the blob named for its SHA-256; returns name and size.
+
+        Raises UPLOAD_DIGEST_MISMATCH where that is not *expected*; then nothing is published, and the bytes are gone.
+        """
+        await self._written()
+        return await self._store.writing(self._store.publish, self._upload_id, self._part, self._take(), expected)
+
+    async def close(self) -> None:
+        """Let go of the upload. What was not flushed may be gone."""
+        if self._closed:
+            return
+        self._closed = True
+        self._pieces.clear()
+        await self._store.release(self._upload_id, self._part)
+
+    async def _written(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await writing
+
+    def _take(self) -> list[bytes | bytearray]:
+        pieces, self._pieces, self._buffered_bytes = self._pieces, [], 0
+        return pieces
+
+
+class DirectoryReader:
+    """An open blob. Small ones are read whole when they are opened."""
+
+    def __init__(self, store: "DirectoryBlobs", fd: int, size_bytes: int, whole: bytes | None) -> None:
+        self.size_bytes = size_bytes
+        self._store = store
+        self._fd = fd
+        self._whole = whole
+
+    def fileno(self) -> int:
+        """Return the open file for those who send from it; it is valid until `close`."""
+        return self._fd
+
+    async def chunks(self, start: int, end: int, chunk_bytes: int) -> AsyncIterator[bytes]:
+        """Yield the bytes from *start* up to, not including, *end*, at most *chunk_bytes* at a time."""
+        for offset in range(start, end, chunk_bytes):
+            size_bytes = min(chunk_bytes, end - offset)
+            if self._whole is not None:
+                yield self._whole[offset : offset + size_bytes]
+            else:
+                yield await self._store.run(disk.read_exactly, self._fd, size_bytes, offset)
+
+    async def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class DirectoryBlobs:
+    """The port `Blobs`, in one folder of one file system. Open it with `open_in`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._blobs = folder
+        self._uploads = folder / "uploads"
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
+        self._uploads_sync = disk.FolderSync(self._uploads)
+        self._syncs = {prefix: disk.FolderSync(self._blobs / prefix) for prefix in _prefixes()}
+        self._appending: set[bytes] = set()
+        self._hashes: OrderedDict[bytes, Hashed] = OrderedDict()
+        self._failed = False
+
+    @classmethod
+    async def open_in(cls, folder: Path) -> "DirectoryBlobs":
+        """Open the store in *folder*, and durably make its folders where they are missing."""
+        store = cls(folder)
+        await store.run(store._make_folders)
+        return store
+
+    async def append(self, upload_id: bytes, offset_bytes: int) -> DirectoryAppender:
+        """Open an upload's part for appending at its durable offset; bytes beyond it are cut off.
+
+        After a restart the part's bytes are read once, to hash them. Raises UPLOAD_BUSY while another has it open,
+        UPLOAD_OFFSET_MISMATCH if the part is shorter, STORAGE_READ_ONLY after the disk failed.
+        """
+        self._check_writable()
+        if upload_id in self._appending:
+            raise Refused(Code.UPLOAD_BUSY)
+        self._appending.add(upload_id)
+        known = self._hashes.pop(upload_id, None)
+        path = self._part_path(upload_id)
+        try:
+            if offset_bytes:
+                part = await self.writing(Part, path, self._uploads_sync, offset_bytes, known)
+            else:
+                part = Part(path, self._uploads_sync, 0, None)  # its file is made with the first bytes
+        except BaseException:
+            self._appending.discard(upload_id)
+            raise
+        return DirectoryAppender(self, upload_id, part)
+
+    async def part_size_bytes(self, upload_id: bytes) -> int:
+        """Return how long the part is, durable or not; 0 if there is none."""
+        return await self.run(_size_bytes, self._part_path(upload_id))
+
+    async def discard(self, upload_id: bytes) -> None:
+        """Remove an upload's part, if there is one."""
+        self._hashes.pop(upload_id, None)
+        await self.run(self._part_path(upload_id).unlink, missing_ok=True)
+
+    async def open(self, name: bytes) -> DirectoryReader | None:
+        """Open a blob, or return None if it is not here."""
+        opened = await self.run(_open_blob, self._blob_path(name))
+        return DirectoryReader(self, *opened) if opened else None
+
+    async def delete(self, name: bytes) -> None:
+        """Durably remove a blob, if it is here."""
+        await self.writing(self._delete, name)
+
+    async def verify(self, name: bytes) -> bool:
+        """Whether the stored bytes still hash to the name; not so if they are missing or cannot be read."""
+        return await self.run(_hashes_to, self._blob_path(name), name)
+
+    async def close(self) -> None:
+        """Wait for what the threads are doing."""
+        await asyncio.to_thread(self._threads.shutdown)
+
+    # For appenders and readers
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run *work* in a thread of the store."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+
+    async def writing(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for work that writes: the disk's failures become refusals, and a broken disk ends all writing."""
+        self._check_writable()
+        try:
+            return await self.run(work, *args, **kwargs)
+        except OSError as error:
+            refusal = disk.refusal_of(error)
+            if refusal is None:
+                raise
+            self._failed = self._failed or refusal.code is Code.STORAGE_READ_ONLY
+            raise refusal from error
+
+    def publish(
+        self, upload_id: bytes, part: Part, pieces: Sequence[bytes | bytearray], expected: bytes | None
+    ) -> tuple[bytes, int]:
+        """In a thread: write the last *pieces*, sync, rename, sync the folder. In this order, or a crash may lie."""
+        path = self._part_path(upload_id)
+        try:
+            name, size_bytes = part.seal(pieces, expected)
+        except (disk.SyncFailure, Refused):
+            path.unlink(missing_ok=True)  # nobody may take up bytes that failed to sync, or that are not what was said
+            raise
+        # Over a blob that is there already, which they may heal; whoever reads that keeps the old file.
+        path.replace(self._blob_path(name))
+        self._syncs[name.hex()[:2]].sync()
+        return name, size_bytes
+
+    async def release(self, upload_id: bytes, part: Part) -> None:
+        """Close the part, once a thread that still writes to it is done, and let another appender have it."""
+        try:
+            known = await asyncio.shield(self.run(part.close))
+        finally:
+            self._appending.discard(upload_id)
+        if known is not None:
+            self._hashes[upload_id] = known
+            if len(self._hashes) > MAX_KEPT_HASHES:
+                self._hashes.popitem(last=False)
+
+    def _check_writable(self) -> None:
+        if self._failed:
+            raise Refused(Code.STORAGE_READ_ONLY, "the disk failed while blobs were written")
+
+    def _part_path(self, upload_id: bytes) -> Path:
+        return self._uploads / upload_id.hex()
+
+    def _blob_path(self, name: bytes) -> Path:
+        digits = name.hex()
+        return self._blobs / digits[:2] / digits
+
+    def _delete(self, name: bytes) -> None:
+        self._blob_path(name).unlink(missing_ok=True)
+        self._syncs[name.hex()[:2]].sync()
+
+    def _make_folders(self) -> None:
+        self._blobs.mkdir(mode=0o700, exist_ok=True)
+        for folder in (self._uploads, *(self._blobs / prefix for prefix in _prefixes())):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        disk.sync_folder(self._blobs)
+        disk.sync_folder(self._blobs.parent)
+
+
+def _prefixes() -> list[str]:
+    return [f"{number:02x}" for number in range(256)]
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _open_blob(path: Path) -> tuple[int, int, bytes | None] | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        size_bytes = os.fstat(fd).st_size
+        whole = disk.read_exactly(fd, size_bytes, 0) if size_bytes <= SMALL_BLOB_SIZE_BYTES else None
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, size_bytes, whole
+
+
+def _hashes_to(path: Path, name: bytes) -> bool:
+    hasher = hashlib.sha256()
+    try:
+        with path.open("rb", buffering=0) as file:
+            while data := file.read(HASHING_READ_BYTES):
+                hasher.update(data)
+    except OSError:
+        return False
+    return hasher.digest() == name

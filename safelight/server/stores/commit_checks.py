@@ -1,0 +1,153 @@
+"""What must hold for a commit, one check a function; each raises its refusal. `CHECKS` is their order."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from safelight.server.domain.ports import Commit
+from safelight.server.stores.commit_facts import Facts, Held, Position, SpaceFacts
+from safelight.sync_protocol.refusals import Code, Refused
+
+NO_POSITION = Position(0, b"", 0)
+
+
+class Case(NamedTuple):
+    """A commit before the checks, with what is known of its space and of all."""
+
+    commit: Commit
+    space: SpaceFacts
+    facts: Facts
+
+
+Check = Callable[[Case], None]
+
+
+def check_space(case: Case) -> None:
+    """Only a genesis makes a space, and only one."""
+    commit, space, _ = case
+    if space.exists and commit.genesis_kind:
+        raise Refused(Code.ENTRY_STALE, "the space is there already")
+    if not space.exists and not commit.genesis_kind:
+        raise Refused(Code.SPACE_UNKNOWN)
+
+
+def check_ledger(case: Case) -> None:
+    """The ledger by which the entry was judged is still the newest: no revoked device slips in behind it."""
+    commit, space, _ = case
+    if commit.ledger_number != space.ledger_number:
+        raise Refused(Code.ENTRY_STALE, f"the ledger is at slot {space.ledger_number}")
+
+
+def check_position(case: Case) -> None:
+    """A device's entries follow one another, so that none can be dropped or repeated unseen."""
+    commit, space, _ = case
+    last = space.positions.get(commit.device_id, NO_POSITION)
+    if commit.counter != last.counter + 1 or commit.previous_id != last.entry_id:
+        raise Refused(Code.COUNTER_CONFLICT, f"this device's last entry here is number {last.counter}")
+
+
+def check_blobs(case: Case) -> None:
+    """Every blob is held in this very space: a stranger's blob cannot be claimed by its name."""
+    commit, space, _ = case
+    for blob in commit.blobs:
+        held = space.blobs.get(blob.name)
+        if held is None:
+            raise Refused(Code.BLOB_MISSING, blob.name.hex())
+        if held.size_bytes != blob.size_bytes:
+            raise Refused(Code.BLOB_SIZE_MISMATCH, f"{blob.name.hex()} has {held.size_bytes} bytes")
+
+
+def check_assets(case: Case) -> None:
+    """An asset's id is given once; what album records name is there."""
+    commit, space, _ = case
+    added = {asset.asset_id for asset in commit.assets}
+    taken = added & space.assets
+    if taken or len(added) != len(commit.assets):
+        raise Refused(Code.ASSET_CONFLICT, min(taken or added).hex())
+    for asset_id in commit.known_assets:
+        if asset_id not in space.assets:
+            raise Refused(Code.NOT_FOUND, f"no asset {asset_id.hex()}")
+
+
+def check_roll(case: Case) -> None:
+    """A roll is one device's, of the epoch in force, young and not full."""
+    commit, space, facts = case
+    use = commit.roll
+    if use is None:
+        return
+    if use.epoch != space.epoch:
+        raise Refused(Code.EPOCH_OLD, f"the epoch is {space.epoch}")
+    roll = space.rolls.get(use.roll_id)
+    if use.opens:
+        if roll is not None:
+            raise Refused(Code.ROLL_UNKNOWN, "the roll's id is taken")
+        return
+    if roll is None or roll.device_id != commit.device_id:
+        raise Refused(Code.ROLL_UNKNOWN, use.roll_id.hex())
+    if roll.epoch != space.epoch:
+        raise Refused(Code.EPOCH_OLD, f"the roll is of epoch {roll.epoch}, now {space.epoch}")
+    if roll.assets + use.assets > use.max_assets:
+        raise Refused(Code.ROLL_FULL, f"it holds {roll.assets} of {use.max_assets} assets")
+    if max(commit.now_ms, space.time_ms, facts.time_ms) - roll.opened_ms > use.max_age_s * 1000:
+        raise Refused(Code.ROLL_FULL, f"it is older than {use.max_age_s} s")
+
+
+def check_quota(case: Case) -> None:
+    """The space's quota and the camera's own suffice for what this commit is the first to name."""
+    commit, space, _ = case
+    added_bytes = new_bytes(commit, space)
+    quota_bytes = commit.quota_bytes if commit.genesis_kind else space.quota_bytes
+    if quota_bytes and added_bytes and space.used_bytes + added_bytes > quota_bytes:
+        raise Refused(Code.QUOTA_EXCEEDED, f"{space.used_bytes} of {quota_bytes} bytes are used")
+    used_bytes = space.positions.get(commit.device_id, NO_POSITION).used_bytes
+    if commit.camera_quota_bytes and added_bytes and used_bytes + added_bytes > commit.camera_quota_bytes:
+        raise Refused(Code.QUOTA_EXCEEDED, f"{used_bytes} of the camera's {commit.camera_quota_bytes} bytes are used")
+
+
+def check_link(case: Case) -> None:
+    """A link's id is new and its blobs are held here; its view list holds no original."""
+    commit, space, facts = case
+    if commit.revoked_link and facts.links.get(commit.revoked_link) != commit.space_id:
+        raise Refused(Code.NOT_FOUND, f"no link {commit.revoked_link.hex()}")
+    link = commit.link
+    if link is None:
+        return
+    if link.link_id in facts.links:
+        raise Refused(Code.LEDGER_RULE, "the link's id is taken")
+    named_here = {blob.name: Held(blob.size_bytes, blob.tier) for blob in commit.blobs}
+    for tier, names in (("page", link.pages), ("view", link.view_blobs), ("full", link.full_blobs)):
+        for name in names:
+            held = space.blobs.get(name)
+            if held is None:
+                raise Refused(Code.BLOB_MISSING, name.hex())
+            known = held.tier or (named_here[name].tier if name in named_here else "")
+            if not known:
+                raise Refused(Code.BLOB_MISSING, f"no record names {name.hex()}")
+            if tier != "full" and known == "full":
+                raise Refused(Code.POLICY_FORBIDS, f"{name.hex()} is of the full tier")
+
+
+def check_devices(case: Case) -> None:
+    """A camera's id is given once on the whole server."""
+    commit, _, facts = case
+    for camera in commit.cameras:
+        if camera.device_id in facts.devices:
+            raise Refused(Code.CAMERA_ALREADY_BOUND, camera.device_id.hex())
+
+
+def new_bytes(commit: Commit, space: SpaceFacts) -> int:
+    """The bytes of the blobs that no entry of the space named before this one."""
+    sizes = {blob.name: blob.size_bytes for blob in commit.blobs if not space.blobs[blob.name].tier}
+    return sum(sizes.values())
+
+
+CHECKS: tuple[Check, ...] = (
+    check_space,
+    check_ledger,
+    check_position,
+    check_blobs,
+    check_assets,
+    check_roll,
+    check_quota,
+    check_link,
+    check_devices,
+)

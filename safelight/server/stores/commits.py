@@ -1,0 +1,184 @@
+"""Commits: a run of them judged in order and written together.
+
+PROTOCOL.md §9. The run costs a few statements to read, no wait between, and one `run_many` a table to write: so commits
+that wait together cost little more than the rows they leave. Nothing is written for a commit that is refused, and
+`commit_run` is called within a savepoint: should a run fail for a reason that no check foresaw, its commits are tried
+one by one, each in a savepoint of its own, and only the one at fault fails.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from safelight.server.domain.ports import Commit, Committed, NewLink, Rejected
+from safelight.server.stores import commit_checks
+from safelight.server.stores.commit_checks import NO_POSITION, new_bytes
+from safelight.server.stores.commit_facts import SQL, Facts, Position, Roll, SpaceFacts, gather
+from safelight.server.stores.devices import add_device, revoke_in_space
+from safelight.server.stores.statements import Row
+from safelight.server.stores.transaction import Transaction
+from safelight.sync_protocol.log import next_chain
+from safelight.sync_protocol.refusals import Refused
+
+Outcome = Committed | Rejected
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What a run leaves, a list for each statement."""
+
+    entries: list[Row] = field(default_factory=list)
+    assets: list[Row] = field(default_factory=list)
+    refs: list[Row] = field(default_factory=list)
+    refers: list[Row] = field(default_factory=list)
+    positions: dict[tuple[bytes, bytes], Position] = field(default_factory=dict)
+    rolls: dict[tuple[bytes, bytes], Roll] = field(default_factory=dict)
+    spaces: dict[bytes, SpaceFacts] = field(default_factory=dict)
+    genesis: list[Commit] = field(default_factory=list)
+    others: list[tuple[Commit, int, int]] = field(default_factory=list)  # with number and time
+
+
+async def commit_run(tx: Transaction, commits: Sequence[Commit]) -> list[Outcome]:
+    """Judge *commits* in order and write those that stand; see `Database.commit` for what is refused."""
+    facts = await gather(tx, commits)
+    rows = _Rows()
+    outcomes = [_judge(commit, facts, rows) for commit in commits]
+    await _write(tx, rows)
+    return outcomes
+
+
+def _judge(commit: Commit, facts: Facts, rows: _Rows) -> Outcome:
+    space = facts.spaces[commit.space_id]
+    names = tuple([blob.name for blob in commit.blobs])
+    slot = space.slots.get(commit.entry_id)
+    if slot is not None:
+        return Committed(*slot, blobs=names, repeated=True)
+    case = commit_checks.Case(commit, space, facts)
+    try:
+        for check in commit_checks.CHECKS:
+            check(case)
+    except Refused as refusal:
+        return Rejected(refusal.code, refusal.detail)
+    slot = _advance(commit, space, facts)
+    number, chain, time_ms = slot
+    _take_assets(commit, space, number, time_ms, rows)
+    _note(commit, facts, slot, rows)
+    return Committed(number, chain, time_ms, names)
+
+
+def _advance(commit: Commit, space: SpaceFacts, facts: Facts) -> tuple[int, bytes, int]:
+    """Give the entry the next slot. Server time never falls, whatever the clock says."""
+    if commit.genesis_kind:
+        space.exists, space.quota_bytes = True, commit.quota_bytes
+    space.time_ms = facts.time_ms = max(commit.now_ms, space.time_ms, facts.time_ms)
+    space.number += 1
+    space.chain = next_chain(space.chain, space.number, commit.entry_id)
+    if commit.is_ledger:
+        space.ledger_number, space.ledger_hash, space.epoch = space.number, commit.entry_id, commit.epoch
+    slot = (space.number, space.chain, space.time_ms)
+    space.slots[commit.entry_id] = slot
+    return slot
+
+
+def _take_assets(commit: Commit, space: SpaceFacts, number: int, time_ms: int, rows: _Rows) -> None:
+    """Note assets, references, bytes used, the roll and the device's position."""
+    space_id = commit.space_id
+    added_bytes = new_bytes(commit, space)
+    space.used_bytes += added_bytes
+    for place, blob in enumerate(commit.blobs):
+        held = space.blobs[blob.name]
+        held.tier = held.tier or blob.tier  # the first to name a blob says who may have it; nobody widens it later
+        rows.refs.append((space_id, number, place, blob.name, blob.owner_id, blob.rendition, blob.tier))
+        rows.refers.append((held.tier, blob.name, space_id))
+    for asset in commit.assets:
+        space.assets.add(asset.asset_id)
+        rows.assets.append((space_id, asset.asset_id, number, asset.fingerprint))
+    last = space.positions.get(commit.device_id, NO_POSITION)
+    position = Position(commit.counter, commit.entry_id, last.used_bytes + added_bytes)
+    space.positions[commit.device_id] = rows.positions[space_id, commit.device_id] = position
+    if commit.roll is not None:
+        roll = space.rolls.setdefault(commit.roll.roll_id, Roll(commit.device_id, commit.roll.epoch, 0, time_ms))
+        roll.assets += commit.roll.assets
+        rows.rolls[space_id, commit.roll.roll_id] = roll
+
+
+def _note(commit: Commit, facts: Facts, slot: tuple[int, bytes, int], rows: _Rows) -> None:
+    """Note the entry itself, its space, and what only few entries bring."""
+    number, chain, time_ms = slot
+    space_id = commit.space_id
+    size_bytes = len(commit.envelope)
+    ledger = int(commit.is_ledger)
+    rows.entries.append((space_id, number, time_ms, ledger, size_bytes, commit.entry_id, chain, b"", commit.envelope))
+    rows.spaces[space_id] = facts.spaces[space_id]
+    if commit.genesis_kind:
+        rows.genesis.append(commit)
+    if commit.is_ledger or commit.link or commit.revoked_link:
+        rows.others.append((commit, number, time_ms))
+    if commit.link:
+        facts.links[commit.link.link_id] = space_id
+    facts.devices.update(camera.device_id for camera in commit.cameras)
+
+
+async def _write(tx: Transaction, rows: _Rows) -> None:
+    await tx.run_many(SQL["add_space"], [(c.space_id, c.genesis_kind, b"", b"", c.quota_bytes) for c in rows.genesis])
+    await tx.run_many(SQL["add_entry"], rows.entries)
+    await tx.run_many(SQL["add_asset"], rows.assets)
+    await tx.run_many(SQL["add_ref"], rows.refs)
+    await tx.run_many(SQL["refer"], rows.refers)
+    await tx.run_many(
+        SQL["set_position"],
+        [(*key, last.counter, last.entry_id, last.used_bytes) for key, last in rows.positions.items()],
+    )
+    await tx.run_many(
+        SQL["set_roll"],
+        [(*key, roll.device_id, roll.epoch, roll.assets, roll.opened_ms) for key, roll in rows.rolls.items()],
+    )
+    await tx.run_many(
+        SQL["move_space"],
+        [
+            (s.number, s.chain, s.ledger_number, s.ledger_hash, s.epoch, s.used_bytes, s.time_ms, space_id)
+            for space_id, s in rows.spaces.items()
+        ],
+    )
+    for commit, number, time_ms in rows.others:
+        await _write_ledger(tx, commit)
+        await _write_links(tx, commit, number, time_ms)
+
+
+async def _write_ledger(tx: Transaction, commit: Commit) -> None:
+    if not commit.is_ledger:
+        return
+    await tx.rows(SQL["clear_members"], space_id=commit.space_id)
+    await tx.run_many(SQL["add_member"], [(commit.space_id, *member) for member in commit.members])
+    await tx.run_many(SQL["add_box"], [(commit.space_id, *box) for box in commit.boxes])
+    for camera in commit.cameras:
+        await add_device(tx, camera)
+    for device_id in commit.revoked_devices:
+        await revoke_in_space(tx, device_id, commit.space_id)
+
+
+async def _write_links(tx: Transaction, commit: Commit, number: int, time_ms: int) -> None:
+    if commit.revoked_link:
+        await tx.rows(SQL["revoke_link"], link_id=commit.revoked_link, space_id=commit.space_id)
+    if commit.link is None:
+        return
+    link: NewLink = commit.link
+    await tx.rows(
+        SQL["add_link"],
+        link_id=link.link_id,
+        space_id=commit.space_id,
+        number=number,
+        tier=link.tier,
+        album_id=link.album_id,
+        token_hash=link.token_hash,
+        proof_hash=link.proof_hash,
+        publishing_key=link.publishing_key,
+        head=link.head,
+        head_signature=link.head_signature,
+        created_ms=time_ms,
+        starts_ms=link.starts_ms,
+        expires_ms=link.expires_ms,
+        max_opens=link.max_opens,
+        originals=int(link.originals),
+    )
+    for tier, names in (("page", link.pages), ("view", link.view_blobs), ("full", link.full_blobs)):
+        await tx.run_many(SQL["add_link_blob"], [(link.link_id, name, tier) for name in names])

@@ -1,0 +1,102 @@
+"""Devices, cameras among them, and their sessions."""
+
+from safelight.server.domain.ports import DeviceRow, SessionRow
+from safelight.server.stores.engine import Engine
+from safelight.server.stores.statements import load
+from safelight.server.stores.transaction import Found, Transaction
+
+SQL = load("devices")
+_ACCOUNTS = load("accounts")
+_LINKS = load("links")
+
+
+async def add_device(tx: Transaction, device: DeviceRow) -> bool:
+    """Add *device*; False if its id is taken."""
+    added = await tx.rows(
+        SQL["add"],
+        device_id=device.device_id,
+        owner_id=device.owner_id,
+        space_id=device.space_id,
+        kind=device.kind,
+        key=device.key,
+        created_ms=device.created_ms,
+        last_seen_ms=device.last_seen_ms,
+        revoked=int(device.revoked),
+    )
+    return bool(added)
+
+
+async def revoke_device(tx: Transaction, device_id: bytes, owner_id: bytes) -> None:
+    """Revoke a device of the account *owner_id*, and end its sessions."""
+    await tx.rows(SQL["revoke"], device_id=device_id, owner_id=owner_id)
+    await tx.rows(SQL["delete_sessions_of"], device_id=device_id)
+
+
+async def revoke_in_space(tx: Transaction, device_id: bytes, space_id: bytes) -> None:
+    """Revoke a camera of the space and end its sessions; a device of an account is its own ledger's to revoke."""
+    await tx.rows(SQL["revoke_in_space"], device_id=device_id, space_id=space_id)
+    await tx.rows(SQL["delete_sessions_in"], device_id=device_id, space_id=space_id)
+
+
+class DeviceRows(Engine):
+    """What signs, and what it holds open."""
+
+    async def device(self, device_id: bytes) -> DeviceRow | None:
+        """Return the device of that id, revoked or not."""
+        rows = await self._reading.rows(SQL["by_id"], device_id=device_id)
+        return _device(rows[0]) if rows else None
+
+    async def devices_of(self, owner_id: bytes) -> list[DeviceRow]:
+        """Return an account's devices and the cameras that it certified, oldest first."""
+        return [_device(row) for row in await self._reading.rows(SQL["by_owner"], owner_id=owner_id)]
+
+    async def touch_device(self, device_id: bytes, now_ms: int) -> None:
+        """Note that the device was seen."""
+
+        async def work(tx: Transaction) -> None:
+            await tx.rows(SQL["touch"], device_id=device_id, now_ms=now_ms)
+
+        await self._write(work)
+
+    async def add_session(self, session: SessionRow) -> None:
+        """Keep a session."""
+
+        async def work(tx: Transaction) -> None:
+            await tx.rows(
+                SQL["add_session"],
+                token_hash=session.token_hash,
+                purpose=session.purpose,
+                account_id=session.account_id,
+                device_id=session.device_id,
+                space_id=session.space_id,
+                expires_ms=session.expires_ms,
+            )
+
+        await self._write(work)
+
+    async def session(self, token_hash: bytes) -> SessionRow | None:
+        """Return the session, if it is there and its device is not revoked (expiry is the domain's to judge)."""
+        rows = await self._reading.rows(SQL["session"], token_hash=token_hash)
+        return SessionRow(*rows[0]) if rows else None
+
+    async def delete_session(self, token_hash: bytes) -> None:
+        """End a session."""
+
+        async def work(tx: Transaction) -> None:
+            await tx.rows(SQL["delete_session"], token_hash=token_hash)
+
+        await self._write(work)
+
+    async def delete_expired(self, now_ms: int) -> None:
+        """Delete sessions, tickets and invites whose time is over, and end hand-overs."""
+
+        async def work(tx: Transaction) -> None:
+            await tx.rows(SQL["delete_expired_sessions"], now_ms=now_ms)
+            await tx.rows(_ACCOUNTS["delete_expired_invites"], now_ms=now_ms)
+            await tx.rows(_LINKS["end_handovers"], now_ms=now_ms)
+
+        await self._write(work)
+
+
+def _device(row: Found) -> DeviceRow:
+    return DeviceRow(*(*row[:-1], bool(row[-1])))

@@ -1,0 +1,116 @@
+"""The database of one person's server: SQLite in the data folder, one writer, and readers that only read.
+
+docs/decisions/0004-sqlite.md.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import aiosqlite
+
+from safelight.server.domain.ports import Commit, Committed, Rejected
+from safelight.server.stores.accounts import AccountRows
+from safelight.server.stores.blobs import BlobRows
+from safelight.server.stores.devices import DeviceRows
+from safelight.server.stores.links import LinkRows
+from safelight.server.stores.migrate import upgrade_sqlite
+from safelight.server.stores.server_rows import ServerRows
+from safelight.server.stores.spaces import SpaceRows
+from safelight.server.stores.sqlite_lock import DatabaseLock
+from safelight.server.stores.sqlite_writer import SqliteWriter, T
+from safelight.server.stores.statements import Statement, Value, expanded, in_runs, numbered
+from safelight.server.stores.transaction import Found, Work
+
+READERS = 3
+
+
+class SqliteReaders:
+    """Connections that can only read, never checkpoint, and share what is asked between them."""
+
+    def __init__(self, connections: Sequence[aiosqlite.Connection]) -> None:
+        self._connections = connections
+        self._busy = [0] * len(connections)
+
+    @classmethod
+    async def open(cls, path: Path, count: int = READERS) -> "SqliteReaders":
+        """Open *count* connections to *path*."""
+        connections = []
+        for _ in range(count):
+            connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=512)
+            connections.append(connection)
+            for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "temp_store = MEMORY", "busy_timeout = 5000"):
+                await connection.execute_fetchall(f"PRAGMA {pragma}")
+        return cls(connections)
+
+    async def rows(self, statement: Statement, **values: Value) -> list[Found]:
+        """Run on the least busy connection."""
+        index = self._busy.index(min(self._busy))
+        self._busy[index] += 1
+        try:
+            found = await self._connections[index].execute_fetchall(numbered(statement, "?"), statement.values(values))
+        finally:
+            self._busy[index] -= 1
+        return [tuple(row) for row in found]
+
+    async def rows_in(self, statement: Statement, each: Sequence[bytes], **values: Value) -> list[Found]:
+        """Run for all of *each*."""
+        found: list[Found] = []
+        for run in in_runs(each):
+            found += await self.rows(
+                expanded(statement, len(run)), **values, **{f"each{index}": name for index, name in enumerate(run)}
+            )
+        return found
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for connection in self._connections:
+            await connection.close()
+
+
+class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LinkRows):
+    """The port `Database`, in one file of the data folder. Open it with `open`, close it with `close`."""
+
+    def __init__(self, lock: DatabaseLock, writer: SqliteWriter, readers: SqliteReaders) -> None:
+        self._lock = lock
+        self._writer = writer
+        self._readers = readers
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteDatabase":
+        """Open the database at *path*, made and migrated as needed; raises DatabaseInUse if another process has it."""
+        lock = DatabaseLock(path)
+        try:
+            await asyncio.to_thread(_prepare, path)
+            writer = SqliteWriter(path)
+            readers = await SqliteReaders.open(path)
+        except BaseException:
+            lock.release()
+            raise
+        return cls(lock, writer, readers)
+
+    @property
+    def _reading(self) -> SqliteReaders:
+        return self._readers
+
+    async def _write(self, work: Work[T]) -> T:
+        return await self._writer.write(work)
+
+    async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:
+        """Commit *batch* with what else waits, in one durable transaction; see the port."""
+        return await self._writer.commit(batch)
+
+    async def close(self) -> None:
+        """Finish what waits and close; the writer last, because the last to close checkpoints."""
+        try:
+            await self._readers.close()
+            await self._writer.close()
+        finally:
+            self._lock.release()
+
+
+def _prepare(path: Path) -> None:
+    """Make the file for its owner alone, and bring it to the newest tables."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    upgrade_sqlite(str(path))

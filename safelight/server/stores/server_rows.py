@@ -1,0 +1,29 @@
+"""What the server remembers of itself."""
+
+from safelight.server.stores.engine import Engine
+from safelight.server.stores.statements import load
+from safelight.server.stores.transaction import Transaction
+
+SQL = load("server")
+
+
+class ServerRows(Engine):
+    """Small values by name, and the time."""
+
+    async def get_meta(self, key: str) -> bytes | None:
+        """Return the value kept under *key*."""
+        rows = await self._reading.rows(SQL["get_meta"], key=key)
+        return rows[0][0] if rows else None
+
+    async def set_meta(self, key: str, value: bytes) -> None:
+        """Keep *value* under *key*."""
+
+        async def work(tx: Transaction) -> None:
+            await tx.rows(SQL["set_meta"], key=key, value=value)
+
+        await self._write(work)
+
+    async def highest_time_ms(self) -> int:
+        """Return the highest time stored, below which server time never falls."""
+        highest: int = (await self._reading.rows(SQL["highest_time_of_all"]))[0][0]
+        return highest

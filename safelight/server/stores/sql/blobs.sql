@@ -1,0 +1,75 @@
+-- Blobs held in spaces, and the uploads that bring them.
+
+-- name: open_uploads
+SELECT COUNT(*), COALESCE(SUM(COALESCE(length_bytes, offset_bytes)), 0) FROM uploads
+WHERE device_id = :device_id AND state = 'open';
+
+-- name: uncommitted
+SELECT COALESCE(SUM(size_bytes), 0) FROM space_blobs WHERE device_id = :device_id AND refs = 0;
+
+-- name: add_upload
+INSERT INTO uploads (upload_id, device_id, account_id, space_id, created_ms, expires_ms, offset_bytes, length_bytes,
+    digest, state, blob)
+VALUES (:upload_id, :device_id, :account_id, :space_id, :created_ms, :expires_ms, :offset_bytes, :length_bytes,
+    :digest, :state, :blob);
+
+-- name: upload
+SELECT upload_id, device_id, account_id, space_id, created_ms, expires_ms, offset_bytes, length_bytes, digest, state,
+    blob
+FROM uploads WHERE upload_id = :upload_id;
+
+-- name: set_offset
+UPDATE uploads SET offset_bytes = :offset_bytes, length_bytes = COALESCE(:length_bytes, length_bytes)
+WHERE upload_id = :upload_id AND state = 'open' AND offset_bytes <= :offset_bytes;
+
+-- name: complete
+UPDATE uploads SET state = 'complete', blob = :blob, offset_bytes = :size_bytes, length_bytes = :size_bytes
+WHERE upload_id = :upload_id AND state = 'open' RETURNING space_id, device_id;
+
+-- name: hold
+INSERT INTO space_blobs (name, space_id, size_bytes, tier, refs, device_id, held_ms)
+VALUES (:name, :space_id, :size_bytes, '', 0, :device_id, :held_ms)
+ON CONFLICT (name, space_id) DO UPDATE SET held_ms = excluded.held_ms WHERE space_blobs.held_ms < excluded.held_ms;
+
+-- name: fail
+UPDATE uploads SET state = 'failed' WHERE upload_id = :upload_id AND state = 'open';
+
+-- name: delete_upload
+DELETE FROM uploads WHERE upload_id = :upload_id;
+
+-- name: expired_uploads
+SELECT upload_id, device_id, account_id, space_id, created_ms, expires_ms, offset_bytes, length_bytes, digest, state,
+    blob
+FROM uploads WHERE expires_ms <= :now_ms ORDER BY expires_ms LIMIT :page;
+
+-- name: in_space
+SELECT size_bytes, tier FROM space_blobs WHERE name = :name AND space_id = :space_id;
+
+-- name: collectable
+SELECT DISTINCT b.name FROM space_blobs AS b WHERE b.refs = 0 AND b.held_ms < :before_ms
+AND NOT EXISTS (SELECT 1 FROM space_blobs AS o WHERE o.name = b.name AND (o.refs > 0 OR o.held_ms >= :before_ms))
+AND NOT EXISTS (SELECT 1 FROM link_blobs AS l WHERE l.name = b.name)
+AND NOT EXISTS (SELECT 1 FROM uploads AS u WHERE u.state = 'open' AND u.digest = b.name)
+ORDER BY b.name LIMIT :page;
+
+-- name: is_collectable
+SELECT 1 FROM space_blobs AS b WHERE b.name = :name
+AND NOT EXISTS (SELECT 1 FROM space_blobs AS o WHERE o.name = :name AND (o.refs > 0 OR o.held_ms >= :before_ms))
+AND NOT EXISTS (SELECT 1 FROM link_blobs AS l WHERE l.name = :name)
+AND NOT EXISTS (SELECT 1 FROM uploads AS u WHERE u.state = 'open' AND u.digest = :name)
+LIMIT 1;
+
+-- name: forget
+DELETE FROM space_blobs WHERE name = :name;
+
+-- name: add_forgotten
+INSERT INTO forgotten_blobs (name) VALUES (:name) ON CONFLICT DO NOTHING;
+
+-- name: forgotten
+SELECT name FROM forgotten_blobs ORDER BY name LIMIT :page;
+
+-- name: is_forgotten
+SELECT 1 FROM forgotten_blobs WHERE name = :name;
+
+-- name: delete_forgotten
+DELETE FROM forgotten_blobs WHERE name = :name;

@@ -1,0 +1,83 @@
+-- What a group of commits reads to judge, and then writes.
+
+-- name: lock_space
+-- Changes nothing; takes the row's lock where rows have locks.
+UPDATE spaces SET number = number WHERE space_id = :space_id
+RETURNING number, chain, ledger_number, ledger_hash, epoch, used_bytes, quota_bytes, time_ms;
+
+-- name: entries_by_id
+SELECT entry_id, number, chain, time_ms FROM entries WHERE space_id = :space_id AND entry_id IN (:each);
+
+-- name: positions
+SELECT device_id, counter, entry_id, used_bytes FROM positions WHERE space_id = :space_id AND device_id IN (:each);
+
+-- name: rolls
+SELECT roll_id, device_id, epoch, assets, opened_ms FROM rolls WHERE space_id = :space_id AND roll_id IN (:each);
+
+-- name: assets
+SELECT asset_id FROM assets WHERE space_id = :space_id AND asset_id IN (:each);
+
+-- name: blobs
+SELECT name, size_bytes, tier FROM space_blobs WHERE space_id = :space_id AND name IN (:each);
+
+-- name: links
+SELECT link_id, space_id FROM links WHERE link_id IN (:each);
+
+-- name: devices
+SELECT device_id FROM devices WHERE device_id IN (:each);
+
+-- name: add_space
+INSERT INTO spaces (space_id, kind, number, chain, ledger_number, ledger_hash, epoch, used_bytes, quota_bytes, time_ms)
+VALUES (:space_id, :kind, 0, :chain, 0, :ledger_hash, 0, 0, :quota_bytes, 0);
+
+-- name: move_space
+UPDATE spaces SET number = :number, chain = :chain, ledger_number = :ledger_number, ledger_hash = :ledger_hash,
+    epoch = :epoch, used_bytes = :used_bytes, time_ms = :time_ms
+WHERE space_id = :space_id;
+
+-- name: add_entry
+INSERT INTO entries (space_id, number, time_ms, is_ledger, size_bytes, entry_id, chain, signature, envelope)
+VALUES (:space_id, :number, :time_ms, :is_ledger, :size_bytes, :entry_id, :chain, :signature, :envelope);
+
+-- name: set_position
+INSERT INTO positions (space_id, device_id, counter, entry_id, used_bytes)
+VALUES (:space_id, :device_id, :counter, :entry_id, :used_bytes)
+ON CONFLICT (space_id, device_id) DO UPDATE SET
+    counter = excluded.counter, entry_id = excluded.entry_id, used_bytes = excluded.used_bytes;
+
+-- name: set_roll
+INSERT INTO rolls (space_id, roll_id, device_id, epoch, assets, opened_ms)
+VALUES (:space_id, :roll_id, :device_id, :epoch, :assets, :opened_ms)
+ON CONFLICT (space_id, roll_id) DO UPDATE SET assets = excluded.assets;
+
+-- name: add_asset
+INSERT INTO assets (space_id, asset_id, number, fingerprint) VALUES (:space_id, :asset_id, :number, :fingerprint);
+
+-- name: add_ref
+INSERT INTO blob_refs (space_id, number, place, name, owner_id, rendition, tier)
+VALUES (:space_id, :number, :place, :name, :owner_id, :rendition, :tier);
+
+-- name: refer
+UPDATE space_blobs SET refs = refs + 1, tier = :tier WHERE name = :name AND space_id = :space_id;
+
+-- name: clear_members
+DELETE FROM members WHERE space_id = :space_id;
+
+-- name: add_member
+INSERT INTO members (space_id, account_id, role) VALUES (:space_id, :account_id, :role);
+
+-- name: add_box
+INSERT INTO boxes (space_id, epoch, account_id, box) VALUES (:space_id, :epoch, :account_id, :box);
+
+-- name: add_link
+INSERT INTO links (link_id, space_id, number, tier, album_id, token_hash, proof_hash, publishing_key, head,
+    head_signature, created_ms, starts_ms, expires_ms, max_opens, originals, revoked, opens, last_opened_ms, downloads,
+    last_download_ms)
+VALUES (:link_id, :space_id, :number, :tier, :album_id, :token_hash, :proof_hash, :publishing_key, :head,
+    :head_signature, :created_ms, :starts_ms, :expires_ms, :max_opens, :originals, 0, 0, 0, 0, 0);
+
+-- name: add_link_blob
+INSERT INTO link_blobs (link_id, name, tier) VALUES (:link_id, :name, :tier) ON CONFLICT DO NOTHING;
+
+-- name: revoke_link
+UPDATE links SET revoked = 1 WHERE link_id = :link_id AND space_id = :space_id;

@@ -1,0 +1,45 @@
+-- What signs, and the bearer tokens of its sessions.
+
+-- name: add
+INSERT INTO devices (device_id, owner_id, space_id, kind, key, created_ms, last_seen_ms, revoked)
+VALUES (:device_id, :owner_id, :space_id, :kind, :key, :created_ms, :last_seen_ms, :revoked)
+ON CONFLICT (device_id) DO NOTHING RETURNING device_id;
+
+-- name: by_id
+SELECT device_id, owner_id, space_id, kind, key, created_ms, last_seen_ms, revoked FROM devices
+WHERE device_id = :device_id;
+
+-- name: by_owner
+SELECT device_id, owner_id, space_id, kind, key, created_ms, last_seen_ms, revoked FROM devices
+WHERE owner_id = :owner_id ORDER BY created_ms, device_id;
+
+-- name: touch
+UPDATE devices SET last_seen_ms = :now_ms WHERE device_id = :device_id AND last_seen_ms < :now_ms;
+
+-- name: revoke
+UPDATE devices SET revoked = 1 WHERE device_id = :device_id AND owner_id = :owner_id;
+
+-- name: revoke_in_space
+UPDATE devices SET revoked = 1 WHERE device_id = :device_id AND space_id = :space_id;
+
+-- name: add_session
+INSERT INTO sessions (token_hash, purpose, account_id, device_id, space_id, expires_ms)
+VALUES (:token_hash, :purpose, :account_id, :device_id, :space_id, :expires_ms);
+
+-- name: session
+SELECT s.token_hash, s.purpose, s.account_id, s.device_id, s.space_id, s.expires_ms FROM sessions AS s
+LEFT JOIN devices AS d ON d.device_id = s.device_id
+WHERE s.token_hash = :token_hash AND COALESCE(d.revoked, 0) = 0;
+
+-- name: delete_session
+DELETE FROM sessions WHERE token_hash = :token_hash;
+
+-- name: delete_sessions_of
+DELETE FROM sessions WHERE device_id = :device_id;
+
+-- name: delete_sessions_in
+-- Only those of a camera of the space: whoever commits to a space ends no session elsewhere.
+DELETE FROM sessions WHERE device_id = :device_id AND space_id = :space_id;
+
+-- name: delete_expired_sessions
+DELETE FROM sessions WHERE expires_ms <= :now_ms;

@@ -1,0 +1,336 @@
+"""Every table, for Alembic to compare with the database and for people to read; the statements stand in `sql/`.
+
+Ids, hashes, keys and sealed values are bytes; times are milliseconds since 1970 UTC; truth values are 0 and 1, which
+both engines' drivers take alike.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_key",
+        "uq": "%(table_name)s_%(column_0_N_name)s",
+        "fk": "%(table_name)s_%(column_0_name)s_of_%(referred_table_name)s",
+    }
+)
+
+
+def _bytes(name: str) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=False)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _flag(name: str) -> Column[int]:
+    return Column(name, SmallInteger, nullable=False)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _of(name: str, parent: str) -> Column[bytes]:
+    """A column that refers to the row of *parent* with the same id."""
+    return Column(name, LargeBinary, ForeignKey(f"{parent}.{name}"), nullable=False)
+
+
+def _clustered(name: str, *parts: Column[bytes] | Column[int] | Column[str] | PrimaryKeyConstraint | Index) -> Table:
+    """A table of small rows that SQLite keeps in the order of the primary key, without a second index for it."""
+    return Table(name, METADATA, *parts, sqlite_with_rowid=False)
+
+
+META = _clustered("meta", _text("key"), _bytes("value"), PrimaryKeyConstraint("key"))
+
+INVITES = _clustered("invites", _bytes("code_hash"), _number("expires_ms"), PrimaryKeyConstraint("code_hash"))
+
+ACCOUNTS = Table(
+    "accounts",
+    METADATA,
+    _bytes("account_id"),
+    _text("name"),
+    _number("created_ms"),
+    _number("ledger_number"),
+    _bytes("ledger_hash"),
+    PrimaryKeyConstraint("account_id"),
+    UniqueConstraint("name"),
+)
+
+ACCOUNT_ENTRIES = Table(
+    "account_entries",
+    METADATA,
+    _of("account_id", "accounts"),
+    _number("number"),
+    _bytes("entry_id"),
+    _number("time_ms"),
+    _bytes("envelope"),
+    PrimaryKeyConstraint("account_id", "number"),
+)
+
+UNLOCKERS = _clustered(
+    "unlockers",
+    _of("account_id", "accounts"),
+    _text("kind"),
+    _bytes("auth_hash"),
+    _bytes("wrapped"),
+    _bytes("salt"),
+    _number("memory_kib"),
+    _number("passes"),
+    PrimaryKeyConstraint("account_id", "kind"),
+)
+
+KEYRINGS = Table(
+    "keyrings",
+    METADATA,
+    _of("account_id", "accounts"),
+    _number("version"),
+    _bytes("sealed"),
+    PrimaryKeyConstraint("account_id"),
+)
+
+DEVICES = Table(
+    "devices",
+    METADATA,
+    _bytes("device_id"),
+    _bytes("owner_id"),
+    _bytes("space_id"),
+    _text("kind"),
+    _bytes("key"),
+    _number("created_ms"),
+    _number("last_seen_ms"),
+    _flag("revoked"),
+    PrimaryKeyConstraint("device_id"),
+    Index("devices_by_owner", "owner_id"),
+)
+
+SESSIONS = _clustered(
+    "sessions",
+    _bytes("token_hash"),
+    _text("purpose"),
+    _bytes("account_id"),
+    _bytes("device_id"),
+    _bytes("space_id"),
+    _number("expires_ms"),
+    PrimaryKeyConstraint("token_hash"),
+    Index("sessions_by_expiry", "expires_ms"),
+    Index("sessions_by_device", "device_id"),
+)
+
+SPACES = Table(
+    "spaces",
+    METADATA,
+    _bytes("space_id"),
+    _text("kind"),
+    _number("number"),
+    _bytes("chain"),
+    _number("ledger_number"),
+    _bytes("ledger_hash"),
+    _number("epoch"),
+    _number("used_bytes"),
+    _number("quota_bytes"),
+    _number("time_ms"),  # of the newest entry
+    PrimaryKeyConstraint("space_id"),
+    Index("spaces_by_time", "time_ms"),
+)
+
+MEMBERS = _clustered(
+    "members",
+    _of("space_id", "spaces"),
+    _bytes("account_id"),
+    _text("role"),
+    PrimaryKeyConstraint("space_id", "account_id"),
+    Index("members_by_account", "account_id"),
+)
+
+# `size_bytes` stands before the envelope so that a page of the feed can be measured without reading it.
+ENTRIES = Table(
+    "entries",
+    METADATA,
+    _of("space_id", "spaces"),
+    _number("number"),
+    _number("time_ms"),
+    _flag("is_ledger"),
+    _number("size_bytes"),
+    _bytes("entry_id"),
+    _bytes("chain"),
+    _bytes("signature"),
+    _bytes("envelope"),
+    PrimaryKeyConstraint("space_id", "number"),
+    UniqueConstraint("space_id", "entry_id"),
+    Index(
+        "entries_of_ledger",
+        "space_id",
+        "number",
+        sqlite_where=text("is_ledger = 1"),
+        postgresql_where=text("is_ledger = 1"),
+    ),
+)
+
+# The last entry of each device in each space, and what its records added to the space.
+POSITIONS = _clustered(
+    "positions",
+    _of("space_id", "spaces"),
+    _bytes("device_id"),
+    _number("counter"),
+    _bytes("entry_id"),
+    _number("used_bytes"),
+    PrimaryKeyConstraint("space_id", "device_id"),
+)
+
+BOXES = _clustered(
+    "boxes",
+    _of("space_id", "spaces"),
+    _number("epoch"),
+    _bytes("account_id"),
+    _bytes("box"),
+    PrimaryKeyConstraint("space_id", "epoch", "account_id"),
+)
+
+ROLLS = _clustered(
+    "rolls",
+    _of("space_id", "spaces"),
+    _bytes("roll_id"),
+    _bytes("device_id"),
+    _number("epoch"),
+    _number("assets"),
+    _number("opened_ms"),
+    PrimaryKeyConstraint("space_id", "roll_id"),
+)
+
+ASSETS = _clustered(
+    "assets",
+    _of("space_id", "spaces"),
+    _bytes("asset_id"),
+    _number("number"),
+    _bytes("fingerprint"),
+    PrimaryKeyConstraint("space_id", "asset_id"),
+    Index(
+        "assets_by_fingerprint",
+        "space_id",
+        "fingerprint",
+        "number",
+        sqlite_where=text("LENGTH(fingerprint) > 0"),
+        postgresql_where=text("LENGTH(fingerprint) > 0"),
+    ),
+)
+
+# What is held in which space. `tier` is that of the first record or link that named it, "" and refs 0 while none has.
+SPACE_BLOBS = _clustered(
+    "space_blobs",
+    _bytes("name"),
+    _bytes("space_id"),
+    _number("size_bytes"),
+    _text("tier"),
+    _number("refs"),
+    _bytes("device_id"),
+    _number("held_ms"),
+    PrimaryKeyConstraint("name", "space_id"),
+    Index(
+        "space_blobs_loose",
+        "device_id",
+        "held_ms",
+        sqlite_where=text("refs = 0"),
+        postgresql_where=text("refs = 0"),
+    ),
+)
+
+# Which record refers to which blob, in the order of the log; `space_blobs.refs` counts these rows.
+BLOB_REFS = _clustered(
+    "blob_refs",
+    _of("space_id", "spaces"),
+    _number("number"),
+    _number("place"),
+    _bytes("name"),
+    _bytes("owner_id"),
+    _text("rendition"),
+    _text("tier"),
+    PrimaryKeyConstraint("space_id", "number", "place"),
+)
+
+# Blobs that are forgotten and whose bytes may not be gone yet.
+FORGOTTEN_BLOBS = _clustered("forgotten_blobs", _bytes("name"), PrimaryKeyConstraint("name"))
+
+UPLOADS = Table(
+    "uploads",
+    METADATA,
+    _bytes("upload_id"),
+    _bytes("device_id"),
+    _bytes("account_id"),
+    _bytes("space_id"),
+    _number("created_ms"),
+    _number("expires_ms"),
+    _number("offset_bytes"),
+    Column("length_bytes", BigInteger, nullable=True),
+    Column("digest", LargeBinary, nullable=True),
+    _text("state"),
+    _bytes("blob"),
+    PrimaryKeyConstraint("upload_id"),
+    Index(
+        "uploads_open",
+        "device_id",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index("uploads_by_expiry", "expires_ms"),
+)
+
+LINKS = Table(
+    "links",
+    METADATA,
+    _bytes("link_id"),
+    _of("space_id", "spaces"),
+    _number("number"),
+    _text("tier"),
+    _bytes("album_id"),
+    _bytes("token_hash"),
+    _bytes("proof_hash"),
+    _bytes("publishing_key"),
+    _bytes("head"),
+    _bytes("head_signature"),
+    _number("created_ms"),
+    _number("starts_ms"),
+    _number("expires_ms"),
+    _number("max_opens"),
+    _flag("originals"),
+    _flag("revoked"),
+    _number("opens"),
+    _number("last_opened_ms"),
+    _number("downloads"),
+    _number("last_download_ms"),
+    PrimaryKeyConstraint("link_id"),
+    Index("links_by_space", "space_id", "number"),
+)
+
+LINK_BLOBS = _clustered(
+    "link_blobs",
+    _of("link_id", "links"),
+    _bytes("name"),
+    _text("tier"),  # page, view or full
+    PrimaryKeyConstraint("link_id", "name"),
+    Index("link_blobs_by_name", "name"),
+)
+
+OPENINGS = _clustered(
+    "openings",
+    _of("link_id", "links"),
+    _bytes("opening_id"),
+    _bytes("handover_hash"),
+    _number("handover_expires_ms"),
+    _number("opened_ms"),
+    PrimaryKeyConstraint("link_id", "opening_id"),
+    Index("openings_by_handover", "handover_expires_ms"),
+)

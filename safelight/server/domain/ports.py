@@ -254,7 +254,11 @@ class Opening:
 
 
 class Database(Protocol):
-    """Rows, transactions and nothing else. Methods are durable when they return; they raise Refused, or StorageFull."""
+    """Rows, transactions and nothing else. What a method wrote is durable when it returns.
+
+    Any may raise STORAGE_FULL or, from the first write or sync that failed until the server is started anew,
+    STORAGE_READ_ONLY.
+    """
 
     async def close(self) -> None:
         """Release what is held open."""
@@ -381,13 +385,16 @@ class Database(Protocol):
         ...
 
     async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:
-        """Commit what waits together in one durable transaction, each in a savepoint of its own, in order.
+        """Commit what waits together in one durable transaction, in order; what one meets does not touch the others.
 
-        For each, in its savepoint: the same entry id again gives the first answer; the space's ledger number must be
+        For each: the same entry id again gives the first answer; the space's ledger number must be
         `ledger_number` (ENTRY_STALE); the device's counter and previous id must follow (COUNTER_CONFLICT); every blob
         must be held in the space (BLOB_MISSING) at its size (BLOB_SIZE_MISMATCH); asset ids must be new
-        (ASSET_CONFLICT); the roll must be the device's, of the epoch, not full (ROLL_UNKNOWN, EPOCH_OLD, ROLL_FULL);
-        quota must suffice (QUOTA_EXCEEDED). Then number, chain, rows and references are written.
+        (ASSET_CONFLICT), and known ones there (NOT_FOUND); the roll must be the device's, of the epoch, young and not full
+        (ROLL_UNKNOWN, EPOCH_OLD, ROLL_FULL); quota must suffice (QUOTA_EXCEEDED; 0 is no quota); a link's id must be new
+        (LEDGER_RULE), its blobs held and named (BLOB_MISSING), and none of the full tier among its pages and view blobs
+        (POLICY_FORBIDS); a camera's id must be new (CAMERA_ALREADY_BOUND). Only a genesis makes a space (SPACE_UNKNOWN).
+        Then number, chain, rows and references are written; the time is the later of `now_ms` and the highest stored.
         """
         ...
 
@@ -417,11 +424,11 @@ class Database(Protocol):
         ...
 
     async def expired_uploads(self, now_ms: int, limit: int) -> list[UploadRow]:
-        """Return open uploads whose time is over."""
+        """Return uploads whose time is over, the oldest first: open, complete and failed ones."""
         ...
 
     async def blob_in_space(self, space_id: bytes, name: bytes) -> tuple[int, str] | None:
-        """Stored size and widest tier ("" while uncommitted) of a blob held in the space."""
+        """Stored size and tier of a blob held in the space: that of the first entry that named it, "" while none has."""
         ...
 
     async def collectable_blobs(self, before_ms: int, limit: int) -> list[bytes]:
@@ -429,7 +436,18 @@ class Database(Protocol):
         ...
 
     async def forget_blob(self, name: bytes, before_ms: int) -> bool:
-        """Forget a blob if it is still collectable; True if it was, and its bytes may go."""
+        """Forget a blob if it is still collectable; True if it was, and its bytes may go.
+
+        Until `blob_is_gone`, an upload that ends with the same blob is refused (UPLOAD_BUSY): it could lose its bytes.
+        """
+        ...
+
+    async def forgotten_blobs(self, limit: int) -> list[bytes]:
+        """Return forgotten blobs whose bytes may still be there, because a crash came in between."""
+        ...
+
+    async def blob_is_gone(self, name: bytes) -> None:
+        """Note that a forgotten blob's bytes are gone; the same blob may come again."""
         ...
 
     # Links
@@ -479,10 +497,10 @@ class Appender(Protocol):
         """Make everything written durable and return the offset, which never decreases."""
         ...
 
-    async def finish(self, expected: bytes | None) -> tuple[bytes, int]:
+    async def finish(self, digest: bytes | None = None) -> tuple[bytes, int]:
         """Durably publish the upload as the blob named for its SHA-256; returns name and size.
 
-        Raises UPLOAD_DIGEST_MISMATCH, and publishes nothing, where that is not *expected*.
+        Raises UPLOAD_DIGEST_MISMATCH, and publishes nothing, where that is not *digest*.
         """
         ...
 
@@ -495,6 +513,10 @@ class BlobReader(Protocol):
     """An open blob."""
 
     size_bytes: int
+
+    def fileno(self) -> int | None:
+        """Return a file to send from, valid until `close`; None where the blob is not a file."""
+        ...
 
     def chunks(self, start: int, end: int, chunk_bytes: int) -> AsyncIterator[bytes]:
         """Yield the bytes from *start* up to *end* (exclusive), at most *chunk_bytes* at a time."""

@@ -67,7 +67,7 @@ class Part:
                 self.durable_bytes = self.written_bytes
             return self.durable_bytes
 
-    def seal(self, pieces: Sequence[bytes | bytearray], expected: bytes | None) -> tuple[bytes, int]:
+    def seal(self, pieces: Sequence[bytes | bytearray], digest: bytes | None) -> tuple[bytes, int]:
         """Write *pieces*, make all durable and return name and size; the file may then be renamed.
 
         Raises UPLOAD_DIGEST_MISMATCH, and LENGTH_MISMATCH if the file is not as long as what was written to it.
@@ -75,7 +75,7 @@ class Part:
         with self._lock:
             self._write(pieces)
             name = self._hasher.digest()
-            if expected is not None and expected != name:
+            if digest is not None and digest != name:
                 raise Refused(Code.UPLOAD_DIGEST_MISMATCH)
             disk.sync_file(self._fd)
             if os.fstat(self._fd).st_size != self.written_bytes:

@@ -62,13 +62,13 @@ class DirectoryAppender:
         await self._written()
         return await self._store.writing(self._part.flush, self._take())
 
-    async def finish(self, expected: bytes | None) -> tuple[bytes, int]:
+    async def finish(self, digest: bytes | None = None) -> tuple[bytes, int]:
         """Durably publish the upload as the blob named for its SHA-256; returns name and size.
 
-        Raises UPLOAD_DIGEST_MISMATCH where that is not *expected*; then nothing is published, and the bytes are gone.
+        Raises UPLOAD_DIGEST_MISMATCH where that is not *digest*; then nothing is published, and the bytes are gone.
         """
         await self._written()
-        return await self._store.writing(self._store.publish, self._upload_id, self._part, self._take(), expected)
+        return await self._store.writing(self._store.publish, self._upload_id, self._part, self._take(), digest)
 
     async def close(self) -> None:
         """Let go of the upload. What was not flushed may be gone."""
@@ -204,12 +204,12 @@ class DirectoryBlobs:
             raise refusal from error
 
     def publish(
-        self, upload_id: bytes, part: Part, pieces: Sequence[bytes | bytearray], expected: bytes | None
+        self, upload_id: bytes, part: Part, pieces: Sequence[bytes | bytearray], digest: bytes | None
     ) -> tuple[bytes, int]:
         """In a thread: write the last *pieces*, sync, rename, sync the folder. In this order, or a crash may lie."""
         path = self._part_path(upload_id)
         try:
-            name, size_bytes = part.seal(pieces, expected)
+            name, size_bytes = part.seal(pieces, digest)
         except (disk.SyncFailure, Refused):
             path.unlink(missing_ok=True)  # nobody may take up bytes that failed to sync, or that are not what was said
             raise

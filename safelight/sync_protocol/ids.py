@@ -10,8 +10,13 @@ import msgspec
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.limits import HASH_SIZE_BYTES, ID_SIZE_BYTES
 
-HexId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$", description="16 bytes in lower-case hexadecimal")]
-HexHash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$", description="32 bytes in lower-case hexadecimal")]
+# A length besides the pattern: `$` matches before a last line break, too.
+HexId = Annotated[
+    str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$", max_length=32, description="16 bytes in lower-case hexadecimal")
+]
+HexHash = Annotated[
+    str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$", max_length=64, description="32 bytes in lower-case hexadecimal")
+]
 
 Id = Annotated[bytes, msgspec.Meta(min_length=ID_SIZE_BYTES, max_length=ID_SIZE_BYTES)]
 Hash = Annotated[bytes, msgspec.Meta(min_length=HASH_SIZE_BYTES, max_length=HASH_SIZE_BYTES)]

@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER, description="milliseconds since 1970-01-01 UTC")]
+WideInteger = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1, description="64 bits with a sign")]
 SizeBytes = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 
 _packer = msgspec.msgpack.Encoder()
@@ -26,6 +27,9 @@ class Signed(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen
 
 class Sealed(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base of what stands inside a sealed part: a MessagePack map whose unknown keys a later version may add."""
+
+
+SignedT = TypeVar("SignedT", bound=Signed)
 
 
 def pack(value: Signed | Sealed) -> bytes:
@@ -41,16 +45,35 @@ def unpack(data: bytes, shape: type[T], code: Code = Code.ENTRY_MALFORMED) -> T:
         raise Refused(code, str(error)) from None
 
 
-def parse_request(data: bytes, shape: type[T]) -> T:
-    """Decode strict JSON *data* as *shape*.
+def unpack_exact(data: bytes, shape: type[SignedT]) -> SignedT:
+    """Decode *data* as `unpack` does; ENTRY_MALFORMED too if `pack` would write the same value in other bytes.
 
-    Raises BAD_REQUEST for unknown or repeated keys, for numbers that are not integers below 2^53, and for anything
-    that is not of the shape.
+    For what is hashed and not signed: anyone on the way could rewrite it (MessagePack has several lengths for one
+    value), and one signed entry would have two ids.
+    """
+    value = unpack(data, shape)
+    if pack(value) != data:
+        raise Refused(Code.ENTRY_MALFORMED, "not in its shortest encoding")
+    return value
+
+
+def parse_request(data: bytes, shape: type[T]) -> T:
+    """Decode strict JSON *data*, in UTF-8, as *shape*.
+
+    Raises BAD_REQUEST for unknown or repeated keys, for numbers that are not integers below 2^53, for text that has no
+    UTF-8 (half a surrogate pair), and for anything that is not of the shape.
     """
     try:
+        text = data.decode("utf-8")  # never guessed from the bytes, as `json` would
         document = json.loads(
-            data, object_pairs_hook=_object_without_repeats, parse_float=_refuse_number, parse_constant=_refuse_number
+            text,
+            object_pairs_hook=_object_without_repeats,
+            parse_int=_integer,
+            parse_float=_refuse_number,
+            parse_constant=_refuse_number,
         )
+        if "\\u" in text:
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
         return msgspec.convert(document, type=shape, strict=True)
     except (ValueError, RecursionError) as error:
         raise Refused(Code.BAD_REQUEST, str(error)) from None
@@ -60,10 +83,14 @@ def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
         raise ValueError("a key stands twice in one object")
-    for key, value in pairs:
-        if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise ValueError(f"the integer at {key!r} is 2^53 or more")
     return document
+
+
+def _integer(text: str) -> int:
+    value = int(text)
+    if not -MAX_INTEGER <= value <= MAX_INTEGER:
+        raise ValueError(f"the integer {text[:32]} is 2^53 or more")
+    return value
 
 
 def _refuse_number(text: str) -> NoReturn:

@@ -11,7 +11,10 @@ from safelight.sync_protocol.limits import (
 )
 from safelight.sync_protocol.messages.common import EntryBytes, Request, Response
 
-AccountName = Annotated[str, msgspec.Meta(pattern=r"^[\w.\-]{1,64}$", description="1 to 64 letters, digits, . - _")]
+# The look-ahead: `$` alone matches before a last line break, too.
+AccountName = Annotated[
+    str, msgspec.Meta(pattern=r"^[\w.\-]{1,64}$(?!\n)", description="1 to 64 letters, digits, . - _")
+]
 UnlockerKind = Literal["password", "recovery"]
 AuthKey = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE_BYTES, max_length=KEY_SIZE_BYTES)]
 Wrapped = Annotated[bytes, msgspec.Meta(max_length=1024)]

@@ -18,13 +18,14 @@ from safelight.sync_protocol.ids import Hash, Id, OptionalHash
 from safelight.sync_protocol.limits import INBOX_KEY_SIZE_BYTES, KEY_SIZE_BYTES
 from safelight.sync_protocol.log import NO_HEAD, Head, Kind, SignatureBytes
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.wire import Count, Signed, TimeMs, pack, unpack
+from safelight.sync_protocol.wire import Count, Signed, TimeMs, pack, unpack, unpack_exact
 
 PublicKey = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE_BYTES, max_length=KEY_SIZE_BYTES)]
 InboxKey = Annotated[bytes, msgspec.Meta(min_length=INBOX_KEY_SIZE_BYTES, max_length=INBOX_KEY_SIZE_BYTES)]
 
 ACCOUNT_ENTRY_VERSION = 1
 MAX_DEVICES = 200
+MAX_UNLOCKERS = 64
 
 
 @unique
@@ -91,7 +92,7 @@ class RevokeDeviceBody(Signed, frozen=True):
 class SetUnlockerBody(Signed, frozen=True):
     """Which wrapped account secret counts for one way of unlocking: the SHA-256 of its bytes."""
 
-    unlocker: Annotated[str, msgspec.Meta(pattern="^[a-z-]+$", max_length=32)]
+    unlocker: Annotated[str, msgspec.Meta(pattern=r"^[a-z-]+\Z", max_length=32)]
     wrapped_hash: Hash
 
 
@@ -178,7 +179,7 @@ def build_account_entry(
 
 def apply_account_entry(state: AccountState | None, envelope: bytes) -> AccountState:
     """Take one entry: *state + entry → state*, or a named refusal; for servers to refuse, for clients to verify."""
-    outer = unpack(envelope, _Envelope)
+    outer = unpack_exact(envelope, _Envelope)
     content = unpack(outer.content, _Content)
     header = content.header
     shape = _BODIES.get(header.kind)
@@ -230,6 +231,8 @@ def _change(state: AccountState, header: AccountHeader, body: Signed | None) -> 
                 raise Refused(Code.LEDGER_RULE, "there is no such device to revoke")
             return replace(state, devices={**state.devices, body.device_id: replace(device, revoked=True)})
         case SetUnlockerBody():
+            if body.unlocker not in state.unlockers and len(state.unlockers) >= MAX_UNLOCKERS:
+                raise Refused(Code.LEDGER_RULE, "there are too many unlockers")
             return replace(state, unlockers={**state.unlockers, body.unlocker: body.wrapped_hash})
         case RotateIdentityBody():
             by_recovery = rotation_message(Label.SIGN_IDENTITY_RECOVERY, header, body.identity)

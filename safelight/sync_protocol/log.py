@@ -14,12 +14,12 @@ import msgspec
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ids import Hash, Id, OptionalHash
-from safelight.sync_protocol.limits import MAX_ENTRY_SIZE_BYTES, SIGNATURE_SIZE_BYTES
+from safelight.sync_protocol.limits import HASH_SIZE_BYTES, MAX_ENTRY_SIZE_BYTES, SIGNATURE_SIZE_BYTES
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.wire import Count, Signed, TimeMs, pack, unpack
+from safelight.sync_protocol.wire import Count, Signed, TimeMs, pack, unpack, unpack_exact
 
 ENTRY_VERSION = 1
-Kind = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+(\.[a-z-]+)+$", max_length=40)]
+Kind = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+(\.[a-z-]+)+\Z", max_length=40)]
 SignatureBytes = Annotated[bytes, msgspec.Meta(min_length=SIGNATURE_SIZE_BYTES, max_length=SIGNATURE_SIZE_BYTES)]
 
 
@@ -95,7 +95,11 @@ class DevicePosition:
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """How far a reader has verified a log."""
+    """How far a reader has verified a log.
+
+    The keys of `devices` are author id ‖ device id: accounts choose their devices' ids, and nobody moves another's
+    counter by choosing the same.
+    """
 
     number: int = 0
     chain: bytes = b""
@@ -105,6 +109,10 @@ class LogState:
     def head(self) -> Head:
         """The place reached."""
         return Head(self.number, self.chain)
+
+    def position(self, author_id: bytes, device_id: bytes) -> DevicePosition | None:
+        """The last entry of one author's device, or None before its first."""
+        return self.devices.get(author_id + device_id)
 
 
 def build_entry(header: Header, body: Signed, signing_seed: bytes) -> bytes:
@@ -117,7 +125,7 @@ def parse_entry(envelope: bytes) -> Entry:
     """Parse the envelope's bytes; raises ENTRY_MALFORMED, TOO_LARGE or ENTRY_UNKNOWN_CRITICAL."""
     if len(envelope) > MAX_ENTRY_SIZE_BYTES:
         raise Refused(Code.TOO_LARGE, f"an entry has at most {MAX_ENTRY_SIZE_BYTES} bytes")
-    outer = unpack(envelope, _Envelope)
+    outer = unpack_exact(envelope, _Envelope)
     inner = unpack(outer.content, _Content)
     if inner.header.version != ENTRY_VERSION and inner.header.critical:
         raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"version {inner.header.version}")
@@ -141,10 +149,16 @@ def next_chain(chain: bytes, number: int, entry_id: bytes) -> bytes:
     return hashlib.sha256(context(Label.LOG_CHAIN, chain, uint(number), entry_id)).digest()
 
 
-def step(state: LogState, frame: Frame) -> LogState:
-    """Take one frame into the chain; raises CHAIN_BROKEN if it was dropped, reordered or changed."""
+def step(state: LogState, frame: Frame, *, may_be_purged: bool = False) -> LogState:
+    """Take one frame into the chain; raises CHAIN_BROKEN if it was dropped, reordered, changed or blanked.
+
+    An empty envelope keeps the chain whole, so a server could hide a revocation behind one: it passes only where the
+    caller knows, from a signed entry, that this slot *may_be_purged*.
+    """
     if frame.number != state.number + 1:
         raise Refused(Code.CHAIN_BROKEN, f"slot {frame.number} follows slot {state.number}")
+    if not frame.envelope and not may_be_purged:
+        raise Refused(Code.CHAIN_BROKEN, f"the entry at slot {frame.number} is withheld")
     if frame.envelope and hashlib.sha256(frame.envelope).digest() != frame.entry_id:
         raise Refused(Code.CHAIN_BROKEN, f"the entry at slot {frame.number} is not the one it is named for")
     chain = next_chain(state.chain, frame.number, frame.entry_id)
@@ -155,7 +169,7 @@ def step(state: LogState, frame: Frame) -> LogState:
 
 def check_position(state: LogState, entry: Entry) -> None:
     """Check that *entry* follows its device's last one; raises COUNTER_CONFLICT (a record was dropped or repeated)."""
-    last = state.devices.get(entry.header.device_id)
+    last = state.position(entry.header.author_id, entry.header.device_id)
     counter, previous_id = (last.counter, last.entry_id) if last else (0, b"")
     if entry.header.counter != counter + 1 or entry.header.previous_id != previous_id:
         raise Refused(Code.COUNTER_CONFLICT, f"entry {entry.header.counter} follows entry {counter} of its device")
@@ -174,6 +188,8 @@ def check_heads(
     ):
         if head.number >= number:
             raise Refused(Code.HISTORY_FORKED, f"the signer knew a {name} beyond its own slot")
+        if len(head.hash) != (HASH_SIZE_BYTES if head.number else 0):
+            raise Refused(Code.HISTORY_FORKED, f"the signer names no place of a {name}")
         if known is not None and known != head.hash:
             raise Refused(Code.HISTORY_FORKED, f"the signer was shown another {name} at slot {head.number}")
 
@@ -181,7 +197,8 @@ def check_heads(
 def place(state: LogState, entry: Entry) -> LogState:
     """Remember *entry* as its device's last one."""
     position = DevicePosition(entry.header.counter, entry.id)
-    return replace(state, devices={**state.devices, entry.header.device_id: position})
+    key = entry.header.author_id + entry.header.device_id
+    return replace(state, devices={**state.devices, key: position})
 
 
 def frames_to_bytes(frames: Iterable[Frame]) -> bytes:

@@ -16,7 +16,7 @@ from safelight.sync_protocol.account_ledger import AccountState, InboxKey, Publi
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ids import Hash, Id
 from safelight.sync_protocol.limits import MAX_MEMBERS, MAX_SEALED_FIELD_SIZE_BYTES, PAIRING_MAX_AGE_S
-from safelight.sync_protocol.log import Entry, Head, SignatureBytes, verify_entry
+from safelight.sync_protocol.log import ENTRY_VERSION, Entry, Head, SignatureBytes, verify_entry
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import CAMERA_RIGHTS, RIGHTS, TIERS, Right, Role, Tier
 from safelight.sync_protocol.wire import Count, Signed, SizeBytes, TimeMs, unpack
@@ -194,6 +194,11 @@ class LedgerState:
             return RIGHTS[member.role]
         return CAMERA_RIGHTS if self._standing_camera(author_id) else frozenset()
 
+    def may_add(self, account_id: bytes) -> bool:
+        """Whether a member may add, and so may its cameras."""
+        member = self.members.get(account_id)
+        return member is not None and Right.ADD in RIGHTS[member.role]
+
     def tier_of(self, account_id: bytes) -> Tier:
         """The tier that an account reads here."""
         member = self.members.get(account_id)
@@ -209,7 +214,7 @@ class LedgerState:
 
     def _standing_camera(self, camera_id: bytes) -> Camera | None:
         camera = self.cameras.get(camera_id)
-        if camera is None or camera.device_key is None or camera.revoked or camera.certified_by not in self.members:
+        if camera is None or camera.device_key is None or camera.revoked or not self.may_add(camera.certified_by):
             return None
         return camera
 
@@ -239,7 +244,7 @@ def apply(state: LedgerState | None, entry: Entry, number: int) -> LedgerState:
     rule. Raises the refusals of the table's group "Entries, log and ledger".
     """
     shape = _BODIES.get(entry.header.kind)
-    if shape is None:
+    if shape is None or entry.header.version != ENTRY_VERSION:
         return _pass_over(state, entry, number)
     body = unpack(entry.body, shape)
     if isinstance(body, CreateSpaceBody):
@@ -280,6 +285,9 @@ def _pass_over(state: LedgerState | None, entry: Entry, number: int) -> LedgerSt
     if entry.header.ledger != state.head:
         raise Refused(Code.ENTRY_STALE, f"the ledger is at slot {state.head.number}")
     authorise(state, entry, None)
+    if entry.header.author_id not in state.members:
+        # Each moves the ledger's head: a stolen camera could make everyone's next ledger entry stale for ever.
+        raise Refused(Code.RIGHT_MISSING, "a camera signs nothing in the ledger but its binding")
     return replace(state, head=Head(number, entry.id))
 
 
@@ -379,7 +387,7 @@ def _bind_camera(state: LedgerState, entry: Entry, body: BindCameraBody) -> Ledg
     """The expiry is judged by the signed time, the same for everyone; the server judges by its own clock besides."""
     camera = state.cameras.get(body.camera_id)
     header = entry.header
-    if camera is None or camera.revoked or camera.certified_by not in state.members:
+    if camera is None or camera.revoked or not state.may_add(camera.certified_by):
         raise Refused(Code.SIGNER_UNKNOWN)
     if header.author_id != body.camera_id or header.device_id != body.camera_id:
         raise Refused(Code.SIGNER_UNKNOWN)
@@ -408,15 +416,20 @@ def _revoke_camera(state: LedgerState, entry: Entry, body: RevokeCameraBody) -> 
 
 def _with_epoch(state: LedgerState, epoch: Epoch) -> LedgerState:
     _check_epoch(epoch, state.epoch.number + 1, state.members)
+    if any({epoch.full_inbox, epoch.view_inbox} & {old.full_inbox, old.view_inbox} for old in state.epochs):
+        # Under an old inbox, who was removed would read on.
+        raise Refused(Code.LEDGER_RULE, "an epoch has new inboxes")
     return replace(state, epochs=(*state.epochs, epoch))
 
 
 def _check_epoch(epoch: Epoch, number: int, members: Mapping[bytes, Member]) -> None:
-    """The next number, new inboxes, and exactly one box for each member that reads, at its tier."""
+    """The next number, an inbox a tier, and exactly one box for each member that reads, at its tier."""
     if epoch.number != number:
         raise Refused(Code.EPOCH_OLD, f"the next epoch is {number}")
     if bool(epoch.full_history) != (number > 1) or bool(epoch.view_history) != (number > 1):
         raise Refused(Code.LEDGER_RULE, "an epoch carries the one before it, and the first carries none")
+    if epoch.full_inbox == epoch.view_inbox:
+        raise Refused(Code.LEDGER_RULE, "an epoch has an inbox for each tier")
     expected = sorted((key, TIERS[member.role].value) for key, member in members.items() if _reads(member))
     if sorted((box.account_id, box.tier) for box in epoch.boxes) != expected:
         raise Refused(Code.LEDGER_RULE, "an epoch has exactly one box for each member that reads, at its tier")

@@ -13,15 +13,16 @@ import msgspec
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.codes import from_letters, to_letters
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ids import Id, key_fingerprint
+from safelight.sync_protocol.ids import Hash, Id, key_fingerprint
 from safelight.sync_protocol.ledger import SealedField
-from safelight.sync_protocol.limits import MAX_MANIFEST_PAGES
-from safelight.sync_protocol.records import PageRef, RenditionName
+from safelight.sync_protocol.limits import KEY_SIZE_BYTES, MANIFEST_PAGE_ASSETS, MAX_MANIFEST_PAGES
+from safelight.sync_protocol.records import FloeHeader, PageRef, RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.wire import Count, Sealed, Signed, TimeMs, pack, unpack
+from safelight.sync_protocol.wire import Count, Sealed, Signed, SizeBytes, TimeMs, pack, unpack
 
 LINK_VERSION = 1
 LINK_SECRET_SIZE_BYTES = 16
+KeyBytes = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE_BYTES, max_length=KEY_SIZE_BYTES)]
 _FLAG_PASSWORD = 1
 _FRAGMENT_SIZE_BYTES = 38
 _FRAGMENT_LENGTH = 61
@@ -106,38 +107,38 @@ class HeadContent(Sealed, frozen=True):
     """What a guest sees first: the title, how many assets there are, and what may be fetched."""
 
     title: str
-    asset_count: int
+    asset_count: Count
     tier: Literal["view", "full"]
     originals: bool = False
     label: str = ""
-    expires_ms: int = 0
+    expires_ms: TimeMs = 0
 
 
 class LinkRendition(Sealed, frozen=True):
     """A rendition that the link shows, with its own key: never the asset's, which would open the others too."""
 
     name: RenditionName
-    rendition_id: bytes
-    key: bytes
-    blob: bytes
-    size_bytes: int
-    header: bytes
-    length_bytes: int
+    rendition_id: Id
+    key: KeyBytes
+    blob: Hash
+    size_bytes: SizeBytes
+    header: FloeHeader
+    length_bytes: SizeBytes
     media_type: str
-    width: int = 0
-    height: int = 0
+    width: Count = 0
+    height: Count = 0
 
 
 class LinkAsset(Sealed, frozen=True):
     """An asset as the link shows it; `number` is short and stays. The file name is there only with the original."""
 
-    number: int
-    asset_id: bytes
+    number: Count
+    asset_id: Id
     kind: Literal["photo", "video", "file"]
     renditions: list[LinkRendition]
-    width: int = 0
-    height: int = 0
-    duration_ms: int = 0
+    width: Count = 0
+    height: Count = 0
+    duration_ms: Count = 0
     thumbhash: bytes = b""
     caption: str = ""
     taken_local: str = ""
@@ -147,14 +148,14 @@ class LinkAsset(Sealed, frozen=True):
 class PageContent(Sealed, frozen=True):
     """One page of a manifest: at most 500 assets."""
 
-    assets: list[LinkAsset]
+    assets: Annotated[list[LinkAsset], msgspec.Meta(max_length=MANIFEST_PAGE_ASSETS)]
 
 
 class MakersCopy(Sealed, frozen=True):
     """What the makers keep, so that the address can be shown again and the manifest published anew."""
 
-    secret: bytes
-    publishing_seed: bytes
+    secret: Annotated[bytes, msgspec.Meta(min_length=LINK_SECRET_SIZE_BYTES, max_length=LINK_SECRET_SIZE_BYTES)]
+    publishing_seed: KeyBytes
     has_password: bool
     label: str = ""
     created_by: str = ""
@@ -182,5 +183,5 @@ def verify_head(address: LinkAddress, content: bytes, signature: bytes, publishi
 
 def check_page(head: ManifestHead, page: int, blob: bytes) -> None:
     """Check that *blob* is the page that the head names; raises MANIFEST_INVALID."""
-    if hashlib.sha256(blob).digest() != head.pages[page].blob:
+    if not 0 <= page < len(head.pages) or hashlib.sha256(blob).digest() != head.pages[page].blob:
         raise Refused(Code.MANIFEST_INVALID, f"page {page} is not the one that was signed")

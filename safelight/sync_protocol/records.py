@@ -13,16 +13,17 @@ from safelight.sync_protocol.account_ledger import InboxKey, PublicKey
 from safelight.sync_protocol.ids import Hash, Id, OptionalHash
 from safelight.sync_protocol.ledger import LedgerState, SealedField, authorise
 from safelight.sync_protocol.limits import (
+    HASH_SIZE_BYTES,
     MAX_ASSETS_PER_RECORD,
     MAX_BLOB_SIZE_BYTES,
     MAX_LINK_BLOBS,
     MAX_MANIFEST_PAGES,
     MAX_RENDITIONS_PER_ASSET,
 )
-from safelight.sync_protocol.log import Entry, SignatureBytes
+from safelight.sync_protocol.log import ENTRY_VERSION, Entry, SignatureBytes
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right, Tier
-from safelight.sync_protocol.wire import Count, Sealed, Signed, SizeBytes, TimeMs, unpack
+from safelight.sync_protocol.wire import Count, Sealed, Signed, SizeBytes, TimeMs, WideInteger, unpack
 
 
 @unique
@@ -57,6 +58,9 @@ def tier_of_rendition(name: RenditionName) -> Tier:
     return Tier.VIEW if name in VIEW_RENDITIONS else Tier.FULL
 
 
+FloeHeader = Annotated[bytes, msgspec.Meta(min_length=74, max_length=74)]
+
+
 class OpenRollBody(Signed, frozen=True):
     """A roll: its key sealed to the epoch's full inbox, its view key to the view inbox (HPKE).
 
@@ -76,7 +80,7 @@ class RenditionRef(Signed, frozen=True):
     rendition_id: Id
     blob: Hash
     size_bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_BLOB_SIZE_BYTES)]
-    header: Annotated[bytes, msgspec.Meta(min_length=74, max_length=74)]
+    header: FloeHeader
 
 
 class AssetBody(Signed, frozen=True):
@@ -162,8 +166,8 @@ class PublishLinkBody(Signed, frozen=True):
 
     `token_hash` is the SHA-256 of the access token, `proof_hash` that of the password proof (empty without a password).
     `head` is the packed `links.ManifestHead`, `head_signature` its signature by `publishing_key`. `view_blobs` and
-    `full_blobs` are all that the link's sessions may fetch besides the pages. `makers` boxes a packed `links.MakersCopy`
-    under the epoch's full metadata key (`context(LINK_MAKERS, space id, link id, epoch)`).
+    `full_blobs` are all that the link's sessions may fetch besides the pages. `makers` boxes a packed
+    `links.MakersCopy` under the epoch's full metadata key (`context(LINK_MAKERS, space id, link id, epoch)`).
     """
 
     link_id: Id
@@ -191,10 +195,10 @@ class RevokeLinkBody(Signed, frozen=True):
 class RenditionInfo(Sealed, frozen=True):
     """What only readers know of a rendition: its true length, media type and pixels."""
 
-    length_bytes: int
+    length_bytes: SizeBytes
     media_type: str
-    width: int = 0
-    height: int = 0
+    width: Count = 0
+    height: Count = 0
 
 
 class ViewPart(Sealed, frozen=True):
@@ -204,32 +208,32 @@ class ViewPart(Sealed, frozen=True):
     """
 
     kind: Literal["photo", "video", "file"]
-    width: int = 0
-    height: int = 0
-    duration_ms: int = 0
+    width: Count = 0
+    height: Count = 0
+    duration_ms: Count = 0
     thumbhash: bytes = b""
     caption: str = ""
     taken_local: str = ""
-    taken_offset_min: int | None = None
+    taken_offset_min: Annotated[int, msgspec.Meta(ge=-1440, le=1440)] | None = None
     renditions: dict[str, RenditionInfo] = {}
 
 
 class Place(Sealed, frozen=True):
     """Where a picture was taken: WGS 84 degrees, metres above the sea."""
 
-    latitude: float
-    longitude: float
-    altitude_m: float | None = None
+    latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)]
+    longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    altitude_m: Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)] | None = None
 
 
 class FullPart(Sealed, frozen=True):
     """All other metadata, open to the full tier. `modified_ns` is the file's modification time since 1970 UTC."""
 
     name: str
-    sha256: bytes
-    size_bytes: int
+    sha256: Hash
+    size_bytes: SizeBytes
     media_type: str
-    modified_ns: int
+    modified_ns: WideInteger
     place: Place | None = None
     make: str = ""
     model: str = ""
@@ -266,7 +270,7 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
     POLICY_FORBIDS or ASSET_CONFLICT.
     """
     shape = BODIES.get(entry.header.kind)
-    if shape is None:
+    if shape is None or entry.header.version != ENTRY_VERSION:
         if entry.header.critical:
             raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, entry.header.kind)
         authorise(state, entry, None)
@@ -290,17 +294,27 @@ def _check_epoch(state: LedgerState, epoch: int) -> None:
 
 
 def _check_assets(body: AddAssetsBody) -> None:
-    """Each asset once, each rendition id once, and an original first: the one file that is never left out."""
+    """Each asset once, each rendition's name and id once, a whole fingerprint or none, and an original first.
+
+    The original is the one file that is never left out.
+    """
     if len({asset.asset_id for asset in body.assets}) != len(body.assets):
         raise Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record")
     for asset in body.assets:
         if asset.renditions[0].name is not RenditionName.ORIGINAL:
             raise Refused(Code.ENTRY_MALFORMED, "an asset's first rendition is its original")
+        if len(asset.fingerprint) not in (0, HASH_SIZE_BYTES):
+            raise Refused(Code.ENTRY_MALFORMED, "a fingerprint is whole or absent")
+        if len({rendition.name for rendition in asset.renditions}) != len(asset.renditions):
+            # Of two previews one reader would take the first and another the last.
+            raise Refused(Code.ENTRY_MALFORMED, "a rendition's name stands twice in one asset")
         if len({rendition.rendition_id for rendition in asset.renditions}) != len(asset.renditions):
             raise Refused(Code.ENTRY_MALFORMED, "a rendition id stands twice in one asset")
 
 
 def _check_link(state: LedgerState, body: PublishLinkBody) -> None:
+    if len(body.proof_hash) not in (0, HASH_SIZE_BYTES):
+        raise Refused(Code.ENTRY_MALFORMED, "a password proof's hash is whole or absent")
     allowed = state.policy.links
     if allowed == "none" or (allowed == "view" and body.tier == "full"):
         raise Refused(Code.POLICY_FORBIDS, f"links of the {body.tier} tier are not allowed in this space")

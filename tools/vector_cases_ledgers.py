@@ -51,6 +51,8 @@ def accounts() -> list[Values]:
     forked = anna.entry(AccountKind.ADD_DEVICE, device, head=Head(4, seed_of("another history")))
     replay("another history", [*anna.entries, forked], Code.ACCOUNT_LEDGER_CONFLICT)
     replay("garbage", [b"\xc1"], Code.ENTRY_MALFORMED)
+    # The same array of two under a longer head: another hash, though nothing that is signed has changed.
+    replay("rewritten on its way", [b"\xdc\x00\x02" + anna.entries[0][1:]], Code.ENTRY_MALFORMED)
     return cases.cases
 
 
@@ -80,12 +82,12 @@ def logs() -> list[Values]:
     def chain(name: str, changed: list[Frame], expect: Code | None = None, cut: int | None = None) -> None:
         cases.add(name, "log.chain", expect, frames=log.frames_to_bytes(changed)[:cut])
 
-    purged = msgspec.structs.replace(frames[4], envelope=b"", signature=bytes(64))
+    blanked = msgspec.structs.replace(frames[4], envelope=b"", signature=bytes(64))
     swapped = msgspec.structs.replace(frames[4], envelope=frames[5].envelope)
     renamed = msgspec.structs.replace(swapped, entry_id=frames[5].entry_id)
     chain("empty", [])
     chain("whole", frames)
-    chain("with a purged entry", [*frames[:4], purged, *frames[5:]])
+    chain("one blanked, as if it were purged", [*frames[:4], blanked, *frames[5:]], Code.CHAIN_BROKEN)
     chain("one dropped", [*frames[:4], *frames[5:]], Code.CHAIN_BROKEN)
     chain("two reordered", [*frames[:4], frames[5], frames[4], *frames[6:]], Code.CHAIN_BROKEN)
     chain("one repeated", [*frames[:5], frames[4]], Code.CHAIN_BROKEN)
@@ -154,6 +156,27 @@ def spaces() -> list[Values]:
         Code.LEDGER_RULE,
     )
     replay(
+        "an epoch under an old inbox",
+        lambda space, _: space.entry(
+            LedgerKind.ROTATE_EPOCH,
+            ledger.RotateEpochBody(
+                msgspec.structs.replace(space.next_epoch(), full_inbox=space.state.epochs[0].full_inbox)
+            ),
+        ),
+        Code.LEDGER_RULE,
+    )
+    replay(
+        "a camera's entry of an unknown kind in the ledger",
+        lambda space, camera: space.entry("policy.something-new", roll, camera, critical=False),
+        Code.RIGHT_MISSING,
+    )
+    replay(
+        "a known kind of a later version is passed over",
+        lambda space, _: space.entry(
+            LedgerKind.CERTIFY_CAMERA, space.certify_body("third", epoch=2), version=2, critical=False
+        ),
+    )
+    replay(
         "a camera bound twice",
         lambda space, camera: space.entry(LedgerKind.BIND_CAMERA, space.bind_body(), camera),
         Code.CAMERA_ALREADY_BOUND,
@@ -181,7 +204,7 @@ def _reader(space: Space) -> tuple[bytes, Tier]:
 
 def _last(space: Space, signer: Signer) -> Signer:
     """Continue at the signer's last entry."""
-    position = space.log.devices[signer.device_id]
+    position = space.log.devices[signer.author_id + signer.device_id]
     signer.counter, signer.last_id = position.counter, position.entry_id
     return signer
 

@@ -101,8 +101,8 @@ async def open_account(
 ) -> AsyncIterator[AccountSession]:
     """Open this folder's account: unlocked, connected, its ledger and keyring verified.
 
-    *password* is needed where `profile_secrets.needs_password` says so. Raises PROFILE_MISSING, PROFILE_LOCKED, and what
-    `AccountSession.refresh` raises.
+    *password* is needed where `profile_secrets.needs_password` says so. Raises PROFILE_MISSING, PROFILE_LOCKED, and
+    what `AccountSession.refresh` raises.
     """
     profile = folder.load_account()
     held = await asyncio.to_thread(unwrap, profile, password)

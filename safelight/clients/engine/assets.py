@@ -1,0 +1,176 @@
+"""Assets as a reader of the space sees them: opened from their signed records, found by id, fetched rendition by rendition."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from safelight.clients.engine import downloads
+from safelight.clients.engine.files import file_context
+from safelight.clients.engine.index import AssetPlace
+from safelight.clients.engine.rolls import (
+    AssetKeys,
+    RollKeys,
+    open_asset_keys,
+    open_full_part,
+    open_roll,
+    open_view_part,
+)
+from safelight.clients.engine.space_view import SpaceView
+from safelight.sync_protocol.log import parse_entry
+from safelight.sync_protocol.records import (
+    AddAssetsBody,
+    AssetBody,
+    FullPart,
+    OpenRollBody,
+    RenditionInfo,
+    RenditionName,
+    RenditionRef,
+    ViewPart,
+    tier_of_rendition,
+)
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Tier
+from safelight.sync_protocol.wire import unpack
+
+_PREFIX = re.compile(r"[0-9a-f]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedAsset:
+    """One asset, opened and verified. `full` is None for who reads the view tier."""
+
+    asset_id: bytes
+    roll_id: bytes
+    number: int
+    time_ms: int
+    body: AssetBody
+    keys: AssetKeys
+    view: ViewPart
+    full: FullPart | None
+
+    def ref(self, name: RenditionName) -> RenditionRef:
+        """The rendition of that name; NOT_FOUND where the asset has none."""
+        for ref in self.body.renditions:
+            if ref.name is name:
+                return ref
+        raise Refused(Code.NOT_FOUND, f"this asset has no {name.value}")
+
+    def info(self, ref: RenditionRef) -> RenditionInfo:
+        """What its sealed metadata says of a rendition."""
+        if ref.name is RenditionName.ORIGINAL and self.full is not None:
+            return RenditionInfo(self.full.size_bytes, self.full.media_type, self.view.width, self.view.height)
+        part = self.view if tier_of_rendition(ref.name) is Tier.VIEW else self.full
+        info = None if part is None else part.renditions.get(ref.name.value)
+        if info is None:
+            raise Refused(Code.FORBIDDEN, f"nothing readable says what its {ref.name.value} is")
+        return info
+
+    def sha256(self, ref: RenditionRef) -> bytes | None:
+        """The digest of the original; None for the others, which FLOE and the blob's name hold together."""
+        return self.full.sha256 if self.full is not None and ref.name is RenditionName.ORIGINAL else None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAsset:
+    """An asset whose record does not open: reported, and in nobody's way."""
+
+    asset_id: bytes
+    refusal: Refused
+
+
+class AssetReader:
+    """Opens the assets of one space. A roll is opened once and its keys kept as long as the reader."""
+
+    def __init__(self, space: SpaceView) -> None:
+        self._space = space
+        self._rolls: dict[bytes, RollKeys] = {}
+        self._record: tuple[int, AddAssetsBody] | None = None
+
+    async def open(self, place: AssetPlace) -> OpenedAsset:
+        """Open one asset; OPEN_FAILED if anything of it was moved, changed, or does not belong together."""
+        space_id = self._space.space_id
+        body = self._body(place)
+        keys = open_asset_keys(body, await self._roll(place.roll_id), space_id)
+        view = open_view_part(body, keys, space_id, place.roll_id)
+        full = None if keys.full is None else open_full_part(body, keys, space_id, place.roll_id)
+        time_ms = self._space.index.time_at(place.number)
+        return OpenedAsset(place.asset_id, place.roll_id, place.number, time_ms, body, keys, view, full)
+
+    async def each(self, places: list[AssetPlace] | None = None) -> AsyncIterator[OpenedAsset | FailedAsset]:
+        """Open all assets (or *places*), oldest first; one that does not open comes as a `FailedAsset`."""
+        for place in self._space.index.assets() if places is None else places:
+            try:
+                yield await self.open(place)
+            except Refused as refusal:
+                if refusal.code in (Code.SERVER_UNREACHABLE, Code.EPOCH_MISMATCH):
+                    raise
+                yield FailedAsset(place.asset_id, refusal)
+
+    async def find(self, prefix: str) -> OpenedAsset:
+        """Open the asset whose id begins with *prefix*; NOT_FOUND for none, BAD_REQUEST for more than one."""
+        prefix = prefix.strip().lower()
+        found = self._space.index.assets_by_prefix(prefix) if _PREFIX.fullmatch(prefix) else []
+        if not found:
+            raise Refused(Code.NOT_FOUND, f"no asset's id begins with {prefix[:32]!r}")
+        if len(found) > 1:
+            raise Refused(Code.BAD_REQUEST, f"more than one asset's id begins with {prefix!r}")
+        return await self.open(found[0])
+
+    async def fetch_bytes(self, asset: OpenedAsset, name: RenditionName) -> bytes:
+        """Download a rendition into memory, verified; for previews and thumbnails."""
+        ref = asset.ref(name)
+        return await downloads.download_bytes(
+            self._space.session.connection,
+            self._space.space_id,
+            ref,
+            asset.keys.rendition_key(ref),
+            file_context(asset.asset_id, ref.name, ref.rendition_id),
+            length_bytes=asset.info(ref).length_bytes,
+            sha256=asset.sha256(ref),
+        )
+
+    async def fetch_file(
+        self,
+        asset: OpenedAsset,
+        name: RenditionName,
+        target: Path,
+        *,
+        on_progress: downloads.Progress | None = None,
+    ) -> None:
+        """Download a rendition to *target*, which appears whole and verified or not at all; originals keep their time."""
+        ref = asset.ref(name)
+        keeps_time = asset.full is not None and tier_of_rendition(ref.name) is Tier.FULL
+        await downloads.download_file(
+            self._space.session.connection,
+            self._space.space_id,
+            ref,
+            asset.keys.rendition_key(ref),
+            file_context(asset.asset_id, ref.name, ref.rendition_id),
+            target,
+            length_bytes=asset.info(ref).length_bytes,
+            sha256=asset.sha256(ref),
+            modified_ns=asset.full.modified_ns if asset.full is not None and keeps_time else None,
+            on_progress=on_progress,
+        )
+
+    def _body(self, place: AssetPlace) -> AssetBody:
+        if self._record is None or self._record[0] != place.number:
+            envelope = self._space.index.envelope_at(place.number)
+            if envelope is None:
+                raise Refused(Code.NOT_FOUND, f"slot {place.number} is not kept here")
+            self._record = (place.number, unpack(parse_entry(envelope).body, AddAssetsBody))
+        return self._record[1].assets[place.position]
+
+    async def _roll(self, roll_id: bytes) -> RollKeys:
+        if roll_id not in self._rolls:
+            place = self._space.index.roll(roll_id)
+            envelope = self._space.index.envelope_at(place.number) if place else None
+            if place is None or envelope is None:
+                raise Refused(Code.ROLL_UNKNOWN)
+            held = await self._space.epoch_secrets(place.epoch)
+            body = unpack(parse_entry(envelope).body, OpenRollBody)
+            self._rolls[roll_id] = open_roll(
+                body, self._space.space_id, place.device_id, view_secret=held.view, epoch_secret=held.full
+            )
+        return self._rolls[roll_id]

@@ -1,0 +1,237 @@
+"""The local index of one space: its log as verified, and where in it each asset, roll, album and link stands.
+
+SQLite in the profile. Everything in it is as sealed as it came; deleted, it is built again from the server's log. What
+must survive that (pins, the device's own position) stands in `memory`.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from safelight.clients.engine import durable
+from safelight.sync_protocol.log import DevicePosition, Frame
+from safelight.sync_protocol.refusals import Code
+
+_VERSION = 1
+_TABLES = """
+CREATE TABLE entries(number INTEGER PRIMARY KEY, entry_id BLOB NOT NULL, chain BLOB NOT NULL, time_ms INTEGER NOT NULL,
+  kind TEXT NOT NULL, is_ledger INTEGER NOT NULL, envelope BLOB NOT NULL);
+CREATE TABLE devices(device_id BLOB PRIMARY KEY, counter INTEGER NOT NULL, entry_id BLOB NOT NULL);
+CREATE TABLE problems(number INTEGER NOT NULL, code TEXT NOT NULL, detail TEXT NOT NULL, set_aside INTEGER NOT NULL);
+CREATE TABLE rolls(roll_id BLOB PRIMARY KEY, number INTEGER NOT NULL, epoch INTEGER NOT NULL, device_id BLOB NOT NULL);
+CREATE TABLE assets(asset_id BLOB PRIMARY KEY, number INTEGER NOT NULL, position INTEGER NOT NULL,
+  roll_id BLOB NOT NULL);
+CREATE INDEX assets_by_number ON assets(number, position);
+CREATE TABLE albums(album_id BLOB PRIMARY KEY, number INTEGER NOT NULL);
+CREATE TABLE album_items(album_id BLOB NOT NULL, asset_id BLOB NOT NULL, number INTEGER NOT NULL,
+  position INTEGER NOT NULL, PRIMARY KEY(album_id, asset_id));
+CREATE TABLE links(link_id BLOB PRIMARY KEY, number INTEGER NOT NULL, revoked INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE boxes(epoch INTEGER PRIMARY KEY, box BLOB NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An entry that did not verify. *set_aside* says whether it was left out or only reported."""
+
+    number: int
+    code: Code
+    detail: str
+    set_aside: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RollPlace:
+    """Where a roll was opened, in which epoch and by which device."""
+
+    number: int
+    epoch: int
+    device_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AssetPlace:
+    """An asset: the slot of its record, its position in it, and its roll."""
+
+    asset_id: bytes
+    number: int
+    position: int
+    roll_id: bytes
+
+
+class Index:
+    """The tables of one space. Changes within one `transaction` are kept together or not at all."""
+
+    def __init__(self, path: Path | None) -> None:
+        if path is not None:
+            durable.make_folder(path.parent)
+        self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
+        if self._db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+            self._build()
+
+    def _build(self) -> None:
+        """Begin empty; an index of another version is only a copy of what the server has."""
+        with self.transaction():
+            found = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (name,) in found:
+                self._db.execute(f'DROP TABLE "{name}"')
+            for statement in _TABLES.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep all changes made inside, or none."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # The log
+
+    def add_entry(self, frame: Frame, kind: str, *, is_ledger: bool) -> None:
+        """Keep a verified slot."""
+        row = (frame.number, frame.entry_id, frame.chain, frame.time_ms, kind, is_ledger, frame.envelope)
+        self._db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def add_problem(self, problem: Problem) -> None:
+        """Keep what did not verify, for the person to see."""
+        row = (problem.number, problem.code.value, problem.detail, problem.set_aside)
+        self._db.execute("INSERT INTO problems VALUES (?, ?, ?, ?)", row)
+
+    def problems(self) -> list[Problem]:
+        """Everything that did not verify, in order."""
+        rows = self._db.execute("SELECT number, code, detail, set_aside FROM problems ORDER BY rowid")
+        return [Problem(number, Code(code), detail, bool(aside)) for number, code, detail, aside in rows]
+
+    def head(self) -> tuple[int, bytes]:
+        """The last slot kept and the chain there; (0, empty) at the beginning."""
+        row = self._db.execute("SELECT number, chain FROM entries ORDER BY number DESC LIMIT 1").fetchone()
+        return (0, b"") if row is None else (row[0], row[1])
+
+    def chain_at(self, number: int) -> bytes | None:
+        """The chain hash at a slot kept."""
+        return self._one("SELECT chain FROM entries WHERE number = ?", number) if number else b""
+
+    def ledger_at(self, number: int) -> bytes | None:
+        """The id of the ledger entry at a slot; empty where a record stands, which is no ledger's head."""
+        if not number:
+            return b""
+        sql = "SELECT CASE WHEN is_ledger THEN entry_id ELSE x'' END FROM entries WHERE number = ?"
+        return self._one(sql, number)
+
+    def envelope_at(self, number: int) -> bytes | None:
+        """The entry's bytes at a slot kept."""
+        return self._one("SELECT envelope FROM entries WHERE number = ?", number)
+
+    def time_at(self, number: int) -> int:
+        """The server's time at a slot kept, in milliseconds."""
+        row = self._db.execute("SELECT time_ms FROM entries WHERE number = ?", (number,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def ledger_entries(self) -> Iterator[tuple[int, bytes]]:
+        """All ledger entries, in order."""
+        yield from self._db.execute("SELECT number, envelope FROM entries WHERE is_ledger ORDER BY number")
+
+    def positions(self) -> Mapping[bytes, DevicePosition]:
+        """Every device's last entry."""
+        rows = self._db.execute("SELECT device_id, counter, entry_id FROM devices")
+        return {device_id: DevicePosition(counter, entry_id) for device_id, counter, entry_id in rows}
+
+    def set_position(self, device_id: bytes, position: DevicePosition) -> None:
+        """Keep a device's last entry."""
+        row = (device_id, position.counter, position.entry_id)
+        self._db.execute("INSERT OR REPLACE INTO devices VALUES (?, ?, ?)", row)
+
+    # Rolls and assets
+
+    def add_roll(self, roll_id: bytes, place: RollPlace) -> bool:
+        """Keep a roll; False if its id is taken."""
+        row = (roll_id, place.number, place.epoch, place.device_id)
+        return self._insert("INSERT OR IGNORE INTO rolls VALUES (?, ?, ?, ?)", row)
+
+    def roll(self, roll_id: bytes) -> RollPlace | None:
+        """Where a roll was opened."""
+        row = self._db.execute("SELECT number, epoch, device_id FROM rolls WHERE roll_id = ?", (roll_id,)).fetchone()
+        return RollPlace(*row) if row else None
+
+    def has_asset(self, asset_id: bytes) -> bool:
+        """Whether an asset of that id was added."""
+        return self._db.execute("SELECT 1 FROM assets WHERE asset_id = ?", (asset_id,)).fetchone() is not None
+
+    def add_asset(self, place: AssetPlace) -> None:
+        """Keep an asset's place."""
+        row = (place.asset_id, place.number, place.position, place.roll_id)
+        self._db.execute("INSERT INTO assets VALUES (?, ?, ?, ?)", row)
+
+    def assets(self) -> Iterator[AssetPlace]:
+        """All assets, oldest first."""
+        sql = "SELECT asset_id, number, position, roll_id FROM assets ORDER BY number, position"
+        return (AssetPlace(*row) for row in self._db.execute(sql))
+
+    def assets_by_prefix(self, prefix: str) -> list[AssetPlace]:
+        """At most two assets whose id begins with the hexadecimal *prefix*."""
+        sql = "SELECT asset_id, number, position, roll_id FROM assets WHERE lower(hex(asset_id)) GLOB ? LIMIT 2"
+        return [AssetPlace(*row) for row in self._db.execute(sql, (f"{prefix}*",))]
+
+    # Albums and links
+
+    def add_album(self, album_id: bytes, number: int) -> bool:
+        """Keep an album; False if its id is taken."""
+        return self._insert("INSERT OR IGNORE INTO albums VALUES (?, ?)", (album_id, number))
+
+    def albums(self) -> list[tuple[bytes, int]]:
+        """Every album's id and the slot of its creation."""
+        return self._db.execute("SELECT album_id, number FROM albums ORDER BY number").fetchall()
+
+    def add_album_items(self, album_id: bytes, number: int, asset_ids: Iterable[bytes]) -> None:
+        """Keep assets added to an album; one that is there already stays where it is."""
+        rows = [(album_id, asset_id, number, position) for position, asset_id in enumerate(asset_ids)]
+        self._db.executemany("INSERT OR IGNORE INTO album_items VALUES (?, ?, ?, ?)", rows)
+
+    def album_assets(self, album_id: bytes) -> list[AssetPlace]:
+        """An album's assets, in its order."""
+        sql = (
+            "SELECT a.asset_id, a.number, a.position, a.roll_id FROM album_items i JOIN assets a USING(asset_id)"
+            " WHERE i.album_id = ? ORDER BY i.number, i.position"
+        )
+        return [AssetPlace(*row) for row in self._db.execute(sql, (album_id,))]
+
+    def add_link(self, link_id: bytes, number: int) -> bool:
+        """Keep a link; False if its id is taken."""
+        return self._insert("INSERT OR IGNORE INTO links VALUES (?, ?, 0)", (link_id, number))
+
+    def revoke_link(self, link_id: bytes) -> None:
+        """Keep that a link was revoked."""
+        self._db.execute("UPDATE links SET revoked = 1 WHERE link_id = ?", (link_id,))
+
+    def links(self) -> list[tuple[bytes, int, bool]]:
+        """Every link's id, slot, and whether it was revoked; newest first."""
+        rows = self._db.execute("SELECT link_id, number, revoked FROM links ORDER BY number DESC")
+        return [(link_id, number, bool(revoked)) for link_id, number, revoked in rows]
+
+    # Epochs
+
+    def box(self, epoch: int) -> bytes | None:
+        """This account's own box of an epoch, as sealed as it came."""
+        return self._one("SELECT box FROM boxes WHERE epoch = ?", epoch)
+
+    def add_box(self, epoch: int, box: bytes) -> None:
+        """Keep this account's box of an epoch."""
+        self._db.execute("INSERT OR REPLACE INTO boxes VALUES (?, ?)", (epoch, box))
+
+    def _one(self, sql: str, number: int) -> bytes | None:
+        row = self._db.execute(sql, (number,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def _insert(self, sql: str, row: tuple[object, ...]) -> bool:
+        return self._db.execute(sql, row).rowcount == 1

@@ -1,0 +1,233 @@
+"""A member's view of one space: its log followed and verified, its epochs opened, its entries committed."""
+
+from collections.abc import Collection
+from types import TracebackType
+from typing import Self
+
+from safelight.clients.engine import epochs
+from safelight.clients.engine.account_session import AccountSession
+from safelight.clients.engine.accounts import check_account_pin
+from safelight.clients.engine.commits import Committer
+from safelight.clients.engine.epochs import EpochSecrets, NewEpoch
+from safelight.clients.engine.index import Index, Problem
+from safelight.clients.engine.keyring_document import KnownSpace, with_space
+from safelight.clients.engine.log_reader import LogReader
+from safelight.sync_protocol.contexts import Label, context, uint
+from safelight.sync_protocol.ledger import AdvanceAccountBody, Epoch, LedgerKind, LedgerState, RotateEpochBody
+from safelight.sync_protocol.log import Head
+from safelight.sync_protocol.messages.spaces import EpochBox, SpaceRow
+from safelight.sync_protocol.receipts import Receipt
+from safelight.sync_protocol.records import RecordKind
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.sealing.boxes import open_box
+from safelight.sync_protocol.wire import Signed
+
+
+class SpaceView:
+    """One space, as this account verified it. Enter it, then `sync`; local data is kept in the profile."""
+
+    def __init__(self, session: AccountSession, known: KnownSpace) -> None:
+        self.session = session
+        self.space_id = known.space_id
+        self.memory = session.folder.memory(known.space_id)
+        # What another device of this account saw counts here, too.
+        self.memory.pin_ledger(Head(known.ledger_number, known.ledger_hash))
+        self._index: Index | None = None
+        self._reader: LogReader | None = None
+        self._epochs: dict[int, EpochSecrets] = {}
+        self._advanced = False
+        self.committer = Committer(
+            session.connection,
+            author_id=session.account_id,
+            device=session.device,
+            space_id=known.space_id,
+            memory=self.memory,
+            view=self,
+            refresh=self.sync,
+            clock=session.clock,
+        )
+
+    def __enter__(self) -> Self:
+        self._index = Index(self.session.folder.space_folder(self.space_id) / "index.sqlite")
+        self._reader = LogReader(self.space_id, self._index, self.memory)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.memory.save()
+        if self._index is not None:
+            self._index.close()
+        self._index = self._reader = None
+
+    @property
+    def index(self) -> Index:
+        """The local index."""
+        if self._index is None:
+            raise Refused(Code.SPACE_UNKNOWN, "the space is not open")
+        return self._index
+
+    @property
+    def reader(self) -> LogReader:
+        """How far the log was verified."""
+        if self._reader is None:
+            raise Refused(Code.SPACE_UNKNOWN, "the space is not open")
+        return self._reader
+
+    @property
+    def state(self) -> LedgerState:
+        """The verified ledger; SPACE_UNKNOWN before the first `sync`."""
+        if self.reader.state is None:
+            raise Refused(Code.SPACE_UNKNOWN, "its log was not fetched yet")
+        return self.reader.state
+
+    @property
+    def ledger_head(self) -> Head:
+        """The newest ledger entry verified."""
+        return self.state.head
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Everything in the log that did not verify."""
+        return self.index.problems()
+
+    async def sync(self) -> LedgerState:
+        """Fetch, verify and keep what is new, pin it, and bring this account's own ledger in the space up to date.
+
+        Raises CHAIN_BROKEN, HISTORY_ROLLED_BACK, HISTORY_FORKED, UPDATE_REQUIRED and the ledger's refusals, after which
+        the space stops. Bad records do not stop it: see `problems`.
+        """
+        await self._follow()
+        self._check_member()
+        if not self._advanced:
+            self._advanced = True
+            await self._advance_account()
+        await self._pin()
+        return self.state
+
+    async def _follow(self) -> None:
+        path = f"/v1/spaces/{self.space_id.hex()}"
+        row = await self.session.connection.request("GET", path, None, SpaceRow)
+        self.memory.check_reached(Head(row.ledger_number, row.ledger_hash), Head(row.number, row.chain))
+        if row.number < self.reader.log.number:
+            raise Refused(
+                Code.HISTORY_ROLLED_BACK, f"its log ends at slot {row.number}, {self.reader.log.number} was seen"
+            )
+        if row.number == self.reader.log.number and row.chain != self.reader.log.chain:
+            raise Refused(Code.HISTORY_FORKED, f"slot {row.number} of the log is not what it was")
+        while self.reader.log.number < row.number:
+            frames = await self.session.connection.fetch_frames(f"{path}/log?after={self.reader.log.number}")
+            if not frames:
+                raise Refused(Code.CHAIN_BROKEN, f"the log ends at slot {self.reader.log.number}, not {row.number}")
+            failure: Refused | None = None
+            with self.index.transaction():
+                for frame in frames:
+                    try:
+                        self.reader.take(frame)
+                    except Refused as refusal:
+                        failure = refusal  # what came before it stays verified
+                        break
+            if failure is not None:
+                stops = failure.code is Code.ENTRY_UNKNOWN_CRITICAL
+                raise Refused(Code.UPDATE_REQUIRED, failure.detail) if stops else failure
+        self.memory.check_reached(self.state.head, self.reader.log.head)
+
+    def _check_member(self) -> None:
+        """*Swapped member key*: what the space says of this account must be what the account says of itself."""
+        member = self.state.members.get(self.session.account_id)
+        if member is None:
+            raise Refused(Code.SPACE_UNKNOWN, "this account is no member of it")
+        if member.account.identity != self.session.keys.identity:
+            raise Refused(Code.LEDGER_RULE, "the space names another identity for this account")
+        check_account_pin(self.session.entries, member.account.head)
+
+    async def _advance_account(self) -> None:
+        """A new device counts here once the account's own ledger, as far as it counts here, names it."""
+        account = self.state.members[self.session.account_id].account
+        news = self.session.entries[account.head.number :]
+        if not news:
+            return
+        try:
+            body = AdvanceAccountBody(self.session.account_id, news, None)
+            await self.committer.commit(LedgerKind.ADVANCE_ACCOUNT, body)
+        except Refused as refusal:
+            if refusal.code is not Code.EPOCH_REQUIRED:
+                raise
+            new = await self.next_epoch()
+            body = AdvanceAccountBody(self.session.account_id, news, new.epoch)
+            await self.committer.commit(LedgerKind.ADVANCE_ACCOUNT, body, boxes=new.boxes)
+        await self._follow()
+
+    async def _pin(self) -> None:
+        head = self.state.head
+        self.memory.pin_log(self.reader.log.head)
+        self.memory.pin_ledger(head)
+        self.memory.save()
+        known = KnownSpace(self.space_id, ledger_number=head.number, ledger_hash=head.hash)
+        listed = next((s for s in self.session.content.spaces if s.space_id == self.space_id), None)
+        if listed is not None and (listed.ledger_number < head.number or not listed.confirmed):
+            default = self.session.content
+            await self.session.keyring.update(lambda content: with_space(content or default, known))
+
+    async def commit(self, kind: RecordKind | LedgerKind, body: Signed, *, blobs: Collection[bytes] = ()) -> Receipt:
+        """Commit an entry and take it into this view."""
+        receipt = await self.committer.commit(kind, body, blobs=blobs)
+        await self.sync()
+        return receipt
+
+    async def commit_epoch(self, kind: LedgerKind, body: Signed, new: NewEpoch) -> Receipt:
+        """Commit an entry that carries a new epoch, with its boxes."""
+        receipt = await self.committer.commit(kind, body, boxes=new.boxes)
+        await self.sync()
+        return receipt
+
+    # Epochs
+
+    async def epoch_secrets(self, number: int | None = None) -> EpochSecrets:
+        """Return the secrets of an epoch (the one in force by default); EPOCH_MISMATCH if they are not the ledger's."""
+        newest = self.state.epoch
+        if newest.number not in self._epochs:
+            box = self.index.box(newest.number)
+            if box is None:
+                path = f"/v1/spaces/{self.space_id.hex()}/boxes/{newest.number}"
+                box = (await self.session.connection.request("GET", path, None, EpochBox)).box
+                held = self._open(newest, box)
+                self.index.add_box(newest.number, box)
+            else:
+                held = self._open(newest, box)
+            self._epochs = epochs.open_all_epochs(self.state.epochs, self.state.nonce, held)
+        wanted = newest.number if number is None else number
+        if wanted not in self._epochs:
+            raise Refused(Code.EPOCH_OLD, f"there is no epoch {wanted}")
+        return self._epochs[wanted]
+
+    def _open(self, epoch: Epoch, box: bytes) -> EpochSecrets:
+        seed = self.session.keys.sealing_seed
+        return epochs.open_epoch_box(epoch, self.state.nonce, self.session.account_id, seed, box)
+
+    async def next_epoch(self) -> NewEpoch:
+        """Make the epoch that follows the one in force, for its members; this account must read the full tier."""
+        held = await self.epoch_secrets()
+        return epochs.make_epoch(held.number + 1, self.state.nonce, self.state.members, held)
+
+    async def rotate_epoch(self) -> Receipt:
+        """Begin a new epoch without any other change."""
+        new = await self.next_epoch()
+        return await self.commit_epoch(LedgerKind.ROTATE_EPOCH, RotateEpochBody(new.epoch), new)
+
+    # The space's own fields
+
+    async def name(self) -> str:
+        """Open the space's name."""
+        held = await self.epoch_secrets(1)
+        return open_box(held.view_metadata_key, field_place(self.state.nonce, "name", 1), self.state.name).decode()
+
+    async def dedupe_key(self) -> bytes:
+        """Open the dedupe key; FORBIDDEN for the view tier."""
+        held = await self.epoch_secrets(1)
+        return open_box(held.full_metadata_key, field_place(self.state.nonce, "dedupe", 1), self.state.dedupe)
+
+
+def field_place(nonce: bytes, field: str, epoch: int) -> bytes:
+    """Return what binds one of a space's own fields to its place."""
+    return context(Label.SPACE_FIELD, nonce, field.encode("ascii"), uint(epoch))

@@ -1,0 +1,184 @@
+"""Spaces: making one, and listing those that count for this account."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+
+from safelight.clients.engine.account_session import AccountSession
+from safelight.clients.engine.epochs import make_epoch
+from safelight.clients.engine.keyring_document import KnownSpace, with_space
+from safelight.clients.engine.space_view import SpaceView, field_place
+from safelight.sync_protocol import ids, signatures
+from safelight.sync_protocol.contexts import Label, context
+from safelight.sync_protocol.ledger import CreateSpaceBody, LedgerKind, Member, Policy, SpaceKind, SpaceTerms
+from safelight.sync_protocol.limits import HASH_SIZE_BYTES, KEY_SIZE_BYTES, MAX_NAME_LENGTH
+from safelight.sync_protocol.log import ENTRY_VERSION, NO_HEAD, DevicePosition, Head, Header, build_entry
+from safelight.sync_protocol.messages.spaces import CommitEntry, Committed, NewBox, SpaceRow, Spaces
+from safelight.sync_protocol.receipts import verify_receipt
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Role
+from safelight.sync_protocol.sealing.boxes import random_nonce, seal_box
+from safelight.sync_protocol.wire import pack
+
+_MIN_PREFIX = re.compile(r"[0-9a-f]{6,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceSummary:
+    """A space that counts: verified, with its name opened."""
+
+    space_id: bytes
+    name: str
+    kind: SpaceKind
+    role: Role
+    used_bytes: int
+    quota_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceList:
+    """The account's spaces; *refused* says, by space id, which ones the server showed in vain and why."""
+
+    spaces: list[SpaceSummary]
+    refused: dict[bytes, Refused]
+
+
+def check_name(name: str, what: str) -> str:
+    """Return *name* without surrounding spaces; BAD_REQUEST unless it has 1 to 64 characters."""
+    name = name.strip()
+    if not 1 <= len(name) <= MAX_NAME_LENGTH:
+        raise Refused(Code.BAD_REQUEST, f"{what} has 1 to {MAX_NAME_LENGTH} characters")
+    return name
+
+
+async def create_space(session: AccountSession, name: str, kind: SpaceKind) -> bytes:
+    """Make a space of *kind* and return its id; this account is its owner.
+
+    The keyring lists the space before the server takes it: a space that it does not list is one that was slipped in.
+    Raises POLICY_FORBIDS for a vault, which this version cannot make.
+    """
+    name = check_name(name, "a space's name")
+    if kind == "vault":
+        raise Refused(Code.POLICY_FORBIDS, "a vault needs a second secret, which this version cannot make yet")
+    envelope, boxes = _sign_genesis(session, name, kind)
+    space_id = ids.space_id(envelope)
+    content = session.content
+    await session.keyring.update(lambda known: with_space(known or content, KnownSpace(space_id, confirmed=False)))
+    answer = await session.connection.request("POST", "/v1/spaces", CommitEntry(envelope, boxes), Committed)
+    entry_id = hashlib.sha256(envelope).digest()
+    receipt = verify_receipt(
+        answer.receipt,
+        answer.signature,
+        session.connection.server_key,
+        space_id=space_id,
+        entry_id=entry_id,
+        blobs=(),
+    )
+    memory = session.folder.memory(space_id)
+    memory.position = DevicePosition(1, entry_id)
+    memory.pin_ledger(Head(receipt.number, entry_id))
+    memory.pin_log(Head(receipt.number, receipt.chain))
+    memory.save()
+    confirmed = KnownSpace(space_id, ledger_number=receipt.number, ledger_hash=entry_id)
+    await session.keyring.update(lambda known: with_space(known or content, confirmed))
+    return space_id
+
+
+def _sign_genesis(session: AccountSession, name: str, kind: SpaceKind) -> tuple[bytes, list[NewBox]]:
+    nonce = secrets.token_bytes(HASH_SIZE_BYTES)
+    members = {session.account_id: Member(Role.OWNER, session.state)}
+    epoch = make_epoch(1, nonce, members, None)
+    dedupe_key = secrets.token_bytes(KEY_SIZE_BYTES)
+    terms = pack(
+        SpaceTerms(
+            kind=kind,
+            nonce=nonce,
+            account_id=session.account_id,
+            account_entries=session.entries,
+            policy=Policy(min_version=1, links="view" if kind == "family" else "full"),
+            epoch=epoch.epoch,
+            name=seal_box(
+                epoch.secrets.view_metadata_key, field_place(nonce, "name", 1), name.encode(), nonce=random_nonce()
+            ),
+            dedupe=seal_box(
+                epoch.secrets.full_metadata_key, field_place(nonce, "dedupe", 1), dedupe_key, nonce=random_nonce()
+            ),
+        )
+    )
+    message = context(Label.SIGN_GENESIS_IDENTITY, session.device.device_id, terms)
+    body = CreateSpaceBody(terms, signatures.sign(session.keys.signing_seed, message))
+    header = Header(
+        version=ENTRY_VERSION,
+        critical=True,
+        kind=LedgerKind.CREATE_SPACE.value,
+        space_id=b"",
+        author_id=session.account_id,
+        device_id=session.device.device_id,
+        counter=1,
+        previous_id=b"",
+        ledger=NO_HEAD,
+        log=NO_HEAD,
+        signed_ms=session.clock(),
+    )
+    return build_entry(header, body, session.device.signing_seed), list(epoch.boxes)
+
+
+async def list_spaces(session: AccountSession) -> SpaceList:
+    """List the spaces that count, each verified up to now, and report the others.
+
+    *Injected space*: one that the keyring does not list is ignored, and so is one that does not verify; a space that
+    the keyring lists and the server does not show is reported, too.
+    """
+    answer = await session.connection.request("GET", "/v1/spaces", None, Spaces)
+    rows = {row.space_id: row for row in answer.spaces}
+    listed = {known.space_id: known for known in session.content.spaces}
+    result = SpaceList([], {})
+    for shown in rows:
+        space_id = _space_id(shown)
+        if space_id not in listed:
+            result.refused[space_id] = Refused(Code.SPACE_INJECTED, shown[:12])
+    for space_id, known in listed.items():
+        row = rows.get(space_id.hex())
+        if row is None:
+            if known.confirmed:
+                result.refused[space_id] = Refused(Code.SPACE_UNKNOWN, "the server does not show it any more")
+            continue
+        try:
+            result.spaces.append(await _summary(session, known, row))
+        except Refused as refusal:
+            if refusal.code is Code.SERVER_UNREACHABLE:
+                raise
+            result.refused[space_id] = refusal
+    return result
+
+
+def _space_id(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise Refused(Code.SERVER_FAULT, "the server lists a space without an id") from None
+
+
+async def _summary(session: AccountSession, known: KnownSpace, row: SpaceRow) -> SpaceSummary:
+    with SpaceView(session, known) as view:
+        state = await view.sync()
+        role = state.members[session.account_id].role
+        return SpaceSummary(known.space_id, await view.name(), state.kind, role, row.used_bytes, row.quota_bytes)
+
+
+async def find_space(session: AccountSession, wanted: str) -> SpaceView:
+    """Return the space named *wanted* (or with an id that begins so), not yet entered.
+
+    Raises SPACE_UNKNOWN, or BAD_REQUEST where two spaces have that name; a space that was refused says why.
+    """
+    listing = await list_spaces(session)
+    named = [summary.space_id for summary in listing.spaces if summary.name == wanted]
+    if not named and _MIN_PREFIX.fullmatch(wanted):
+        named = [summary.space_id for summary in listing.spaces if summary.space_id.hex().startswith(wanted)]
+    if len(named) > 1:
+        raise Refused(Code.BAD_REQUEST, "more than one space has that name; use its id")
+    if not named:
+        serious = [refusal for refusal in listing.refused.values() if refusal.code is not Code.SPACE_INJECTED]
+        raise serious[0] if serious else Refused(Code.SPACE_UNKNOWN, wanted)
+    return SpaceView(session, next(known for known in session.content.spaces if known.space_id == named[0]))

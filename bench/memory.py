@@ -1,7 +1,7 @@
 """How much memory one large file takes, up and down, on both sides.
 
-`python -m bench.memory [--size-gb 5]` pushes a file, gets it back, compares the bytes, and prints the resident memory of
-the processes along the way. Exits 1 if the server peaks above 150 MB or a client above 250 MB.
+`python -m bench.memory [--size-gb 5]` pushes a file, gets it back, compares the bytes, and prints the resident memory
+of the processes along the way. Exits 1 if the server peaks above 150 MB or a client above 250 MB.
 """
 
 import argparse

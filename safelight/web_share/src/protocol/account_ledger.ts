@@ -2,9 +2,7 @@
  * reader's side of sync_protocol/account_ledger.py (docs/spec/keys.md).
  */
 
-import { encode } from "@msgpack/msgpack";
-
-import { equal, own, sha256, toHex, type Bytes } from "./bytes.ts";
+import { equal, sha256, toHex, type Bytes } from "./bytes.ts";
 import { Label, context } from "./contexts.ts";
 import { INBOX_KEY_SIZE_BYTES, KEY_SIZE_BYTES } from "./limits.ts";
 import { NO_HEAD, envelopeShape, kind, signatureBytes, type Head } from "./log.ts";
@@ -18,10 +16,12 @@ import {
   id,
   optionalHash,
   ordinal,
+  packSigned,
   pattern,
   signed,
   unpack,
   unpackContent,
+  unpackExact,
   type Shaped,
 } from "./wire.ts";
 
@@ -30,6 +30,7 @@ export const inboxKey = bytes(INBOX_KEY_SIZE_BYTES, INBOX_KEY_SIZE_BYTES);
 
 const ACCOUNT_ENTRY_VERSION = 1;
 const MAX_DEVICES = 200;
+const MAX_UNLOCKERS = 64;
 
 const accountHeader = signed({
   version: count,
@@ -95,7 +96,7 @@ export async function accountId(nonce: Bytes, identity: Identity, recoverySignin
 
 /** Take one entry: state + entry → state, or a named refusal. */
 export async function applyAccountEntry(state: AccountState | undefined, envelope: Bytes): Promise<AccountState> {
-  const outer = unpack(envelope, envelopeShape);
+  const outer = unpackExact(envelope, envelopeShape);
   const { header, body } = unpackContent(outer.content, accountHeader);
   const isKnown = header.version === ACCOUNT_ENTRY_VERSION && KINDS.includes(header.kind);
   if (!isKnown && (header.critical || !state)) {
@@ -168,10 +169,8 @@ function readChange(entryKind: string, body: Bytes): Change {
       return addDevice(unpack(body, addDeviceBody));
     case "device.revoke":
       return revokeDevice(unpack(body, revokeDeviceBody));
-    case "unlocker.set": {
-      const { unlocker, wrappedHash } = unpack(body, setUnlockerBody);
-      return (state) => ({ ...state, unlockers: new Map([...state.unlockers, [unlocker, wrappedHash]]) });
-    }
+    case "unlocker.set":
+      return setUnlocker(unpack(body, setUnlockerBody));
     case "identity.rotate":
       return rotateIdentity(unpack(body, rotateIdentityBody));
     default:
@@ -203,6 +202,15 @@ function revokeDevice(body: Shaped<typeof revokeDeviceBody>): Change {
   };
 }
 
+function setUnlocker({ unlocker, wrappedHash }: Shaped<typeof setUnlockerBody>): Change {
+  return (state) => {
+    if (!state.unlockers.has(unlocker) && state.unlockers.size >= MAX_UNLOCKERS) {
+      throw new Refused(Code.LEDGER_RULE, "there are too many unlockers");
+    }
+    return { ...state, unlockers: new Map([...state.unlockers, [unlocker, wrappedHash]]) };
+  };
+}
+
 /** Signed by the old identity as every entry, and besides by the recovery key and by the new identity itself. */
 function rotateIdentity(body: Shaped<typeof rotateIdentityBody>): Change {
   return async (state, header) => {
@@ -215,6 +223,5 @@ function rotateIdentity(body: Shaped<typeof rotateIdentityBody>): Change {
 }
 
 function rotationMessage(label: Label, header: AccountHeader, identity: Identity): Bytes {
-  const packed = (value: object) => own(encode(Object.values(value)));
-  return context(label, packed(header), packed(identity));
+  return context(label, packSigned(header), packSigned(identity));
 }

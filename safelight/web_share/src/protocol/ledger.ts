@@ -24,7 +24,7 @@ import {
   type SpaceKind,
 } from "./ledger_entries.ts";
 import { PAIRING_MAX_AGE_S } from "./limits.ts";
-import { isSameHead, verifyEntry, type Entry, type Head } from "./log.ts";
+import { ENTRY_VERSION, isSameHead, verifyEntry, type Entry, type Head } from "./log.ts";
 import { Code, Refused } from "./refusals.ts";
 import { CAMERA_RIGHTS, RIGHTS, TIERS, type Right, type Role, type Tier } from "./roles.ts";
 import { verify } from "./signatures.ts";
@@ -80,6 +80,12 @@ export function rightsOf(state: LedgerState, authorId: Bytes): ReadonlySet<Right
   return standingCamera(state, authorId) ? CAMERA_RIGHTS : new Set();
 }
 
+/** Whether a member may add, and so may its cameras. */
+export function mayAdd(state: LedgerState, accountId: Bytes): boolean {
+  const member = state.members.get(toHex(accountId));
+  return member !== undefined && RIGHTS[member.role].has("add");
+}
+
 /** The tier that an account reads here. */
 export function tierOf(state: LedgerState, accountId: Bytes): Tier {
   const member = state.members.get(toHex(accountId));
@@ -96,7 +102,7 @@ export function signingKey(state: LedgerState, authorId: Bytes, deviceId: Bytes)
 
 function standingCamera(state: LedgerState, cameraId: Bytes): Camera | undefined {
   const camera = state.cameras.get(toHex(cameraId));
-  const stands = camera?.deviceKey && !camera.revoked && state.members.has(toHex(camera.certifiedBy));
+  const stands = camera?.deviceKey && !camera.revoked && mayAdd(state, camera.certifiedBy);
   return stands ? camera : undefined;
 }
 
@@ -119,6 +125,7 @@ const CHANGES: ReadonlyMap<string, (body: Bytes) => Change> = new Map([
 
 /** Take the ledger entry at slot `number`: the new state, or a refusal after which the space stops. */
 export async function apply(state: LedgerState | undefined, entry: Entry, number: number): Promise<LedgerState> {
+  if (entry.header.version !== ENTRY_VERSION) return passOver(state, entry, number);
   if (entry.header.kind === "space.create") {
     return create(state, entry, unpack(entry.body, createSpaceBody), number);
   }
@@ -151,6 +158,10 @@ async function passOver(state: LedgerState | undefined, entry: Entry, number: nu
   if (!state || entry.header.critical) throw new Refused(Code.ENTRY_UNKNOWN_CRITICAL, entry.header.kind);
   requireCurrent(state, entry);
   await authorise(state, entry);
+  if (!state.members.has(toHex(entry.header.authorId))) {
+    // Each moves the ledger's head: a stolen camera could make everyone's next ledger entry stale for ever.
+    throw new Refused(Code.RIGHT_MISSING, "a camera signs nothing in the ledger but its binding");
+  }
   return { ...state, head: { number, hash: entry.id } };
 }
 
@@ -236,7 +247,7 @@ function bindCamera(body: BindCameraBody): Change {
   return async (state, entry) => {
     const { authorId, deviceId, signedMs } = entry.header;
     const camera = state.cameras.get(toHex(body.cameraId));
-    if (!camera || camera.revoked || !state.members.has(toHex(camera.certifiedBy))) {
+    if (!camera || camera.revoked || !mayAdd(state, camera.certifiedBy)) {
       throw new Refused(Code.SIGNER_UNKNOWN);
     }
     if (!equal(authorId, body.cameraId) || !equal(deviceId, body.cameraId)) throw new Refused(Code.SIGNER_UNKNOWN);
@@ -272,15 +283,23 @@ function rotateEpoch(epoch: Epoch): Change {
 
 function withEpoch(state: LedgerState, epoch: Epoch): LedgerState {
   checkEpoch(epoch, epochOf(state).number + 1, state.members);
+  const used = state.epochs.flatMap((old) => [old.fullInbox, old.viewInbox]);
+  if (used.some((inbox) => equal(inbox, epoch.fullInbox) || equal(inbox, epoch.viewInbox))) {
+    // Under an old inbox, who was removed would read on.
+    throw new Refused(Code.LEDGER_RULE, "an epoch has new inboxes");
+  }
   return { ...state, epochs: [...state.epochs, epoch] };
 }
 
-/** The next number, new inboxes, and exactly one box for each member that reads, at its tier. */
+/** The next number, an inbox a tier, and exactly one box for each member that reads, at its tier. */
 function checkEpoch(epoch: Epoch, number: number, members: ReadonlyMap<string, Member>): void {
   if (epoch.number !== number) throw new Refused(Code.EPOCH_OLD, `the next epoch is ${number}`);
   const carries = number > 1;
   if (epoch.fullHistory.length > 0 !== carries || epoch.viewHistory.length > 0 !== carries) {
     throw new Refused(Code.LEDGER_RULE, "an epoch carries the one before it, and the first carries none");
+  }
+  if (equal(epoch.fullInbox, epoch.viewInbox)) {
+    throw new Refused(Code.LEDGER_RULE, "an epoch has an inbox for each tier");
   }
   const readers = [...members.values()].filter((member) => TIERS[member.role] !== "none");
   const expected = readers.map((member) => `${toHex(member.id)} ${TIERS[member.role]}`).sort();

@@ -4,7 +4,7 @@
 
 import { equal, own, sha256, toHex, type Bytes } from "./bytes.ts";
 import { Label, context, uint } from "./contexts.ts";
-import { MAX_ENTRY_SIZE_BYTES, SIGNATURE_SIZE_BYTES } from "./limits.ts";
+import { HASH_SIZE_BYTES, MAX_ENTRY_SIZE_BYTES, SIGNATURE_SIZE_BYTES } from "./limits.ts";
 import { Code, Refused } from "./refusals.ts";
 import { verify } from "./signatures.ts";
 import {
@@ -19,10 +19,11 @@ import {
   signed,
   unpack,
   unpackContent,
+  unpackExact,
   type Shaped,
 } from "./wire.ts";
 
-const ENTRY_VERSION = 1;
+export const ENTRY_VERSION = 1;
 const FRAME_LENGTH_SIZE_BYTES = 4;
 
 /** A place in a log or ledger: its number and the hash there; (0, empty) before the first entry. */
@@ -82,7 +83,11 @@ export interface DevicePosition {
   readonly entryId: Bytes;
 }
 
-/** How far a reader has verified a log; devices by their id in hexadecimal. */
+/** How far a reader has verified a log.
+ *
+ * The keys of `devices` are author id ‖ device id in hexadecimal: accounts choose their devices' ids, and nobody moves
+ * another's counter by choosing the same.
+ */
 export interface LogState {
   readonly number: number;
   readonly chain: Bytes;
@@ -97,7 +102,7 @@ export async function parseEntry(envelopeBytes: Uint8Array): Promise<Entry> {
   if (envelopeBytes.length > MAX_ENTRY_SIZE_BYTES) {
     throw new Refused(Code.TOO_LARGE, `an entry has at most ${MAX_ENTRY_SIZE_BYTES} bytes`);
   }
-  const outer = unpack(envelopeBytes, envelopeShape);
+  const outer = unpackExact(envelopeBytes, envelopeShape);
   const inner = unpackContent(outer.content, header);
   if (inner.header.version !== ENTRY_VERSION && inner.header.critical) {
     throw new Refused(Code.ENTRY_UNKNOWN_CRITICAL, `version ${inner.header.version}`);
@@ -115,10 +120,17 @@ export function nextChain(chain: Bytes, number: number, entryId: Bytes): Promise
   return sha256(context(Label.LOG_CHAIN, chain, uint(number), entryId));
 }
 
-/** Take one frame into the chain; CHAIN_BROKEN if it was dropped, reordered or changed. */
-export async function step(state: LogState, next: Frame): Promise<LogState> {
+/** Take one frame into the chain; CHAIN_BROKEN if it was dropped, reordered, changed or blanked.
+ *
+ * An empty envelope keeps the chain whole, so a server could hide a revocation behind one: it passes only where the
+ * caller knows, from a signed entry, that this slot may be purged.
+ */
+export async function step(state: LogState, next: Frame, { mayBePurged = false } = {}): Promise<LogState> {
   if (next.number !== state.number + 1) {
     throw new Refused(Code.CHAIN_BROKEN, `slot ${next.number} follows slot ${state.number}`);
+  }
+  if (!next.envelope.length && !mayBePurged) {
+    throw new Refused(Code.CHAIN_BROKEN, `the entry at slot ${next.number} is withheld`);
   }
   if (next.envelope.length && !equal(await sha256(next.envelope), next.entryId)) {
     throw new Refused(Code.CHAIN_BROKEN, `the entry at slot ${next.number} is not the one it is named for`);
@@ -130,9 +142,13 @@ export async function step(state: LogState, next: Frame): Promise<LogState> {
   return { ...state, number: next.number, chain };
 }
 
+function signerOf(entry: Entry): string {
+  return toHex(entry.header.authorId) + toHex(entry.header.deviceId);
+}
+
 /** COUNTER_CONFLICT unless the entry follows its device's last one: else a record was dropped or repeated. */
 export function checkPosition(state: LogState, entry: Entry): void {
-  const last = state.devices.get(toHex(entry.header.deviceId));
+  const last = state.devices.get(signerOf(entry));
   const follows =
     entry.header.counter === (last?.counter ?? 0) + 1 &&
     equal(entry.header.previousId, last?.entryId ?? new Uint8Array(0));
@@ -147,7 +163,7 @@ export function checkPosition(state: LogState, entry: Entry): void {
 /** Remember the entry as its device's last one. */
 export function place(state: LogState, entry: Entry): LogState {
   const position = { counter: entry.header.counter, entryId: entry.id };
-  return { ...state, devices: new Map([...state.devices, [toHex(entry.header.deviceId), position]]) };
+  return { ...state, devices: new Map([...state.devices, [signerOf(entry), position]]) };
 }
 
 /** HISTORY_FORKED where the heads that the signer knew contradict mine.
@@ -166,6 +182,9 @@ export function checkHeads(
   ] as const) {
     if (stated.number >= number) {
       throw new Refused(Code.HISTORY_FORKED, `the signer knew a ${name} beyond its own slot`);
+    }
+    if (stated.hash.length !== (stated.number ? HASH_SIZE_BYTES : 0)) {
+      throw new Refused(Code.HISTORY_FORKED, `the signer names no place of a ${name}`);
     }
     if (known && !equal(known, stated.hash)) {
       throw new Refused(Code.HISTORY_FORKED, `the signer was shown another ${name} at slot ${stated.number}`);

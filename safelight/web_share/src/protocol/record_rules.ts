@@ -3,8 +3,8 @@
 import { inboxKey, publicKey } from "./account_ledger.ts";
 import { toHex } from "./bytes.ts";
 import { authorise, epochOf, type LedgerState } from "./ledger.ts";
-import { MAX_ASSETS_PER_RECORD, MAX_LINK_BLOBS, MAX_MANIFEST_PAGES } from "./limits.ts";
-import { signatureBytes, type Entry } from "./log.ts";
+import { HASH_SIZE_BYTES, MAX_ASSETS_PER_RECORD, MAX_LINK_BLOBS, MAX_MANIFEST_PAGES } from "./limits.ts";
+import { ENTRY_VERSION, signatureBytes, type Entry } from "./log.ts";
 import { addAssetsBody, pageRef, sealedField } from "./records.ts";
 import { Code, Refused } from "./refusals.ts";
 import type { Right } from "./roles.ts";
@@ -85,7 +85,7 @@ const RULES: ReadonlyMap<string, readonly [Right, Rule]> = new Map<string, reado
  * ASSET_CONFLICT otherwise.
  */
 export async function checkRecord(state: LedgerState, entry: Entry): Promise<boolean> {
-  const found = RULES.get(entry.header.kind);
+  const found = entry.header.version === ENTRY_VERSION ? RULES.get(entry.header.kind) : undefined;
   if (!found && entry.header.critical) throw new Refused(Code.ENTRY_UNKNOWN_CRITICAL, entry.header.kind);
   await authorise(state, entry, found?.[0]);
   found?.[1](state, entry.body);
@@ -97,14 +97,24 @@ function checkEpoch(state: LedgerState, epoch: number): void {
   if (epoch !== current) throw new Refused(Code.EPOCH_OLD, `epoch ${epoch}, now ${current}`);
 }
 
-/** Each asset once, each rendition id once, and an original first: the one file that is never left out. */
+const isWholeOrAbsent = (hashBytes: Uint8Array) => hashBytes.length === 0 || hashBytes.length === HASH_SIZE_BYTES;
+
+/** Each asset once, each rendition's name and id once, a whole fingerprint or none, and an original first.
+ *
+ * The original is the one file that is never left out.
+ */
 function checkAssets(body: AddAssetsBody): void {
   if (new Set(body.assets.map((asset) => toHex(asset.assetId))).size !== body.assets.length) {
     throw new Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record");
   }
-  for (const { renditions } of body.assets) {
+  for (const { renditions, fingerprint } of body.assets) {
     if (renditions[0]?.name !== "original") {
       throw new Refused(Code.ENTRY_MALFORMED, "an asset's first rendition is its original");
+    }
+    if (!isWholeOrAbsent(fingerprint)) throw new Refused(Code.ENTRY_MALFORMED, "a fingerprint is whole or absent");
+    if (new Set(renditions.map((rendition) => rendition.name)).size !== renditions.length) {
+      // Of two previews one reader would take the first and another the last.
+      throw new Refused(Code.ENTRY_MALFORMED, "a rendition's name stands twice in one asset");
     }
     if (new Set(renditions.map((rendition) => toHex(rendition.renditionId))).size !== renditions.length) {
       throw new Refused(Code.ENTRY_MALFORMED, "a rendition id stands twice in one asset");
@@ -114,6 +124,9 @@ function checkAssets(body: AddAssetsBody): void {
 
 function checkLink(state: LedgerState, body: PublishLinkBody): void {
   checkEpoch(state, body.epoch);
+  if (!isWholeOrAbsent(body.proofHash)) {
+    throw new Refused(Code.ENTRY_MALFORMED, "a password proof's hash is whole or absent");
+  }
   const allowed = state.policy.links;
   if (allowed === "none" || (allowed === "view" && body.tier === "full")) {
     throw new Refused(Code.POLICY_FORBIDS, `links of the ${body.tier} tier are not allowed in this space`);

@@ -30,6 +30,7 @@ import {
 
 export const sealedField = bytes(0, MAX_SEALED_FIELD_SIZE_BYTES);
 export const floeHeader = bytes(74, 74);
+const MINUTES_A_DAY = 1440;
 const blobSize = within(1, MAX_BLOB_SIZE_BYTES);
 
 export const renditionName = oneOf("original", "motion", "raw", "sidecar", "preview", "thumbnail");
@@ -92,18 +93,22 @@ export const viewPart = sealed({
   thumbhash: noBytes,
   caption: optional(text, ""),
   takenLocal: optional(text, ""),
-  takenOffsetMin: optional(nullable(integer), null),
+  takenOffsetMin: optional(nullable(integer(-MINUTES_A_DAY, MINUTES_A_DAY)), null),
   renditions: renditionInfos,
 });
 export type ViewPart = Shaped<typeof viewPart>;
 
 /** Where a picture was taken: WGS 84 degrees, metres above the sea. */
-export const place = sealed({ latitude: real, longitude: real, altitudeM: optional(nullable(real), null) });
+export const place = sealed({
+  latitude: real(-90, 90),
+  longitude: real(-180, 180),
+  altitudeM: optional(nullable(real(-1e6, 1e6)), null),
+});
 
 /** All other metadata, open to the full tier. */
 export const fullPart = sealed({
   name: text,
-  sha256: bytes(),
+  sha256: hash,
   sizeBytes: count,
   mediaType: text,
   modifiedNs: wideInteger,

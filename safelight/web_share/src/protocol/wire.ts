@@ -5,9 +5,9 @@
  * shape is a function that returns the value it was given, typed, or throws a ShapeError.
  */
 
-import { decode } from "@msgpack/msgpack";
+import { decode, encode } from "@msgpack/msgpack";
 
-import { own, type Bytes } from "./bytes.ts";
+import { equal, own, type Bytes } from "./bytes.ts";
 import { fromBase64 } from "./codes.ts";
 import { HASH_SIZE_BYTES, ID_SIZE_BYTES } from "./limits.ts";
 import { Code, Refused } from "./refusals.ts";
@@ -30,8 +30,10 @@ export const count: Shape<number> = (value) => {
 };
 
 /** A whole number of 64 bits with its sign: nanoseconds need it. */
-export const wideInteger: Shape<bigint> = (value) =>
-  typeof value === "bigint" ? value : Number.isSafeInteger(value) ? BigInt(value as number) : expected("an integer");
+export const wideInteger: Shape<bigint> = (value) => {
+  const wide = Number.isSafeInteger(value) ? BigInt(value as number) : value;
+  return typeof wide === "bigint" && BigInt.asIntN(64, wide) === wide ? wide : expected("an integer of 64 bits");
+};
 
 /** A whole number from `lowest` to `highest`. */
 export function within(lowest: number, highest: number): Shape<number> {
@@ -42,13 +44,22 @@ export function within(lowest: number, highest: number): Shape<number> {
 /** A count from 1 on. */
 export const ordinal = within(1, Number.MAX_SAFE_INTEGER);
 
-export const integer: Shape<number> = (value) => {
-  const number = Number(wideInteger(value));
-  return Number.isSafeInteger(number) ? number : expected("an integer below 2^53");
-};
+/** A number, whole or not, from `lowest` to `highest`. */
+export function real(lowest: number, highest: number): Shape<number> {
+  return (value) => {
+    const number = typeof value === "bigint" ? Number(value) : value;
+    return typeof number === "number" && number >= lowest && number <= highest
+      ? number
+      : expected(`${lowest} to ${highest}`);
+  };
+}
 
-export const real: Shape<number> = (value) => (typeof value === "bigint" ? Number(value) : numeric(value));
-const numeric: Shape<number> = (value) => (typeof value === "number" ? value : expected("a number"));
+/** A whole number from `lowest` to `highest`, below zero too. */
+export function integer(lowest: number, highest: number): Shape<number> {
+  const inRange = real(lowest, highest);
+  return (value) => (Number.isSafeInteger(inRange(value)) ? inRange(value) : expected("a whole number"));
+}
+
 export const flag: Shape<boolean> = (value) => (typeof value === "boolean" ? value : expected("true or false"));
 export const text: Shape<string> = (value) => (typeof value === "string" ? value : expected("text"));
 
@@ -136,6 +147,21 @@ export function unpack<T>(data: Uint8Array, shape: Shape<T>, code: Code = Code.E
   } catch (error) {
     throw new Refused(code, error instanceof Error ? error.message : "");
   }
+}
+
+/** The bytes of a value that `signed` shaped, in MessagePack's shortest encoding. */
+export function packSigned(value: object): Bytes {
+  return own(encode(Object.values(value)));
+}
+
+/** Decode as `unpack` does; ENTRY_MALFORMED too if `packSigned` would write the same value in other bytes.
+ *
+ * For what is hashed and not signed: anyone on the way could rewrite it, and one signed entry would have two ids.
+ */
+export function unpackExact<T extends object>(data: Uint8Array, shape: Shape<T>): T {
+  const value = unpack(data, shape);
+  if (!equal(packSigned(value), data)) throw new Refused(Code.ENTRY_MALFORMED, "not in its shortest encoding");
+  return value;
 }
 
 /** MessagePack's types of fixed size after the first byte, from 0xca on. */

@@ -1,0 +1,163 @@
+"""The command `safelight-server`: run the server, or make an invite code."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import ssl
+import sys
+from dataclasses import fields
+
+import uvloop
+from aiohttp import web
+
+from safelight.server import control, data_folder, logs
+from safelight.server.app import build_app, build_services
+from safelight.server.data_folder import DataFolderRefused
+from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
+from safelight.server.routes.services import SERVICES, SERVING
+from safelight.server.settings import SettingInvalid, Settings, flag_of, load, split_listen, variable_of
+from safelight.server.stores.blobs_directory import DirectoryBlobs
+from safelight.server.stores.engine_sqlite import SqliteDatabase
+from safelight.sync_protocol.refusals import Refused
+
+_SHUTDOWN_S = 10
+_LINGER_S = 5
+_READ_SIZE_BYTES = 256 * 1024
+
+
+def main() -> None:
+    """Run the command. Exit 1 is a refusal, 2 is misuse; errors are one line on stderr."""
+    arguments = vars(_parser().parse_args())
+    command = arguments.pop("command")
+    as_json = bool(arguments.pop("json", False))
+    try:
+        settings = load(arguments, os.environ)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(settings) if command == "run" else _invite(settings, as_json=as_json))
+    except SettingInvalid as error:
+        _fail(str(error), 2)
+    except (DataFolderRefused, Refused, OSError) as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        pass
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(f"safelight-server: {message}\n")
+    sys.exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="safelight-server", description="A server for sealed photographs.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="serve until stopped")
+    for setting in fields(Settings):
+        unit = f" ({setting.metadata['unit']})" if setting.metadata["unit"] else ""
+        text = f"{setting.metadata['sentence']}{unit} [{variable_of(setting.name)}]".replace("%", "%%")
+        if setting.type is bool:
+            run.add_argument(flag_of(setting.name), help=text, action=argparse.BooleanOptionalAction)
+        else:
+            run.add_argument(flag_of(setting.name), help=text, metavar="VALUE")
+    invite = commands.add_parser("invite", help="print a one-time code for a new account")
+    invite.add_argument("--data", help="the server's data folder", metavar="DIR")
+    invite.add_argument("--invite-lifetime-s", help="how long the code is good (seconds)", metavar="VALUE")
+    invite.add_argument("--json", action="store_true", help="print a JSON document")
+    return parser
+
+
+async def _run(settings: Settings) -> None:
+    """Serve until a signal comes; then finish what is under way, for a while."""
+    logs.configure(settings.log_format, settings.log_level)
+    data_folder.prepare(settings.data, existing=settings.existing)
+    secrets = data_folder.load_secrets(settings.data)
+    tls = _tls(settings)
+    host, port = split_listen(settings.listen)
+    scheme = "https" if tls else "http"
+    listener = _listener(host, port)
+    port = listener.getsockname()[1]
+    address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    app = build_app(settings, secrets, settings.public_url.rstrip("/") or address)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_SHUTDOWN_S,
+        keepalive_timeout=settings.header_timeout_s,
+        lingering_time=_LINGER_S,
+        auto_decompress=False,
+        read_bufsize=_READ_SIZE_BYTES,
+    )
+    await runner.setup()
+    try:
+
+        async def invite() -> dict[str, str]:
+            return {"code": await app[SERVICES].accounts.new_invite(settings.invite_lifetime_s)}
+
+        async with control.serving(data_folder.control_path(settings.data), {"invite": invite}):
+            await web.SockSite(runner, listener, ssl_context=tls, backlog=1024).start()
+            if app[SERVING].warning:
+                sys.stderr.write(f"warning: {app[SERVING].warning}\n")
+            sys.stdout.write(f"listening on {address}\n")
+            sys.stdout.flush()
+            await _until_stopped()
+    finally:
+        await runner.cleanup()
+
+
+async def _invite(settings: Settings, *, as_json: bool) -> None:
+    """Print an invite code: made by the running server, or alone where none runs."""
+    try:
+        code = (await control.ask(data_folder.control_path(settings.data), "invite"))["code"]
+    except control.NotRunning:
+        code = await _invite_alone(settings)
+    sys.stdout.write((json.dumps({"code": code}) if as_json else code) + "\n")
+
+
+async def _invite_alone(settings: Settings) -> str:
+    data_folder.prepare(settings.data, existing=settings.existing)
+    database = await SqliteDatabase.open(data_folder.database_path(settings.data))
+    blobs = await DirectoryBlobs.open_in(data_folder.blobs_path(settings.data))
+    try:
+        clock = ServerClock(wall_ms, monotonic_ms, await database.highest_time_ms())
+        services = build_services(settings, data_folder.load_secrets(settings.data), database, blobs, clock)
+        return await services.accounts.new_invite(settings.invite_lifetime_s)
+    finally:
+        await blobs.close()
+        await database.close()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """Bind before anything else: links carry the port, and a port in use is found out at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.tls_cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    return context
+
+
+async def _until_stopped() -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+if __name__ == "__main__":
+    main()

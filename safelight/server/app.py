@@ -1,0 +1,169 @@
+"""The application: the one place where settings, stores, rules, routes and pages meet."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from aiohttp import web
+
+from safelight.server import data_folder
+from safelight.server.domain.accounts import Accounts, Throttles
+from safelight.server.domain.bells import Bells
+from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
+from safelight.server.domain.commits import Commits
+from safelight.server.domain.downloads import Downloads
+from safelight.server.domain.ledgers import Ledgers
+from safelight.server.domain.links import Links
+from safelight.server.domain.ports import Blobs, Database
+from safelight.server.domain.sessions import Sessions
+from safelight.server.domain.spaces import Spaces
+from safelight.server.domain.throttle import Throttle
+from safelight.server.domain.uploads import UploadRules, Uploads
+from safelight.server.jobs.expiry import Expiry
+from safelight.server.routes.all import ROUTES
+from safelight.server.routes.bell import SOCKETS, Sockets, close_sockets
+from safelight.server.routes.openapi import build_document
+from safelight.server.routes.problems import add_common_headers, problems
+from safelight.server.routes.server import DOCUMENT
+from safelight.server.routes.services import SERVICES, SERVING, Services, Serving
+from safelight.server.routes.table import add_routes
+from safelight.server.settings import Settings, is_secure, proxies
+from safelight.server.stores.blobs_directory import DirectoryBlobs
+from safelight.server.stores.engine_sqlite import SqliteDatabase
+from safelight.sync_protocol import signatures
+from safelight.web_share.pages import add_pages
+
+DATABASE: web.AppKey[Database] = web.AppKey("database", Database)
+BLOBS: web.AppKey[Blobs] = web.AppKey("blobs", Blobs)
+CLOCK: web.AppKey[ServerClock] = web.AppKey("clock", ServerClock)
+EXPIRY: web.AppKey[Expiry] = web.AppKey("expiry", Expiry)
+
+INSECURE_WARNING = (
+    "is neither https nor this machine: browsers will have no cryptography there, so links will not open, and clients"
+    " refuse it. Put https in front (deploy/ has examples for Caddy, Tailscale and a Cloudflare tunnel) and name that"
+    " address with --public-url."
+)
+
+
+def build_app(
+    settings: Settings, secrets: data_folder.ServerSecrets, public_url: str, *, wall: Callable[[], int] = wall_ms
+) -> web.Application:
+    """Put the application together; its resources open when it starts and close when it ends."""
+    app = web.Application(middlewares=[problems])
+    app[SERVING] = _serving(settings, secrets, public_url)
+    app[DOCUMENT] = build_document(ROUTES, app[SERVING].version)
+    app[SOCKETS] = Sockets()
+    add_routes(app, ROUTES)
+    add_pages(app)
+    app.on_response_prepare.append(add_common_headers)
+    app.on_shutdown.append(close_sockets)
+
+    async def stores(app: web.Application) -> AsyncIterator[None]:
+        async for _ in _open_stores(app, settings.data):
+            yield
+
+    async def domain(app: web.Application) -> AsyncIterator[None]:
+        app[CLOCK] = ServerClock(wall, monotonic_ms, await app[DATABASE].highest_time_ms())
+        services = build_services(settings, secrets, app[DATABASE], app[BLOBS], app[CLOCK])
+        app[SERVICES] = services
+        async with services.commits.running():
+            yield
+
+    async def jobs(app: web.Application) -> AsyncIterator[None]:
+        expiry = Expiry(app[DATABASE], app[BLOBS], app[CLOCK], settings.jobs_interval_s, settings.unreferenced_grace_s)
+        app[EXPIRY] = expiry
+        await expiry.delete_forgotten()
+        task = asyncio.create_task(expiry.run_forever())
+        yield
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    app.cleanup_ctx.extend([stores, domain, jobs])
+    return app
+
+
+def build_services(
+    settings: Settings, secrets: data_folder.ServerSecrets, database: Database, blobs: Blobs, clock: ServerClock
+) -> Services:
+    """Put the domain together over its ports."""
+    ledgers, bells = Ledgers(database), Bells()
+    throttles = Throttles(
+        names=Throttle(settings.unlock_burst, settings.unlock_refill_s, monotonic_ms),
+        links=Throttle(settings.link_burst, settings.link_refill_s, monotonic_ms),
+        addresses=Throttle(settings.address_burst, settings.address_refill_s, monotonic_ms),
+    )
+    return Services(
+        accounts=Accounts(database, clock, throttles, secret=secrets.secret),
+        sessions=Sessions(
+            database,
+            clock,
+            secret=secrets.secret,
+            server_key=signatures.public_key_of(secrets.signing_seed),
+            lifetime_s=settings.session_lifetime_s,
+        ),
+        spaces=Spaces(database, ledgers, clock),
+        commits=Commits(
+            database,
+            ledgers,
+            bells,
+            clock,
+            signing_seed=secrets.signing_seed,
+            space_quota_bytes=settings.space_quota_bytes,
+        ),
+        bells=bells,
+        uploads=Uploads(
+            database,
+            blobs,
+            ledgers,
+            clock,
+            UploadRules(
+                lifetime_s=settings.upload_lifetime_s,
+                max_size_bytes=settings.upload_max_size_bytes,
+                max_open=settings.upload_max_open,
+                max_uncommitted_bytes=settings.upload_max_uncommitted_bytes,
+            ),
+        ),
+        downloads=Downloads(database, blobs, ledgers),
+        links=Links(
+            database,
+            blobs,
+            ledgers,
+            clock,
+            throttles,
+            secret=secrets.secret,
+            session_lifetime_s=settings.link_session_lifetime_s,
+        ),
+    )
+
+
+async def _open_stores(app: web.Application, folder: Path) -> AsyncIterator[None]:
+    """The database first, because it holds the folder's lock."""
+    app[DATABASE] = database = await SqliteDatabase.open(data_folder.database_path(folder))
+    try:
+        app[BLOBS] = blobs = await DirectoryBlobs.open_in(data_folder.blobs_path(folder))
+        try:
+            yield
+        finally:
+            await blobs.close()
+    finally:
+        await database.close()
+
+
+def _serving(settings: Settings, secrets: data_folder.ServerSecrets, public_url: str) -> Serving:
+    secure = is_secure(public_url)
+    return Serving(
+        version=version("safelight"),
+        public_url=public_url,
+        secure=secure,
+        warning="" if secure else f"{public_url} {INSECURE_WARNING}",
+        server_key=signatures.public_key_of(secrets.signing_seed),
+        append_size_bytes=settings.upload_append_size_bytes,
+        interim=settings.upload_interim,
+        stall_timeout_s=settings.stall_timeout_s,
+        request_timeout_s=settings.request_timeout_s,
+        trusted_proxies=proxies(settings.trusted_proxies),
+        log_addresses=settings.log_addresses,
+    )

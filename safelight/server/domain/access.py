@@ -1,0 +1,49 @@
+"""Who asks, and whether it may: sessions, tickets, and standing in a space."""
+
+from dataclasses import dataclass
+
+from safelight.server.domain.ledgers import Ledgers
+from safelight.sync_protocol.ledger import LedgerState
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Tier, reads
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A proven session: of an account's device, of a camera (`space_id` set), or a ticket (no device)."""
+
+    account_id: bytes
+    device_id: bytes
+    space_id: bytes
+    token_hash: bytes
+    expires_ms: int
+
+    @property
+    def is_camera(self) -> bool:
+        """Whether this is a camera, which belongs to one space and to no account."""
+        return bool(self.space_id)
+
+    @property
+    def author_id(self) -> bytes:
+        """Under which id it signs entries."""
+        return self.device_id if self.is_camera else self.account_id
+
+
+async def space_for(ledgers: Ledgers, who: Who, space_id: bytes) -> LedgerState:
+    """Return the space's ledger for one who stands in it; raises SPACE_UNKNOWN for everyone else, alike."""
+    if who.is_camera and who.space_id != space_id:
+        raise Refused(Code.SPACE_UNKNOWN)
+    state = await ledgers.state(space_id)
+    # A device that the space has not heard of yet still reads for its account; only what it signs must wait.
+    camera_stands = who.is_camera and state.signing_key(who.device_id, who.device_id) is not None
+    if not camera_stands and who.account_id not in state.members:
+        raise Refused(Code.SPACE_UNKNOWN)
+    return state
+
+
+async def space_for_reader(ledgers: Ledgers, who: Who, space_id: bytes, tier: Tier) -> LedgerState:
+    """Return the space's ledger for a member that reads *tier*; raises SPACE_UNKNOWN, or FORBIDDEN for the others."""
+    state = await space_for(ledgers, who, space_id)
+    if who.is_camera or not reads(state.tier_of(who.account_id), tier):
+        raise Refused(Code.FORBIDDEN, f"this needs the {tier.value} tier of the space")
+    return state

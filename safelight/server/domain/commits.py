@@ -1,0 +1,231 @@
+"""Commits: an entry is judged, waits with the others, is written with them in one transaction, and is receipted.
+
+Order matters: the database's transaction is durable, then the ledger at hand moves on, then the bell rings, then the
+receipt is signed. A repeated commit finds its entry by id and gets the same receipt.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from safelight.server.domain.access import Who, space_for
+from safelight.server.domain.bells import Bells
+from safelight.server.domain.clock import ServerClock
+from safelight.server.domain.judge import Judged, check_pairing_time, judge_ledger_entry, judge_record
+from safelight.server.domain.ledgers import Ledgers
+from safelight.server.domain.ports import Committed, Database, Rejected
+from safelight.sync_protocol.account_ledger import AccountState
+from safelight.sync_protocol.ids import space_id as space_id_of
+from safelight.sync_protocol.ledger import LedgerKind, LedgerState, is_ledger_kind
+from safelight.sync_protocol.log import Entry, check_heads, parse_entry
+from safelight.sync_protocol.messages import spaces as messages
+from safelight.sync_protocol.receipts import RECEIPT_VERSION, Receipt, sign_receipt
+from safelight.sync_protocol.refusals import Code, Refused
+
+_MAX_TRIES = 16
+_MAX_BATCH = 256
+_MAX_BATCH_SIZE_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    judged: Judged
+    answer: "asyncio.Future[Committed | Rejected]"
+
+
+class Commits:
+    """Takes entries. One task writes what waits; meanwhile the next ones gather."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledgers: Ledgers,
+        bells: Bells,
+        clock: ServerClock,
+        *,
+        signing_seed: bytes,
+        space_quota_bytes: int,
+    ) -> None:
+        self._database = database
+        self._ledgers = ledgers
+        self._bells = bells
+        self._clock = clock
+        self._signing_seed = signing_seed
+        self._space_quota_bytes = space_quota_bytes
+        self._waiting: list[_Waiting] = []
+        self._work = asyncio.Event()
+        self._closing = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Write commits for as long as the block runs; what waits at its end is still written."""
+        writer = asyncio.create_task(self._write_until_closed())
+        try:
+            yield
+        finally:
+            self._closing = True
+            self._work.set()
+            await writer
+
+    async def create_space(self, who: Who, request: messages.CommitEntry) -> messages.Committed:
+        """Take a genesis. Repeated, it gives the first receipt. Raises what the ledger raises, and FORBIDDEN."""
+        entry = parse_entry(request.entry)
+        _check_signer(entry, who)
+        if entry.header.kind != LedgerKind.CREATE_SPACE:
+            raise Refused(Code.LEDGER_RULE, "a space begins with its genesis")
+        space_id = space_id_of(entry.envelope)
+        first = await self._database.committed(space_id, entry.id)
+        if first is not None:
+            return self._receipt(space_id, entry.id, first)
+        judged = judge_ledger_entry(
+            None, entry, request.boxes, now_ms=self._clock.now_ms(), quota_bytes=self._space_quota_bytes
+        )
+        await self._check_account(judged)
+        return self._answer(entry, judged, await self._submit(judged))
+
+    async def commit(self, who: Who, space_id: bytes, request: messages.CommitEntry) -> messages.Committed:
+        """Take any other entry, from a device that stands in the space and signed it itself."""
+        entry = parse_entry(request.entry)
+        await space_for(self._ledgers, who, space_id)
+        return await self._take(entry, space_id, request.boxes, who)
+
+    async def bind_camera(self, space_id: bytes, request: messages.CommitEntry) -> messages.Committed:
+        """Take a camera's first entry, which authenticates itself. A second bind of another key is refused."""
+        entry = parse_entry(request.entry)
+        if entry.header.kind != LedgerKind.BIND_CAMERA:
+            raise Refused(Code.FORBIDDEN, "only a camera's binding needs no session")
+        return await self._take(entry, space_id, request.boxes, None)
+
+    async def _take(
+        self, entry: Entry, space_id: bytes, boxes: Sequence[messages.NewBox], who: Who | None
+    ) -> messages.Committed:
+        """Judge and submit, and judge anew for as long as the ledger moves on in between."""
+        for _ in range(_MAX_TRIES):
+            state = await self._ledgers.state(space_id)
+            try:
+                judged = await self._judge(state, entry, boxes)
+            except Refused:
+                first = await self._database.committed(space_id, entry.id)
+                if first is None:
+                    raise
+                return self._receipt(space_id, entry.id, first)
+            if who is not None:
+                _check_signer(entry, who)
+            result = await self._submit(judged)
+            if isinstance(result, Rejected) and result.code is Code.ENTRY_STALE:
+                await self._ledgers.refresh(space_id)
+                continue
+            return self._answer(entry, judged, result)
+        raise Refused(Code.ENTRY_STALE)
+
+    async def _judge(self, state: LedgerState, entry: Entry, boxes: Sequence[messages.NewBox]) -> Judged:
+        now_ms = self._clock.now_ms()
+        if is_ledger_kind(entry.header.kind):
+            if entry.header.kind == LedgerKind.BIND_CAMERA:
+                check_pairing_time(state, entry.header.author_id, now_ms)
+            judged = judge_ledger_entry(state, entry, boxes, now_ms=now_ms, quota_bytes=0)
+            await self._check_account(judged)
+        else:
+            judged = judge_record(state, entry, boxes, now_ms=now_ms)
+        await self._check_signers_heads(state.space_id, entry)
+        return judged
+
+    async def _check_signers_heads(self, space_id: bytes, entry: Entry) -> None:
+        """Refuse an entry whose signer was shown another history; members would take it for a fork."""
+        header = entry.header
+        log_slot = await self._ledgers.slot(space_id, header.log.number)
+        ledger_slot = await self._ledgers.slot(space_id, header.ledger.number)
+        if log_slot is None or ledger_slot is None:
+            raise Refused(Code.HISTORY_FORKED, "the signer knew slots that this log does not have")
+        chain, ledger_id = log_slot[0], ledger_slot[1]
+        beyond = max(header.log.number, header.ledger.number) + 1
+        check_heads(entry, beyond, lambda _: chain, lambda _: ledger_id)
+
+    async def _check_account(self, judged: Judged) -> None:
+        """What a space counts of its signer's account must stand in the account's own ledger here."""
+        member = judged.state_after.members.get(judged.commit.author_id) if judged.state_after else None
+        if member is None or judged.commit.kind not in {LedgerKind.CREATE_SPACE, LedgerKind.ADVANCE_ACCOUNT}:
+            return
+        await self._check_account_head(member.account)
+
+    async def _check_account_head(self, account: AccountState) -> None:
+        row = await self._database.account(account.account_id)
+        entries = await self._database.account_entries(account.account_id, account.head.number - 1)
+        if row is None or not entries or hashlib.sha256(entries[0]).digest() != account.head.hash:
+            raise Refused(Code.ACCOUNT_LEDGER_CONFLICT, "the account's own ledger does not say that")
+
+    async def _submit(self, judged: Judged) -> Committed | Rejected:
+        """Wait with the others. A client that goes away meanwhile does not take its commit with it."""
+        answer: asyncio.Future[Committed | Rejected] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(judged, answer))
+        self._work.set()
+        return await asyncio.shield(answer)
+
+    async def _write_until_closed(self) -> None:
+        while self._waiting or not self._closing:
+            await self._work.wait()
+            self._work.clear()
+            while self._waiting:
+                await self._write(self._next_group())
+
+    async def _write(self, group: Sequence[_Waiting]) -> None:
+        try:
+            results = await self._database.commit([waiting.judged.commit for waiting in group])
+        except Exception as error:  # noqa: BLE001 - whatever it is, someone waits for it, and the writer must go on
+            if len(group) > 1 and not isinstance(error, Refused):
+                # One entry that the database chokes on must not take the others with it.
+                for waiting in group:
+                    await self._write([waiting])
+                return
+            for waiting in group:
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(error)
+            return
+        for waiting, result in zip(group, results, strict=True):
+            if isinstance(result, Committed) and not result.repeated:
+                self._announce(waiting.judged, result)
+            if not waiting.answer.done():
+                waiting.answer.set_result(result)
+
+    def _next_group(self) -> Sequence[_Waiting]:
+        size_bytes = count = 0
+        for waiting in self._waiting[:_MAX_BATCH]:
+            size_bytes += len(waiting.judged.commit.envelope)
+            if count and size_bytes > _MAX_BATCH_SIZE_BYTES:
+                break
+            count += 1
+        group, self._waiting = self._waiting[:count], self._waiting[count:]
+        return group
+
+    def _announce(self, judged: Judged, result: Committed) -> None:
+        commit = judged.commit
+        self._ledgers.remember_slot(commit.space_id, result.number, result.chain, commit.entry_id)
+        if judged.state_after is not None:
+            self._ledgers.advance(judged.state_after, result.number, commit.entry_id)
+        self._bells.ring(commit.space_id, result.number)
+
+    def _answer(self, entry: Entry, judged: Judged, result: Committed | Rejected) -> messages.Committed:
+        if isinstance(result, Rejected):
+            raise Refused(result.code, result.detail)
+        return self._receipt(judged.commit.space_id, entry.id, result)
+
+    def _receipt(self, space_id: bytes, entry_id: bytes, stands: Committed) -> messages.Committed:
+        """Sign the receipt. The same slot always gives the same bytes, so that a repeat gets the first answer."""
+        receipt = Receipt(
+            version=RECEIPT_VERSION,
+            space_id=space_id,
+            entry_id=entry_id,
+            number=stands.number,
+            chain=stands.chain,
+            time_ms=stands.time_ms,
+            blobs=list(stands.blobs),
+        )
+        return messages.Committed(*sign_receipt(receipt, self._signing_seed))
+
+
+def _check_signer(entry: Entry, who: Who) -> None:
+    """A session commits what its own device signed: a revoked device's key is of no use through another's session."""
+    if entry.header.author_id != who.author_id or entry.header.device_id != who.device_id:
+        raise Refused(Code.FORBIDDEN, "an entry is committed by the device that signed it")

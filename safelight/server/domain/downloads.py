@@ -1,0 +1,81 @@
+"""Downloads: who may fetch which blob, asked at every request and again during long ones."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+
+from safelight.server.domain.access import Who, space_for, space_for_reader
+from safelight.server.domain.ledgers import Ledgers
+from safelight.server.domain.ports import BlobReader, Blobs, Database
+from safelight.sync_protocol.ledger import LedgerState
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Tier, reads
+
+CHUNK_SIZE_BYTES = 256 * 1024
+ASK_AGAIN_SIZE_BYTES = 1024 * 1024
+
+
+class Stopped(Exception):
+    """Whoever downloads may no longer: nothing more is sent, and the connection is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A blob that may be read. `stands` says whether it still may, and is asked during long downloads."""
+
+    name: bytes
+    reader: BlobReader
+    stands: Callable[[], Awaitable[bool]]
+
+
+class Downloads:
+    """Opens blobs for members, by tier. Cameras fetch nothing."""
+
+    def __init__(self, database: Database, blobs: Blobs, ledgers: Ledgers) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._ledgers = ledgers
+
+    async def open(
+        self, who: Who, space_id: bytes, name: bytes, session_stands: Callable[[Who], Awaitable[bool]]
+    ) -> Download:
+        """Open a blob of a space for a member whose tier it is; raises SPACE_UNKNOWN, FORBIDDEN or NOT_FOUND."""
+        await space_for(self._ledgers, who, space_id)
+        state = await space_for_reader(self._ledgers, who, space_id, Tier.VIEW)
+        held = await self._database.blob_in_space(space_id, name)
+        if held is None or not _may_read(state, who, held[1]):
+            raise Refused(Code.NOT_FOUND)
+
+        async def stands() -> bool:
+            if not await session_stands(who):
+                return False
+            now = await self._ledgers.state(space_id)
+            return _may_read(now, who, held[1])
+
+        return Download(name, await open_blob(self._blobs, name), stands)
+
+
+async def open_blob(blobs: Blobs, name: bytes) -> BlobReader:
+    """Open a blob that a row says is there; raises NOT_FOUND."""
+    reader = await blobs.open(name)
+    if reader is None:
+        raise Refused(Code.NOT_FOUND, "its bytes are missing")
+    return reader
+
+
+async def chunks_while_allowed(download: Download, start: int, end: int) -> AsyncGenerator[bytes, None]:
+    """Yield the bytes from *start* to *end*, asking again every MiB whether they may go out; raises Stopped."""
+    sent = 0
+    asked_at = 0
+    async for chunk in download.reader.chunks(start, end, CHUNK_SIZE_BYTES):
+        if sent - asked_at >= ASK_AGAIN_SIZE_BYTES:
+            asked_at = sent
+            if not await download.stands():
+                raise Stopped
+        yield chunk
+        sent += len(chunk)
+
+
+def _may_read(state: LedgerState, who: Who, tier: str) -> bool:
+    """A page of a link and a blob that no record names yet are read like originals: by the full tier alone."""
+    wanted = Tier.VIEW if tier == Tier.VIEW else Tier.FULL
+    return reads(state.tier_of(who.account_id), wanted)

@@ -1,0 +1,198 @@
+"""Judging: what an entry may do by the ledger at hand, and all that the database must check and change with it."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from safelight.server.domain.ports import AssetUse, BlobUse, Commit, DeviceRow, NewLink, RollUse
+from safelight.sync_protocol import ledger, signatures
+from safelight.sync_protocol.contexts import Label, context
+from safelight.sync_protocol.ledger import BindCameraBody, Epoch, LedgerState, RevokeCameraBody
+from safelight.sync_protocol.limits import MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S
+from safelight.sync_protocol.links import ManifestHead
+from safelight.sync_protocol.log import Entry
+from safelight.sync_protocol.messages.spaces import NewBox
+from safelight.sync_protocol.records import (
+    AddAssetsBody,
+    AddToAlbumBody,
+    OpenRollBody,
+    PublishLinkBody,
+    RevokeLinkBody,
+    check_record,
+    tier_of_rendition,
+)
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.wire import unpack
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A commit that the ledger allows, and the ledger's state after it (None for records)."""
+
+    commit: Commit
+    state_after: LedgerState | None = None
+
+
+def judge_ledger_entry(
+    state: LedgerState | None, entry: Entry, boxes: Sequence[NewBox], *, now_ms: int, quota_bytes: int
+) -> Judged:
+    """Judge an entry about who may do what. *state* is None for a genesis, whose space gets *quota_bytes*."""
+    after = ledger.apply(state, entry, state.head.number + 1 if state else 1)
+    new_epoch = after.epoch if state is None or after.epoch.number != state.epoch.number else None
+    commit = Commit(
+        space_id=after.space_id,
+        entry_id=entry.id,
+        envelope=entry.envelope,
+        kind=entry.header.kind,
+        author_id=entry.header.author_id,
+        device_id=entry.header.device_id,
+        counter=entry.header.counter,
+        previous_id=entry.header.previous_id,
+        ledger_number=state.head.number if state else 0,
+        now_ms=now_ms,
+        is_ledger=True,
+        genesis_kind=after.kind if state is None else "",
+        quota_bytes=quota_bytes if state is None else 0,
+        epoch=after.epoch.number,
+        members=[(account_id, member.role.value) for account_id, member in after.members.items()],
+        cameras=_bound_cameras(state, after, entry, now_ms),
+        revoked_devices=_revoked_cameras(entry),
+        boxes=_check_boxes(new_epoch, boxes),
+        camera_quota_bytes=_camera_quota(after, entry),
+    )
+    return Judged(commit, after)
+
+
+def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, now_ms: int) -> Judged:
+    """Judge an entry about what is there."""
+    body = check_record(state, entry)
+    _check_boxes(None, boxes)
+    if isinstance(body, PublishLinkBody):
+        _check_manifest(body)
+    return Judged(
+        Commit(
+            space_id=state.space_id,
+            entry_id=entry.id,
+            envelope=entry.envelope,
+            kind=entry.header.kind,
+            author_id=entry.header.author_id,
+            device_id=entry.header.device_id,
+            counter=entry.header.counter,
+            previous_id=entry.header.previous_id,
+            ledger_number=state.head.number,
+            now_ms=now_ms,
+            roll=_roll_of(state, body),
+            assets=[AssetUse(asset.asset_id, asset.fingerprint) for asset in body.assets]
+            if isinstance(body, AddAssetsBody)
+            else (),
+            blobs=_blobs_of(body),
+            known_assets=[item.asset_id for item in body.items] if isinstance(body, AddToAlbumBody) else (),
+            link=_link_of(body) if isinstance(body, PublishLinkBody) else None,
+            revoked_link=body.link_id if isinstance(body, RevokeLinkBody) else b"",
+            camera_quota_bytes=_camera_quota(state, entry),
+        )
+    )
+
+
+def check_pairing_time(state: LedgerState, camera_id: bytes, now_ms: int) -> None:
+    """Hold a pairing code to the server's own clock; raises PAIRING_EXPIRED.
+
+    The ledger judges by the signed time, which whoever photographed the code could choose.
+    """
+    camera = state.cameras.get(camera_id)
+    if camera is not None and camera.device_key is None and now_ms > camera.expires_ms:
+        raise Refused(Code.PAIRING_EXPIRED)
+
+
+def _check_boxes(epoch: Epoch | None, boxes: Sequence[NewBox]) -> list[tuple[int, bytes, bytes]]:
+    """An epoch comes with exactly the boxes whose hashes it signs: none missing, none exchanged, none besides."""
+    given = [(bytes.fromhex(box.account_id), box.box) for box in boxes]
+    named = [] if epoch is None else [(ref.account_id, ref.hash) for ref in epoch.boxes]
+    if sorted((account_id, hashlib.sha256(box).digest()) for account_id, box in given) != sorted(named):
+        raise Refused(Code.LEDGER_RULE, "the boxes sent are not those that the entry names")
+    return [] if epoch is None else [(epoch.number, account_id, box) for account_id, box in given]
+
+
+def _bound_cameras(before: LedgerState | None, after: LedgerState, entry: Entry, now_ms: int) -> list[DeviceRow]:
+    if before is None or entry.header.kind != ledger.LedgerKind.BIND_CAMERA:
+        return []
+    body = unpack(entry.body, BindCameraBody)
+    owner_id = after.cameras[body.camera_id].certified_by
+    return [DeviceRow(body.camera_id, owner_id, after.space_id, "camera", body.device_key, now_ms)]
+
+
+def _revoked_cameras(entry: Entry) -> list[bytes]:
+    if entry.header.kind != ledger.LedgerKind.REVOKE_CAMERA:
+        return []
+    return [unpack(entry.body, RevokeCameraBody).camera_id]
+
+
+def _camera_quota(state: LedgerState, entry: Entry) -> int:
+    camera = state.cameras.get(entry.header.author_id)
+    return camera.quota_bytes if camera else 0
+
+
+def _roll_of(state: LedgerState, body: object) -> RollUse | None:
+    match body:
+        case OpenRollBody():
+            roll_id, opens, assets = body.roll_id, True, 0
+        case AddAssetsBody():
+            roll_id, opens, assets = body.roll_id, False, len(body.assets)
+        case _:
+            return None
+    return RollUse(
+        roll_id=roll_id,
+        opens=opens,
+        epoch=state.epoch.number,
+        assets=assets,
+        max_assets=MAX_ASSETS_PER_ROLL,
+        max_age_s=MAX_ROLL_AGE_S,
+    )
+
+
+def _blobs_of(body: object) -> list[BlobUse]:
+    match body:
+        case AddAssetsBody():
+            return [
+                BlobUse(
+                    name=rendition.blob,
+                    size_bytes=rendition.size_bytes,
+                    tier=tier_of_rendition(rendition.name).value,
+                    owner_id=asset.asset_id,
+                    rendition=rendition.name.value,
+                )
+                for asset in body.assets
+                for rendition in asset.renditions
+            ]
+        case PublishLinkBody():
+            return [BlobUse(page.blob, page.size_bytes, "page", body.link_id, "page") for page in body.pages]
+        case _:
+            return []
+
+
+def _link_of(body: PublishLinkBody) -> NewLink:
+    return NewLink(
+        link_id=body.link_id,
+        tier=body.tier,
+        album_id=body.album_id,
+        token_hash=body.token_hash,
+        proof_hash=body.proof_hash,
+        publishing_key=body.publishing_key,
+        head=body.head,
+        head_signature=body.head_signature,
+        starts_ms=body.policy.starts_ms,
+        expires_ms=body.policy.expires_ms,
+        max_opens=body.policy.max_opens,
+        originals=body.policy.originals,
+        view_blobs=body.view_blobs,
+        full_blobs=body.full_blobs,
+        pages=[page.blob for page in body.pages],
+    )
+
+
+def _check_manifest(body: PublishLinkBody) -> None:
+    """A link whose head its guests would refuse is refused now, while its maker can still do something about it."""
+    head = unpack(body.head, ManifestHead, Code.MANIFEST_INVALID)
+    if head.link_id != body.link_id or head.pages != body.pages:
+        raise Refused(Code.MANIFEST_INVALID, "the head is of another link, or names other pages")
+    signatures.verify(body.publishing_key, body.head_signature, context(Label.SIGN_MANIFEST, body.link_id, body.head))

@@ -1,0 +1,235 @@
+"""Uploads: bytes arrive, are hashed and kept, and become a blob of a space. docs/spec/upload.md.
+
+Every offset that is stated was made durable first, so it never decreases. One request appends to an upload at a time: a
+new one cuts the older off, because a client that comes again has given its last connection up.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from safelight.server.domain.access import Who, space_for
+from safelight.server.domain.clock import ServerClock
+from safelight.server.domain.ledgers import Ledgers
+from safelight.server.domain.ports import Appender, Blobs, Database, UploadRow
+from safelight.sync_protocol.ids import new_id
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Right
+
+FLUSH_SIZE_BYTES = 8 * 1024 * 1024
+FLUSH_INTERVAL_S = 5.0
+
+
+class Interrupted(Exception):
+    """The request's body broke off, stood still, or was cut off by a newer request. What had arrived is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRules:
+    """How long uploads live, and how much a device may have under way."""
+
+    lifetime_s: int
+    max_size_bytes: int
+    max_open: int
+    max_uncommitted_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appending:
+    """What one request says: where its content goes, how long the whole is, and whether it ends with this request.
+
+    `content_bytes` is the length of this request's content where it is known.
+    """
+
+    offset_bytes: int
+    completes: bool
+    length_bytes: int | None
+    content_bytes: int | None
+    digest: bytes | None
+
+
+@dataclass(slots=True)
+class _Busy:
+    cut: Callable[[], None]
+    over: asyncio.Event
+
+
+class Uploads:
+    """Creates, continues, completes and cancels uploads."""
+
+    def __init__(
+        self, database: Database, blobs: Blobs, ledgers: Ledgers, clock: ServerClock, rules: UploadRules
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._ledgers = ledgers
+        self._clock = clock
+        self.rules = rules
+        self._busy: dict[bytes, _Busy] = {}
+
+    async def create(self, who: Who, space_id: bytes, appending: Appending) -> UploadRow:
+        """Make an upload for *space_id*. Raises RIGHT_MISSING, SPACE_UNKNOWN, QUOTA_EXCEEDED or UPLOAD_TOO_LONG."""
+        await self._check_right(who, space_id)
+        length = self._length(None, appending)
+        space = await self._database.space(space_id)
+        if space is None:
+            raise Refused(Code.SPACE_UNKNOWN)
+        if space.quota_bytes and space.used_bytes + (length or 0) > space.quota_bytes:
+            raise Refused(Code.QUOTA_EXCEEDED)
+        now_ms = self._clock.now_ms()
+        upload = UploadRow(
+            upload_id=new_id(secrets.token_bytes),
+            device_id=who.device_id,
+            account_id=who.account_id,
+            space_id=space_id,
+            created_ms=now_ms,
+            expires_ms=now_ms + self.rules.lifetime_s * 1000,
+            length_bytes=length,
+            digest=appending.digest,
+        )
+        await self._database.add_upload(upload, self.rules.max_open, self.rules.max_uncommitted_bytes)
+        return upload
+
+    async def find(self, who: Who, upload_id: bytes) -> UploadRow:
+        """Return the device's own upload as it stands; raises NOT_FOUND for others, failed and expired ones."""
+        upload = await self._database.upload(upload_id)
+        if upload is None or upload.device_id != who.device_id or upload.state == "failed":
+            raise Refused(Code.NOT_FOUND)
+        if upload.state == "open" and self._clock.now_ms() >= upload.expires_ms:
+            raise Refused(Code.NOT_FOUND, "the upload has expired")
+        return upload
+
+    @asynccontextmanager
+    async def alone(self, upload_id: bytes, cut: Callable[[], None]) -> AsyncIterator[None]:
+        """Be the only request at an upload; whoever is at it is cut off first. *cut* is called to cut this one off."""
+        while (busy := self._busy.get(upload_id)) is not None:
+            busy.cut()
+            await busy.over.wait()
+        mine = self._busy[upload_id] = _Busy(cut, asyncio.Event())
+        try:
+            yield
+        finally:
+            del self._busy[upload_id]
+            mine.over.set()
+
+    async def append(
+        self,
+        who: Who,
+        upload: UploadRow,
+        appending: Appending,
+        chunks: AsyncIterator[bytes],
+        progress: Callable[[int], Awaitable[None]],
+    ) -> UploadRow:
+        """Take one request's content, while `alone`, and return the upload as it then stands.
+
+        *progress* is told each durable offset. Raises UPLOAD_OFFSET_MISMATCH, UPLOAD_COMPLETED,
+        UPLOAD_LENGTH_INCONSISTENT, UPLOAD_TOO_LONG, UPLOAD_DIGEST_MISMATCH, and Interrupted after keeping what arrived.
+        """
+        await self._check_right(who, upload.space_id)
+        if upload.state == "complete":
+            raise Refused(Code.UPLOAD_COMPLETED)
+        if appending.offset_bytes != upload.offset_bytes:
+            raise Refused(Code.UPLOAD_OFFSET_MISMATCH, f"it is at {upload.offset_bytes}, not {appending.offset_bytes}")
+        if appending.digest and upload.digest and appending.digest != upload.digest:
+            raise Refused(Code.UPLOAD_DIGEST_MISMATCH, "another digest was stated before")
+        upload = replace(upload, length_bytes=self._length(upload, appending), digest=upload.digest or appending.digest)
+        self._check_content(upload, appending)
+        appender = await self._blobs.append(upload.upload_id, upload.offset_bytes)
+        try:
+            upload = await self._receive(upload, appender, chunks, progress)
+            whole = upload.length_bytes in {None, appender.offset_bytes}
+            if appending.completes and whole:
+                return await self._complete(upload, appender)
+            upload = await self._flush(upload, appender)
+            if not whole and appending.completes:
+                raise Refused(Code.UPLOAD_LENGTH_INCONSISTENT, f"complete at {upload.offset_bytes} bytes")
+            return upload
+        finally:
+            await appender.close()
+
+    async def cancel(self, who: Who, upload_id: bytes) -> None:
+        """Forget an upload, while `alone`; a completed one only as an upload, its blob stays. Raises NOT_FOUND."""
+        upload = await self.find(who, upload_id)
+        await self._blobs.discard(upload.upload_id)
+        await self._database.delete_upload(upload.upload_id)
+
+    def seconds_left(self, upload: UploadRow | None) -> int:
+        """How long an upload will still be kept; of none yet, how long a new one would be."""
+        if upload is None:
+            return self.rules.lifetime_s
+        return max(0, (upload.expires_ms - self._clock.now_ms()) // 1000)
+
+    async def _check_right(self, who: Who, space_id: bytes) -> None:
+        """Who may add needs somewhere to put it, and so does who publishes a link's pages."""
+        state = await space_for(self._ledgers, who, space_id)
+        if not state.rights_of(who.author_id) & {Right.ADD, Right.LINK}:
+            raise Refused(Code.RIGHT_MISSING, Right.ADD.value)
+
+    def _length(self, upload: UploadRow | None, appending: Appending) -> int | None:
+        """The upload's length from all that was ever said of it, which must agree."""
+        said = {upload.length_bytes if upload else None, appending.length_bytes}
+        if appending.completes and appending.content_bytes is not None:
+            said.add(appending.offset_bytes + appending.content_bytes)
+        said.discard(None)
+        if len(said) > 1:
+            raise Refused(Code.UPLOAD_LENGTH_INCONSISTENT, " and ".join(map(str, sorted(filter(None, said)))))
+        length = next(iter(said), None)
+        if length is not None and length > self.rules.max_size_bytes:
+            raise Refused(Code.UPLOAD_TOO_LONG, f"at most {self.rules.max_size_bytes} bytes")
+        return length
+
+    def _check_content(self, upload: UploadRow, appending: Appending) -> None:
+        """Refuse an overlong body by its stated length, before any of it is taken."""
+        end = upload.offset_bytes + (appending.content_bytes or 0)
+        if end > self._limit(upload):
+            raise Refused(Code.UPLOAD_TOO_LONG, f"{end} bytes")
+
+    def _limit(self, upload: UploadRow) -> int:
+        return self.rules.max_size_bytes if upload.length_bytes is None else upload.length_bytes
+
+    async def _receive(
+        self,
+        upload: UploadRow,
+        appender: Appender,
+        chunks: AsyncIterator[bytes],
+        progress: Callable[[int], Awaitable[None]],
+    ) -> UploadRow:
+        """Write what arrives, made durable now and then; a body that is too long spoils the upload for good."""
+        loop = asyncio.get_running_loop()
+        flushed_at = loop.time()
+        try:
+            async for chunk in chunks:
+                if appender.offset_bytes + len(chunk) > self._limit(upload):
+                    await self._spoil(upload)
+                    raise Refused(Code.UPLOAD_TOO_LONG, f"more than {self._limit(upload)} bytes")
+                await appender.write(chunk)
+                pending = appender.offset_bytes - upload.offset_bytes
+                if pending >= FLUSH_SIZE_BYTES or (pending and loop.time() - flushed_at >= FLUSH_INTERVAL_S):
+                    upload = await self._flush(upload, appender)
+                    flushed_at = loop.time()
+                    await progress(upload.offset_bytes)
+        except (Interrupted, asyncio.CancelledError):
+            await asyncio.shield(self._flush(upload, appender))
+            raise
+        return upload
+
+    async def _flush(self, upload: UploadRow, appender: Appender) -> UploadRow:
+        offset = await appender.flush()
+        await self._database.set_upload_offset(upload.upload_id, offset, upload.length_bytes)
+        return replace(upload, offset_bytes=offset)
+
+    async def _complete(self, upload: UploadRow, appender: Appender) -> UploadRow:
+        try:
+            blob, size_bytes = await appender.finish(upload.digest)
+            await self._database.finish_upload(upload.upload_id, blob, size_bytes, self._clock.now_ms())
+        except Refused:
+            await self._spoil(upload)
+            raise
+        return replace(upload, state="complete", blob=blob, offset_bytes=size_bytes, length_bytes=size_bytes)
+
+    async def _spoil(self, upload: UploadRow) -> None:
+        """The upload can never be completed: its part goes, and so does its address."""
+        await self._database.fail_upload(upload.upload_id)
+        await self._blobs.discard(upload.upload_id)

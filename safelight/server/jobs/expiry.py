@@ -1,0 +1,72 @@
+"""Clearing away: sessions and invites whose time is over, uploads never finished, blobs that nothing names."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from safelight.server.domain.clock import ServerClock
+from safelight.server.domain.ports import Blobs, Database
+
+_PAGE = 200
+_log = structlog.get_logger("jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Clears away every *interval_s*. Blobs go only after *grace_s* unnamed, and while the clock can be trusted."""
+
+    database: Database
+    blobs: Blobs
+    clock: ServerClock
+    interval_s: int
+    grace_s: int
+
+    async def run_forever(self) -> None:
+        """Clear away now and then; a failure is logged and tried again at the next turn."""
+        while True:
+            await asyncio.sleep(self.interval_s)
+            try:
+                await self.run_once()
+            except Exception:  # noqa: BLE001 - whatever failed, the next turn must come
+                _log.exception("clearing away failed; it is tried again later")
+
+    async def run_once(self) -> None:
+        """Clear away what is due by now."""
+        now_ms = self.clock.now_ms()
+        await self.database.delete_expired(now_ms)
+        if not self.clock.may_purge():
+            _log.warning("the clock jumped by more than a day: nothing is purged until it has been steady for one")
+            return
+        uploads = await self._expire_uploads(now_ms)
+        blobs = await self._collect_blobs(now_ms - self.grace_s * 1000)
+        if uploads or blobs:
+            _log.info("cleared away", uploads=uploads, blobs=blobs)
+
+    async def _expire_uploads(self, now_ms: int) -> int:
+        count = 0
+        while uploads := await self.database.expired_uploads(now_ms, _PAGE):
+            for upload in uploads:
+                await self.blobs.discard(upload.upload_id)
+                await self.database.delete_upload(upload.upload_id)
+            count += len(uploads)
+        return count
+
+    async def _collect_blobs(self, before_ms: int) -> int:
+        """The row goes first: a crash in between leaves bytes without a row, never a row without its bytes."""
+        while True:
+            gone = 0
+            for name in await self.database.collectable_blobs(before_ms, _PAGE):
+                gone += await self.database.forget_blob(name, before_ms)
+            if not gone:
+                return await self.delete_forgotten()
+
+    async def delete_forgotten(self) -> int:
+        """Delete the bytes of forgotten blobs, those of before a crash included."""
+        count = 0
+        while names := await self.database.forgotten_blobs(_PAGE):
+            for name in names:
+                await self.blobs.delete(name)
+                await self.database.blob_is_gone(name)
+            count += len(names)
+        return count

@@ -1,0 +1,1 @@
+"""HTTP: parse, call the domain, print; one file a resource."""

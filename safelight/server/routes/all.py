@@ -1,0 +1,15 @@
+"""All routes of the server, in one table."""
+
+from safelight.server.routes import accounts, bell, blobs, links, server, sessions, spaces, uploads
+from safelight.server.routes.table import Route
+
+ROUTES: list[Route] = [
+    *server.ROUTES,
+    *accounts.ROUTES,
+    *sessions.ROUTES,
+    *spaces.ROUTES,
+    *bell.ROUTES,
+    *blobs.ROUTES,
+    *uploads.ROUTES,
+    *links.ROUTES,
+]

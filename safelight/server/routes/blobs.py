@@ -1,0 +1,38 @@
+"""Blobs for members, by tier."""
+
+from aiohttp import web
+
+from safelight.server.routes.call import Call
+from safelight.server.routes.sending import send
+from safelight.server.routes.spaces import SPACE
+from safelight.server.routes.table import BYTES, Auth, Route
+from safelight.sync_protocol.refusals import Code
+
+_CACHE_CONTROL = "private, no-cache"
+
+
+async def fetch(call: Call) -> web.StreamResponse:
+    """Send a blob of the space."""
+    download = await call.services.downloads.open(
+        call.who, call.path_bytes("space"), call.path_bytes("name"), call.services.sessions.still_stands
+    )
+    return await send(call, download, cache_control=_CACHE_CONTROL)
+
+
+_PATH = SPACE + "/blobs/{name:[0-9a-f]{64}}"
+_REFUSALS = (Code.SPACE_UNKNOWN, Code.FORBIDDEN, Code.NOT_FOUND, Code.RANGE_UNSATISFIABLE)
+
+ROUTES = [
+    Route(
+        method,
+        _PATH,
+        fetch,
+        "Fetch a blob, or a range of it",
+        Auth.SESSION,
+        refusals=_REFUSALS,
+        headers=("Range", "If-Range", "If-None-Match"),
+        response_media=BYTES,
+        statuses=(200, 206, 304),
+    )
+    for method in ("GET", "HEAD")
+]

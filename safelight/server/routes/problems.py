@@ -1,0 +1,105 @@
+"""Refusals as problem documents (RFC 9457), and the one place where every failure of a request ends."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from safelight.server.domain.addresses import truncated
+from safelight.server.routes.call import Call
+from safelight.server.routes.services import SERVING
+from safelight.sync_protocol.messages.common import Problem
+from safelight.sync_protocol.refusals import TABLE, Code, Refused
+
+_log = structlog.get_logger("requests")
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_BY_STATUS = {
+    404: Code.NOT_FOUND,
+    405: Code.METHOD_NOT_ALLOWED,
+    413: Code.TOO_LARGE,
+}
+
+
+def problem_type(code: Code) -> str:
+    """The stable identifier of a refusal."""
+    return f"urn:safelight:refusal:{code.value}"
+
+
+def problem_response(refused: Refused, **headers: str) -> web.Response:
+    """Print a refusal."""
+    row = TABLE[refused.code]
+    problem = Problem(problem_type(refused.code), row.sentence, row.status, refused.code.value, refused.detail)
+    return web.Response(
+        body=msgspec.json.encode(problem),
+        status=row.status,
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+@web.middleware
+async def problems(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Answer every failure with a problem document, log every request without secrets, and set common headers.
+
+    The log holds method, route pattern, status, code, time and a truncated address: no ids, names, tokens or bodies.
+    """
+    started = asyncio.get_running_loop().time()
+    code = ""
+    try:
+        response = await handler(request)
+    except Refused as refused:
+        code = refused.code.value
+        response = problem_response(refused)
+    except web.HTTPException as error:
+        code = _BY_STATUS.get(error.status, Code.BAD_REQUEST).value
+        response = problem_response(Refused(Code(code)))
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+    except (ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception:  # noqa: BLE001 - the one place where every mistake ends
+        number = secrets.token_hex(6)
+        _log.exception("the server made a mistake", request=number, route=_pattern(request), method=request.method)
+        code = Code.SERVER_FAULT.value
+        response = problem_response(Refused(Code.SERVER_FAULT, f"request {number}"))
+    took_ms = round((asyncio.get_running_loop().time() - started) * 1000, 1)
+    _log.debug(
+        "request",
+        method=request.method,
+        route=_pattern(request),
+        status=response.status,
+        code=code,
+        ms=took_ms,
+        address=_logged_address(request),
+    )
+    return response
+
+
+async def add_common_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """Set what every answer has unless its route said otherwise; answers are not for caches."""
+    response.headers["Server"] = "Safelight"
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+
+
+def _pattern(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "unknown"
+
+
+def _logged_address(request: web.Request) -> str:
+    keep = request.app[SERVING].log_addresses
+    if keep == "none":
+        return ""
+    address = Call(request).address
+    return address if keep == "full" else truncated(address)

@@ -1,0 +1,94 @@
+"""Sending a blob: ranges (RFC 9110 §14), its name as entity tag, and an end as soon as it may no longer go out."""
+
+import asyncio
+import base64
+import re
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from safelight.server.domain.downloads import Download, Stopped, chunks_while_allowed
+from safelight.server.routes.call import Call
+from safelight.server.routes.problems import problem_response
+from safelight.sync_protocol.refusals import Code, Refused
+
+_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which bytes go out: from `start` up to `end`, and whether that was asked for as a range."""
+
+    start: int
+    end: int
+    partial: bool
+
+
+def part_of(size_bytes: int, wanted: str | None, if_range: str | None, etag: str) -> Part | None:
+    """Return which part of *size_bytes* a Range header wants; None where there is no such part.
+
+    A header that is malformed or names several ranges is passed over, as the RFC allows: everything goes out.
+    """
+    whole = Part(0, size_bytes, partial=False)
+    found = _RANGE.fullmatch(wanted or "")
+    if found is None or (if_range is not None and if_range.strip() != etag):
+        return whole
+    first, last = found[1], found[2]
+    if not first and not last:
+        return whole
+    if not first:
+        start, end = max(0, size_bytes - int(last)), size_bytes
+    else:
+        start, end = int(first), min(size_bytes, int(last) + 1) if last else size_bytes
+        if last and int(last) < start:
+            return whole
+    return Part(start, end, partial=True) if start < end else None
+
+
+async def send(call: Call, download: Download, *, cache_control: str) -> web.StreamResponse:
+    """Answer GET or HEAD with a blob, the part of it that is wanted, 304 or 416; closes the download."""
+    try:
+        size_bytes = download.reader.size_bytes
+        etag = f'"{download.name.hex()}"'
+        headers = {
+            "ETag": etag,
+            "Accept-Ranges": "bytes",
+            "Cache-Control": cache_control,
+            "Repr-Digest": f"sha-256=:{base64.b64encode(download.name).decode('ascii')}:",
+        }
+        request = call.request
+        if etag in {tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")}:
+            return web.Response(status=304, headers=headers)
+        part = part_of(size_bytes, request.headers.get("Range"), request.headers.get("If-Range"), etag)
+        if part is None:
+            return problem_response(Refused(Code.RANGE_UNSATISFIABLE), **{"Content-Range": f"bytes */{size_bytes}"})
+        response = web.StreamResponse(status=206 if part.partial else 200, headers=headers)
+        response.content_type = "application/octet-stream"
+        response.content_length = part.end - part.start
+        if part.partial:
+            response.headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{size_bytes}"
+        await response.prepare(request)
+        if request.method != "HEAD":
+            await _send_bytes(call, response, download, part)
+        return response
+    finally:
+        await download.reader.close()
+
+
+async def _send_bytes(call: Call, response: web.StreamResponse, download: Download, part: Part) -> None:
+    """Send the part; whoever may no longer have it, or takes nothing for too long, is cut off in the middle."""
+    try:
+        async with aclosing(chunks_while_allowed(download, part.start, part.end)) as chunks:
+            async for chunk in chunks:
+                async with asyncio.timeout(call.serving.stall_timeout_s):
+                    await response.write(chunk)
+    except (Stopped, TimeoutError):
+        cut(call.request)
+        raise ConnectionResetError("cut off") from None
+
+
+def cut(request: web.Request) -> None:
+    """Cut the request's connection at once."""
+    if request.transport is not None:
+        request.transport.abort()

@@ -1,4 +1,4 @@
-"""Assets as a reader of the space sees them: opened from their signed records, found by id, fetched rendition by rendition."""
+"""Assets as a reader of the space sees them: opened from signed records, found by id, fetched by rendition."""
 
 import re
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safelight.clients.engine import downloads
-from safelight.clients.engine.files import file_context
+from safelight.clients.engine.downloads import Progress, StoredFile
 from safelight.clients.engine.index import AssetPlace
 from safelight.clients.engine.rolls import (
     AssetKeys,
@@ -117,39 +117,34 @@ class AssetReader:
             raise Refused(Code.BAD_REQUEST, f"more than one asset's id begins with {prefix!r}")
         return await self.open(found[0])
 
-    async def fetch_bytes(self, asset: OpenedAsset, name: RenditionName) -> bytes:
-        """Download a rendition into memory, verified; for previews and thumbnails."""
+    def stored(self, asset: OpenedAsset, name: RenditionName) -> StoredFile:
+        """What is needed to fetch a rendition; NOT_FOUND where there is none, FORBIDDEN beyond this tier."""
         ref = asset.ref(name)
-        return await downloads.download_bytes(
-            self._space.session.connection,
-            self._space.space_id,
-            ref,
-            asset.keys.rendition_key(ref),
-            file_context(asset.asset_id, ref.name, ref.rendition_id),
+        return StoredFile(
+            space_id=self._space.space_id,
+            asset_id=asset.asset_id,
+            ref=ref,
+            key=asset.keys.rendition_key(ref),
             length_bytes=asset.info(ref).length_bytes,
             sha256=asset.sha256(ref),
         )
 
+    async def fetch_bytes(self, asset: OpenedAsset, name: RenditionName) -> bytes:
+        """Download a rendition into memory, verified; for previews and thumbnails."""
+        return await downloads.download_bytes(self._space.session.connection, self.stored(asset, name))
+
     async def fetch_file(
-        self,
-        asset: OpenedAsset,
-        name: RenditionName,
-        target: Path,
-        *,
-        on_progress: downloads.Progress | None = None,
+        self, asset: OpenedAsset, name: RenditionName, target: Path, *, on_progress: Progress | None = None
     ) -> None:
-        """Download a rendition to *target*, which appears whole and verified or not at all; originals keep their time."""
-        ref = asset.ref(name)
-        keeps_time = asset.full is not None and tier_of_rendition(ref.name) is Tier.FULL
+        """Download a rendition to *target*, which appears whole and verified or not at all.
+
+        Files of the full tier keep the modification time that the original had.
+        """
+        keeps_time = asset.full is not None and tier_of_rendition(name) is Tier.FULL
         await downloads.download_file(
             self._space.session.connection,
-            self._space.space_id,
-            ref,
-            asset.keys.rendition_key(ref),
-            file_context(asset.asset_id, ref.name, ref.rendition_id),
+            self.stored(asset, name),
             target,
-            length_bytes=asset.info(ref).length_bytes,
-            sha256=asset.sha256(ref),
             modified_ns=asset.full.modified_ns if asset.full is not None and keeps_time else None,
             on_progress=on_progress,
         )

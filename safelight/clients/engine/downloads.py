@@ -7,12 +7,14 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from safelight.clients.engine import durable
 from safelight.clients.engine.answers import ConnectionCut
 from safelight.clients.engine.connection import Connection
+from safelight.clients.engine.files import file_context
 from safelight.sync_protocol.padding import check_file_size, check_zeros
 from safelight.sync_protocol.records import RenditionRef
 from safelight.sync_protocol.refusals import Code, Refused
@@ -33,19 +35,35 @@ class Reads(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One rendition to fetch: its signed reference, and what opens and checks it. *sha256* is known of originals."""
+
+    space_id: bytes
+    asset_id: bytes
+    ref: RenditionRef
+    key: bytes
+    length_bytes: int
+    sha256: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"StoredFile({self.ref.blob.hex()})"
+
+
 class Opener:
     """Opens one blob in order. `at` is how many stored bytes were taken; a new stream goes on from there."""
 
-    def __init__(
-        self, ref: RenditionRef, key: bytes, associated_data: bytes, *, length_bytes: int, write: Write
-    ) -> None:
-        """Begin; LENGTH_MISMATCH or PADDING_INVALID if the stored size does not belong to *length_bytes*."""
-        check_file_size(length_bytes, floe.plaintext_size_bytes(ref.size_bytes))
+    def __init__(self, file: StoredFile, write: Write) -> None:
+        """Begin; LENGTH_MISMATCH or PADDING_INVALID if the stored size does not belong to the file's length."""
+        ref = file.ref
+        check_file_size(file.length_bytes, floe.plaintext_size_bytes(ref.size_bytes))
+        self._file = file
         self._ref = ref
-        self._decryptor = floe.FloeDecryptor(key, associated_data, ref.header)
+        place = file_context(file.asset_id, ref.name, ref.rendition_id)
+        self._decryptor = floe.FloeDecryptor(file.key, place, ref.header)
         self._segments = floe.segment_count(ref.size_bytes)
         self._index = 0
-        self._left = length_bytes
+        self._left = file.length_bytes
         self._write = write
         self._out = memoryview(bytearray(floe.PLAINTEXT_SEGMENT_SIZE_BYTES))
         self._blob = hashlib.sha256()
@@ -76,29 +94,27 @@ class Opener:
             self._index += 1
         self.at += len(stored)
 
-    def finish(self, sha256: bytes | None) -> None:
-        """Check the whole: the blob is the one named, and the content has the digest *sha256* where one is known."""
+    def finish(self) -> None:
+        """Check the whole: the blob is the one named, and the content has its digest where one is known."""
         if self._blob.digest() != self._ref.blob:
             raise Refused(Code.OPEN_FAILED, "these are not the bytes that the blob is named for")
-        if sha256 is not None and self._plain.digest() != sha256:
+        if self._file.sha256 is not None and self._plain.digest() != self._file.sha256:
             raise Refused(Code.OPEN_FAILED, "the content is not what its record says")
 
 
 async def download(
-    connection: Connection,
-    space_id: bytes,
-    ref: RenditionRef,
-    opener: Opener,
-    *,
-    sha256: bytes | None,
-    on_progress: Progress | None = None,
+    connection: Connection, file: StoredFile, write: Write, *, on_progress: Progress | None = None
 ) -> None:
-    """Stream a blob through *opener*; SERVER_UNREACHABLE after bounded attempts without progress."""
+    """Stream a file's content, in order, into *write*; SERVER_UNREACHABLE after bounded attempts without progress.
+
+    What is written is authentic piece by piece; that it is the whole is known when this returns.
+    """
+    opener = Opener(file, write)
     failures = 0
     while True:
         before = opener.at
         try:
-            async with connection.open_blob(space_id, ref.blob, start=opener.at) as stream:
+            async with connection.open_blob(file.space_id, file.ref.blob, start=opener.at) as stream:
                 await _drain(stream, opener, on_progress)
             break
         except ConnectionCut as cut:
@@ -114,7 +130,7 @@ async def download(
         if failures >= connection.retries.attempts:
             raise refusal
         await asyncio.sleep(connection.retries.pause_s(failures))
-    opener.finish(sha256)
+    opener.finish()
 
 
 async def _drain(stream: Reads, opener: Opener, on_progress: Progress | None) -> None:
@@ -125,53 +141,41 @@ async def _drain(stream: Reads, opener: Opener, on_progress: Progress | None) ->
             on_progress(opener.at)
 
 
-async def download_bytes(
-    connection: Connection,
-    space_id: bytes,
-    ref: RenditionRef,
-    key: bytes,
-    associated_data: bytes,
-    *,
-    length_bytes: int,
-    sha256: bytes | None = None,
-) -> bytes:
-    """Return a rendition's content; TOO_LARGE beyond 64 MiB."""
-    if length_bytes > MAX_IN_MEMORY_SIZE_BYTES:
+async def download_bytes(connection: Connection, file: StoredFile) -> bytes:
+    """Return a file's content; TOO_LARGE beyond 64 MiB."""
+    if file.length_bytes > MAX_IN_MEMORY_SIZE_BYTES:
         raise Refused(Code.TOO_LARGE, "download it to a file")
     content = bytearray()
-    opener = Opener(ref, key, associated_data, length_bytes=length_bytes, write=content.extend)
-    await download(connection, space_id, ref, opener, sha256=sha256)
+    await download(connection, file, content.extend)
     return bytes(content)
 
 
 async def download_file(
     connection: Connection,
-    space_id: bytes,
-    ref: RenditionRef,
-    key: bytes,
-    associated_data: bytes,
+    file: StoredFile,
     target: Path,
     *,
-    length_bytes: int,
-    sha256: bytes | None = None,
     modified_ns: int | None = None,
     on_progress: Progress | None = None,
 ) -> None:
-    """Write a rendition's content to *target*, which appears whole and verified, with its time, or not at all."""
-    temporary = target.with_name(f".safelight-{os.getpid()}-{ref.rendition_id.hex()}.part")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    """Write a file's content to *target*, which appears whole and verified, with its time, or not at all.
+
+    FILE_UNREADABLE where the target cannot be written.
+    """
+    temporary = target.with_name(f".safelight-{file.ref.rendition_id.hex()}.part")
     try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         try:
-            opener = Opener(
-                ref, key, associated_data, length_bytes=length_bytes, write=lambda data: _write_all(handle, data)
-            )
-            await download(connection, space_id, ref, opener, sha256=sha256, on_progress=on_progress)
+            await download(connection, file, lambda data: _write_all(handle, data), on_progress=on_progress)
             if modified_ns is not None:
                 os.utime(handle, ns=(modified_ns, modified_ns))
             await asyncio.to_thread(os.fsync, handle)
         finally:
             os.close(handle)
         await asyncio.to_thread(durable.publish, temporary, target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise Refused(Code.FILE_UNREADABLE, f"{target}: {error.strerror}") from None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -120,7 +120,7 @@ class LogReader:
             self._index.add_problem(Problem(frame.number, refusal.code, refusal.detail, set_aside=False))
 
     def _counter(self, entry: Entry) -> int:
-        last = self.log.devices.get(entry.header.device_id)
+        last = self.log.position(entry.header.author_id, entry.header.device_id)
         return last.counter if last else 0
 
     def _check_content(self, body: Signed | None, entry: Entry) -> None:
@@ -163,8 +163,9 @@ class LogReader:
 
     def _place(self, entry: Entry) -> None:
         position = DevicePosition(entry.header.counter, entry.id)
-        self._index.set_position(entry.header.device_id, position)
-        self.log = _with_positions(self.log, {**self.log.devices, entry.header.device_id: position})
+        key = entry.header.author_id + entry.header.device_id
+        self._index.set_position(key, position)
+        self.log = _with_positions(self.log, {**self.log.devices, key: position})
 
 
 def _with_positions(log: LogState, devices: Mapping[bytes, DevicePosition]) -> LogState:

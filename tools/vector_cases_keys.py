@@ -130,6 +130,8 @@ def passwords_and_words() -> list[Values]:
         cases.add(name, "password.check-costs", code, memory_kib=memory_kib, passes=passes)
     lowered = {"password_text": "correct horse battery staple", "salt": salt, "memory_kib": 8, "passes": 1}
     cases.add("a server that lowers the cost", "password.stretch", refused, **lowered)
+    empty = {"password_text": "", "salt": salt, "memory_kib": 65_536, "passes": 3}
+    cases.add("an empty password", "password.stretch", Code.BAD_REQUEST, **empty)
     cases.add("password keys", "password.keys", stretched=seeded("stretched"))
     entropy = seeded("recovery entropy")
     cases.add("recovery keys", "recovery.keys", entropy=entropy)

@@ -57,10 +57,13 @@ def stretch(password: str, salt: bytes, costs: Costs) -> bytes:
     """Return 32 bytes: Argon2id (RFC 9106, version 0x13, one lane) of *password* as UTF-8 NFC.
 
     Takes about a quarter of a second and *costs*.memory_kib of memory; the GIL is released meanwhile. Refuses costs as
-    `check_costs`, a salt of another size than 16 bytes with LENGTH_MISMATCH, and what is not text with BAD_REQUEST.
+    `check_costs`, a salt of another size than 16 bytes with LENGTH_MISMATCH, and what is no text or empty with
+    BAD_REQUEST.
     """
     check_costs(costs)
     require_size(salt, ARGON2_SALT_SIZE_BYTES, "a salt")
+    if not password:
+        raise Refused(Code.BAD_REQUEST, "the password is empty")
     try:
         encoded = unicodedata.normalize("NFC", password).encode("utf-8")
     except UnicodeEncodeError:

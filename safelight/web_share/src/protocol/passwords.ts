@@ -45,11 +45,13 @@ export function checkCosts({ memoryKib, passes }: Costs): void {
 
 /** 32 bytes of Argon2id over the password's UTF-8 in NFC, one lane.
  *
- * Refuses costs as `checkCosts`, a salt of another size than 16 bytes with LENGTH_MISMATCH.
+ * Refuses costs as `checkCosts`, a salt of another size than 16 bytes with LENGTH_MISMATCH, and what is no text or empty
+ * with BAD_REQUEST.
  */
 export async function stretch(password: string, salt: Bytes, costs: Costs): Promise<Bytes> {
   checkCosts(costs);
   requireSize(salt, ARGON2_SALT_SIZE_BYTES, "a salt");
+  if (!password) throw new Refused(Code.BAD_REQUEST, "the password is empty");
   if (/\p{Surrogate}/u.test(password)) throw new Refused(Code.BAD_REQUEST, "the password is not valid text");
   const stretched = await argon2id({
     password: utf8(password.normalize("NFC")),

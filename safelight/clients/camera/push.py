@@ -8,23 +8,22 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum, unique
 from pathlib import Path
-from typing import Protocol
 
 from safelight.clients.camera import sealing
 from safelight.clients.camera.budget import Budget
 from safelight.clients.camera.develop.pool import Developers
 from safelight.clients.camera.known import KnownFiles
+from safelight.clients.camera.outcomes import Everything, Listener, Outcome, Selection, Tally
 from safelight.clients.camera.reading import digest_of, look_again
 from safelight.clients.camera.scan import Found, LeftOut, scan
 from safelight.clients.camera.sealing import SealedAsset
 from safelight.clients.camera.spool import Spool, Spooled
 from safelight.clients.camera.tasks import all_of
 from safelight.clients.engine.adding import AssetAdder, RollKeeper
-from safelight.clients.engine.cameras import CameraSession
+from safelight.clients.engine.cameras import CameraSession, open_camera
 from safelight.clients.engine.files import MAX_IN_MEMORY_SIZE_BYTES
+from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.uploads import upload_blob
 from safelight.sync_protocol.padding import padme
 from safelight.sync_protocol.records import RenditionName, RenditionRef
@@ -45,43 +44,6 @@ _AGAIN = frozenset({Code.FILE_CHANGED, Code.BLOB_MISSING, Code.UPLOAD_DIGEST_MIS
 _OF_ONE_FILE = _AGAIN | {Code.FILE_UNREADABLE, Code.TOO_LARGE, Code.ASSET_CONFLICT, Code.BLOB_SIZE_MISMATCH}
 
 
-@unique
-class Outcome(StrEnum):
-    """What became of one file."""
-
-    UPLOADED = "uploaded"
-    KNOWN = "known"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-
-
-class Listener(Protocol):
-    """Whoever shows how a push goes on."""
-
-    def expect(self, files: int, size_bytes: int) -> None:
-        """So many files, of so many bytes together, were found."""
-
-    def settled(self, relative: str, outcome: Outcome, reason: str, size_bytes: int) -> None:
-        """One file is done; *reason* says why it was skipped or failed, or why it has no preview."""
-
-    def sent(self, size_bytes: int) -> None:
-        """The server has so many bytes of the large file on its way."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """How many files were uploaded, known, skipped and failed, and why."""
-
-    counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
-    reasons: list[tuple[str, Outcome, str]] = field(default_factory=list)
-
-    def add(self, relative: str, outcome: Outcome, reason: str) -> None:
-        """Count one file."""
-        self.counts[outcome] += 1
-        if outcome in {Outcome.SKIPPED, Outcome.FAILED}:
-            self.reasons.append((relative, outcome, reason))
-
-
 class Pusher:
     """Pushes files for one open camera. `developers` is None where only originals are wanted."""
 
@@ -98,25 +60,26 @@ class Pusher:
         self._claims: dict[bytes, asyncio.Future[None]] = {}
         self._resumed: set[bytes] = set()
 
-    async def push(self, folder: Path) -> Tally:
-        """Upload all that is new in *folder*; first whatever an interrupted push left in the spool.
+    async def push(self, folder: Path, selection: Selection | None = None) -> Tally:
+        """Upload all of *folder* that is new; first whatever an interrupted push left in the spool.
 
         One file's failure is counted, and the others go on. Raises what would meet every file alike, such as
         SERVER_UNREACHABLE; then what was committed stays, and another push completes it.
         """
+        await self._session.view.refresh()
         await self._session.committer.settle()
         await self._resume()
-        tally = Tally()
-        self._listener.expect(*await asyncio.to_thread(_count, folder))
-        items = scan(folder)
-        await all_of(self._take_files(items, tally) for _ in range(FILES_AT_ONCE))
+        tally, selection = Tally(), selection or Everything()
+        self._listener.expect(*await asyncio.to_thread(_count, folder, selection))
+        items = (item for item in scan(folder) if isinstance(item, LeftOut) or selection.ready(item))
+        await all_of(self._take_files(items, selection, tally) for _ in range(FILES_AT_ONCE))
         return tally
 
     def close(self) -> None:
         """Close the roll and forget its keys: from here on this process opens nothing that it added."""
         self._rolls.close()
 
-    async def _take_files(self, items: Iterator[Found | LeftOut], tally: Tally) -> None:
+    async def _take_files(self, items: Iterator[Found | LeftOut], selection: Selection, tally: Tally) -> None:
         for item in items:  # shared by all tasks: each file is taken once
             size_bytes = 0
             if isinstance(item, LeftOut):
@@ -124,6 +87,8 @@ class Pusher:
             else:
                 size_bytes = item.stamp.size_bytes
                 outcome, reason = await self.push_file(item)
+                if outcome in {Outcome.UPLOADED, Outcome.KNOWN}:
+                    selection.done(item)
             tally.add(item.relative, outcome, reason)
             self._listener.settled(item.relative, outcome, reason, size_bytes)
             await asyncio.sleep(0)
@@ -291,10 +256,22 @@ def _keep(room: Path, sealed: SealedAsset) -> Spooled:
     return spooled
 
 
-def _count(folder: Path) -> tuple[int, int]:
+def _count(folder: Path, selection: Selection) -> tuple[int, int]:
     files = size_bytes = 0
     for item in scan(folder):
-        if isinstance(item, Found):
+        if isinstance(item, Found) and selection.ready(item):
             files += 1
             size_bytes += item.stamp.size_bytes
     return files, size_bytes
+
+
+@contextlib.asynccontextmanager
+async def open_pusher(held: ProfileFolder, developers: Developers | None, listener: Listener) -> AsyncIterator[Pusher]:
+    """Open the camera of the profile *held*, ready to push; afterwards its roll is closed and its keys forgotten."""
+    async with open_camera(held) as session:
+        spool = Spool(held.space_folder(session.profile.space_id) / "spool")
+        pusher = Pusher(session, spool, developers, listener)
+        try:
+            yield pusher
+        finally:
+            pusher.close()

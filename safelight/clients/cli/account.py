@@ -1,0 +1,119 @@
+"""`safelight account …`: the person, on this computer."""
+
+from typing import Annotated
+
+import typer
+
+from safelight.clients.cli.asking import (
+    NEW_PASSWORD_VARIABLE,
+    ask_new_password,
+    ask_password,
+    ask_words,
+)
+from safelight.clients.cli.output import JsonOption, print_json, say
+from safelight.clients.cli.running import profile, run
+from safelight.clients.engine import accounts
+from safelight.clients.engine.account_session import change_password
+from safelight.clients.engine.accounts import MIN_PASSWORD_LENGTH
+from safelight.clients.engine.profile import AccountProfile
+
+app = typer.Typer(no_args_is_help=True, help="Your account: make it, log in on another device, recover it.")
+
+ServerOption = Annotated[str, typer.Option("--server", metavar="URL", help="The server's address, https://…")]
+NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="The account's name on that server.")]
+
+
+@app.command()
+def create(
+    server: ServerOption,
+    name: NameOption,
+    invite: Annotated[str, typer.Option("--invite", metavar="CODE", help="The one-time code from the operator.")],
+    json: JsonOption = False,
+) -> None:
+    """Make an account, and make this computer its first device.
+
+    Prints 24 recovery words, once. Write them on paper: with them you get back in when the password is lost, and
+    without either nobody can, the server's operator included.
+
+    Example: safelight account create --server https://photos.example.org --name ada --invite 4K7Q-…
+    """
+    with profile() as folder:
+        folder.require_free()
+        password = ask_new_password("New password", min_length=MIN_PASSWORD_LENGTH)
+        created = run(accounts.create_account(folder, server, name, invite, password))
+    if json:
+        print_json(
+            {
+                "name": created.profile.name,
+                "account_id": created.profile.account_id,
+                "server": created.profile.server_url,
+                "recovery_words": created.recovery_words,
+            }
+        )
+        return
+    say(f"Account {name} is ready. These are its recovery words; they are shown this once:")
+    say()
+    for start in range(0, len(created.recovery_words), 6):
+        say("  " + "  ".join(f"{word:<8}" for word in created.recovery_words[start : start + 6]).rstrip())
+    say()
+    say("Write them on paper and keep them where you keep what must not be lost.")
+
+
+@app.command()
+def login(server: ServerOption, name: NameOption, json: JsonOption = False) -> None:
+    """Make this computer another device of an account that exists.
+
+    Example: safelight account login --server https://photos.example.org --name ada
+    """
+    with profile() as folder:
+        folder.require_free()
+        made = run(accounts.login(folder, server, name, ask_password()))
+    _print_device(made, json)
+
+
+@app.command()
+def recover(server: ServerOption, name: NameOption, json: JsonOption = False) -> None:
+    """Get back into an account with its 24 recovery words, and set a new password.
+
+    The words are asked for on a terminal, or read from standard input. Other devices go on working.
+
+    Example: safelight account recover --server https://photos.example.org --name ada
+    """
+    with profile() as folder:
+        folder.require_free()
+        words = ask_words()
+        password = ask_new_password("New password", min_length=MIN_PASSWORD_LENGTH)
+        made = run(accounts.recover(folder, server, name, words, password))
+    _print_device(made, json)
+
+
+@app.command()
+def password(json: JsonOption = False) -> None:
+    """Change the account's password.
+
+    Whoever learnt the old password and got in is not shut out by this: for that, revoke their device.
+    In scripts SAFELIGHT_PASSWORD is the old one and SAFELIGHT_NEW_PASSWORD the new one.
+    """
+    with profile() as folder:
+        folder.load_account()
+        old = ask_password("Password until now")
+        new = ask_new_password("New password", variable=NEW_PASSWORD_VARIABLE, min_length=MIN_PASSWORD_LENGTH)
+        run(change_password(folder, old, new))
+    if json:
+        print_json({"changed": True})
+    else:
+        say("The password is changed. Your other devices ask for the one that they were set up with.")
+
+
+def _print_device(made: AccountProfile, json: bool) -> None:
+    if json:
+        print_json(
+            {
+                "name": made.name,
+                "account_id": made.account_id,
+                "device_id": made.device_id,
+                "server": made.server_url,
+            }
+        )
+    else:
+        say(f"This computer is now a device of {made.name}.")

@@ -1,0 +1,46 @@
+"""All commands together."""
+
+import importlib.metadata
+from typing import Annotated
+
+import typer
+
+from safelight.clients.cli import account, asset, camera, space
+
+_EPILOG = (
+    "The profile folder is SAFELIGHT_PROFILE, or your system's place for such data. Without a terminal, "
+    "SAFELIGHT_PASSWORD is the account's password and SAFELIGHT_LINK_PASSWORD a link's."
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Photographs go in sealed, come out whole, and are shown to exactly the people you choose.",
+    epilog=_EPILOG,
+)
+app.add_typer(account.app, name="account")
+app.add_typer(space.app, name="space")
+app.add_typer(camera.app, name="camera")
+app.add_typer(asset.app, name="asset")
+app.command()(asset.export)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(importlib.metadata.version("safelight"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options that stand before a command."""
+
+
+__all__ = ["app"]

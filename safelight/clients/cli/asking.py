@@ -1,0 +1,58 @@
+"""Asking for passwords and words: on a terminal by a prompt that shows nothing, elsewhere by the environment.
+
+`SAFELIGHT_PASSWORD` is the account's password, `SAFELIGHT_NEW_PASSWORD` the one that replaces it, and
+`SAFELIGHT_LINK_PASSWORD` a link's. None is ever taken from the command line, where other users of the computer see it.
+"""
+
+import getpass
+import os
+import sys
+
+import typer
+
+PASSWORD_VARIABLE = "SAFELIGHT_PASSWORD"
+NEW_PASSWORD_VARIABLE = "SAFELIGHT_NEW_PASSWORD"
+LINK_PASSWORD_VARIABLE = "SAFELIGHT_LINK_PASSWORD"
+_TRIES = 3
+
+
+class Misuse(Exception):
+    """The command was not called as it can be: exit code 2."""
+
+
+def ask_password(prompt: str = "Password", *, variable: str = PASSWORD_VARIABLE) -> str:
+    """Return a password that exists already."""
+    from_environment = os.environ.get(variable)
+    if from_environment is not None:
+        return from_environment
+    _require_terminal(variable)
+    return getpass.getpass(f"{prompt}: ")
+
+
+def ask_new_password(prompt: str = "Password", *, variable: str = PASSWORD_VARIABLE, min_length: int = 1) -> str:
+    """Return a new password, typed twice the same."""
+    from_environment = os.environ.get(variable)
+    if from_environment is not None:
+        return from_environment
+    _require_terminal(variable)
+    for _ in range(_TRIES):
+        first = getpass.getpass(f"{prompt}: ")
+        if len(first) < min_length:
+            typer.echo(f"It needs at least {min_length} characters.", err=True)
+        elif first == getpass.getpass("Once more: "):
+            return first
+        else:
+            typer.echo("These were not the same.", err=True)
+    raise Misuse("no password was chosen")
+
+
+def ask_words() -> str:
+    """Return the recovery words: typed on a terminal, or all that stands on standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.read(4096)
+    return str(typer.prompt("The 24 recovery words, in order"))
+
+
+def _require_terminal(variable: str) -> None:
+    if not sys.stdin.isatty():
+        raise Misuse(f"there is no terminal to ask for the password; set {variable}")

@@ -1,0 +1,148 @@
+"""`safelight asset …` and `safelight export`: seeing what a space holds, and taking it out."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from safelight.clients.cli.output import (
+    Column,
+    JsonOption,
+    complain,
+    count_text,
+    note,
+    print_json,
+    print_table,
+    say,
+    size_text,
+)
+from safelight.clients.cli.running import with_account, with_space
+from safelight.clients.engine.account_session import AccountSession
+from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
+from safelight.clients.engine.export import ExportReport, export_space
+from safelight.clients.engine.space_view import SpaceView
+from safelight.clients.engine.spaces import list_spaces
+from safelight.sync_protocol.records import RenditionName
+from safelight.sync_protocol.refusals import Code, Refused
+
+app = typer.Typer(no_args_is_help=True, help="Assets: the photographs and videos of a space.")
+
+SpaceOption = Annotated[str, typer.Option("--space", metavar="NAME", help="The space's name.")]
+
+
+@app.command(name="list")
+def list_(space: SpaceOption, json: JsonOption = False) -> None:
+    """List a space's assets, one row each, oldest upload first.
+
+    Example: safelight asset list --space Family
+    """
+
+    async def look(view: SpaceView) -> list[dict[str, Any]]:
+        reader = AssetReader(view)
+        return [_row(found) async for found in reader.each()]
+
+    rows = with_space(space, look)
+    if json:
+        print_json(rows)
+        return
+    columns = [Column("id"), Column("name", fold=True), Column("taken"), Column("size", right=True), Column("state")]
+    print_table(
+        columns,
+        ((row["id"][:12], row["name"], row["taken"], size_text(row["size_bytes"]), row["state"]) for row in rows),
+    )
+
+
+def _row(found: OpenedAsset | FailedAsset) -> dict[str, Any]:
+    """One asset; one that does not open is listed as what it is, and hides no other."""
+    if isinstance(found, FailedAsset):
+        return {"id": found.asset_id.hex(), "name": "", "taken": "", "size_bytes": 0, "state": "damaged"}
+    name = found.full.name if found.full else ""
+    size_bytes = found.full.size_bytes if found.full else sum(ref.size_bytes for ref in found.body.renditions)
+    return {
+        "id": found.asset_id.hex(),
+        "name": name,
+        "taken": _taken(found),
+        "size_bytes": size_bytes,
+        "state": "stored",
+        "kind": found.view.kind,
+        "renditions": [ref.name.value for ref in found.body.renditions],
+    }
+
+
+def _taken(found: OpenedAsset) -> str:
+    """The capture time with its offset where that is known; empty where the file does not say when it was taken."""
+    view = found.view
+    if not view.taken_local or view.taken_offset_min is None:
+        return view.taken_local
+    hours, minutes = divmod(abs(view.taken_offset_min), 60)
+    return f"{view.taken_local}{'-' if view.taken_offset_min < 0 else '+'}{hours:02}:{minutes:02}"
+
+
+@app.command()
+def get(
+    asset_id: Annotated[str, typer.Argument(metavar="ID", help="The asset's id, or as much of it as is its alone.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write it.")],
+    rendition: Annotated[RenditionName, typer.Option("--rendition", help="Which one.")] = RenditionName.ORIGINAL,
+    json: JsonOption = False,
+) -> None:
+    """Download one file of an asset, decrypted and verified; it appears whole or not at all.
+
+    Example: safelight asset get 3f2a --out beach.jpg
+    """
+
+    async def fetch(session: AccountSession) -> OpenedAsset:
+        return await _fetch(session, asset_id, rendition, out)
+
+    asset = with_account(fetch)
+    if json:
+        print_json({"id": asset.asset_id, "out": str(out), "size_bytes": out.stat().st_size})
+    else:
+        say(f"{out} ({size_text(out.stat().st_size)})")
+
+
+async def _fetch(session: AccountSession, prefix: str, name: RenditionName, out: Path) -> OpenedAsset:
+    """Look for the asset in each of the account's spaces: its id is enough to say which one is meant."""
+    for known in (await list_spaces(session)).spaces:
+        with SpaceView(session, next(one for one in session.content.spaces if one.space_id == known.space_id)) as view:
+            await view.sync()
+            reader = AssetReader(view)
+            try:
+                asset = await reader.find(prefix)
+            except Refused as refusal:
+                if refusal.code is not Code.NOT_FOUND:
+                    raise
+                continue
+            await reader.fetch_file(asset, name, out)
+            return asset
+    raise Refused(Code.NOT_FOUND, f"no asset's id begins with {prefix[:32]!r}")
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; made if it is not there.")],
+    space: SpaceOption,
+    json: JsonOption = False,
+) -> None:
+    """Write all originals of a space, under their own names, with a JSON sidecar each and a SHA256SUMS.
+
+    Names that meet are kept apart, and modification times are the originals'. Running it again fetches what is missing.
+
+    Example: safelight export ~/Everything --space Family
+    """
+    started = datetime.now(UTC)
+
+    async def take_out(view: SpaceView) -> ExportReport:
+        return await export_space(view, folder, on_file=None if json else say)
+
+    report = with_space(space, take_out)
+    failed = {asset_id: refusal.sentence for asset_id, refusal in report.failed.items()}
+    if json:
+        print_json({"written": report.written, "present": report.present, "failed": failed})
+    else:
+        seconds = (datetime.now(UTC) - started).total_seconds()
+        say(f"{count_text(report.written, 'file')} written, {report.present} there already, in {seconds:.0f} s.")
+    if failed:
+        for asset_id, sentence in failed.items():
+            note(f"{asset_id[:12]}: {sentence}")
+        complain(f"{count_text(len(failed), 'asset')} could not be exported")
+        raise typer.Exit(1)

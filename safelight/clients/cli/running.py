@@ -1,0 +1,82 @@
+"""Running a command's work: an event loop that Ctrl-C ends in order, and the profile that the command uses."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TypeVar
+
+import uvloop
+
+from safelight.clients.cli.asking import ask_password
+from safelight.clients.cli.output import note
+from safelight.clients.engine.account_session import AccountSession, open_account
+from safelight.clients.engine.profile import ProfileFolder, profile_path
+from safelight.clients.engine.profile_secrets import needs_password
+from safelight.clients.engine.space_view import SpaceView
+from safelight.clients.engine.spaces import find_space
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[object, object, T]) -> T:
+    """Run *work* to its end. Ctrl-C, and SIGTERM alike, cancel it: what it holds is closed in order."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_until_terminated(work))
+
+
+async def _until_terminated(work: Coroutine[object, object, T]) -> T:
+    task = asyncio.current_task()
+    terminated = False
+
+    def terminate() -> None:
+        nonlocal terminated
+        terminated = True
+        if task is not None:
+            task.cancel()
+
+    with contextlib.suppress(NotImplementedError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if terminated:
+            raise KeyboardInterrupt from None
+        raise
+
+
+@contextlib.contextmanager
+def profile() -> Iterator[ProfileFolder]:
+    """The profile folder that the environment names, held by this process alone."""
+    with ProfileFolder(profile_path()) as folder:
+        yield folder
+
+
+def with_account(work: Callable[[AccountSession], Coroutine[object, object, T]]) -> T:
+    """Open the profile's account, asking for its password where it needs one, and do *work* with it."""
+    with profile() as folder:
+        password = ask_password() if needs_password(folder.load_account()) else None
+
+        async def opened() -> T:
+            async with open_account(folder, password) as session:
+                return await work(session)
+
+        return run(opened())
+
+
+def with_space(wanted: str, work: Callable[[SpaceView], Coroutine[object, object, T]]) -> T:
+    """Open the account's space of the name *wanted*, verified up to now, and do *work* in it."""
+
+    async def inside(session: AccountSession) -> T:
+        with await find_space(session, wanted) as view:
+            await view.sync()
+            warn_of_problems(view)
+            return await work(view)
+
+    return with_account(inside)
+
+
+def warn_of_problems(view: SpaceView) -> None:
+    """Say which records of the space were set aside, and why: one bad record blocks nothing and is not silent."""
+    for problem in view.problems:
+        note(f"A record was set aside: {problem}")

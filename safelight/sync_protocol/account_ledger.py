@@ -18,7 +18,7 @@ from safelight.sync_protocol.ids import Hash, Id, OptionalHash
 from safelight.sync_protocol.limits import INBOX_KEY_SIZE_BYTES, KEY_SIZE_BYTES
 from safelight.sync_protocol.log import NO_HEAD, Head, Kind, SignatureBytes
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.wire import Count, Signed, TimeMs, pack, unpack, unpack_exact
+from safelight.sync_protocol.wire import Count, Signed, TimeMs, pack, unpack
 
 PublicKey = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE_BYTES, max_length=KEY_SIZE_BYTES)]
 InboxKey = Annotated[bytes, msgspec.Meta(min_length=INBOX_KEY_SIZE_BYTES, max_length=INBOX_KEY_SIZE_BYTES)]
@@ -179,7 +179,7 @@ def build_account_entry(
 
 def apply_account_entry(state: AccountState | None, envelope: bytes) -> AccountState:
     """Take one entry: *state + entry → state*, or a named refusal; for servers to refuse, for clients to verify."""
-    outer = unpack_exact(envelope, _Envelope)
+    outer = unpack(envelope, _Envelope)
     content = unpack(outer.content, _Content)
     header = content.header
     shape = _BODIES.get(header.kind)

@@ -416,7 +416,10 @@ def _revoke_camera(state: LedgerState, entry: Entry, body: RevokeCameraBody) -> 
 
 def _with_epoch(state: LedgerState, epoch: Epoch) -> LedgerState:
     _check_epoch(epoch, state.epoch.number + 1, state.members)
-    if any({epoch.full_inbox, epoch.view_inbox} & {old.full_inbox, old.view_inbox} for old in state.epochs):
+    full, view = epoch.full_inbox, epoch.view_inbox
+    if any(
+        full in (old.full_inbox, old.view_inbox) or view in (old.full_inbox, old.view_inbox) for old in state.epochs
+    ):
         # Under an old inbox, who was removed would read on.
         raise Refused(Code.LEDGER_RULE, "an epoch has new inboxes")
     return replace(state, epochs=(*state.epochs, epoch))

@@ -16,7 +16,7 @@ from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ids import Hash, Id, OptionalHash
 from safelight.sync_protocol.limits import HASH_SIZE_BYTES, MAX_ENTRY_SIZE_BYTES, SIGNATURE_SIZE_BYTES
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.wire import Count, Signed, TimeMs, pack, unpack, unpack_exact
+from safelight.sync_protocol.wire import Count, Signed, TimeMs, pack, unpack
 
 ENTRY_VERSION = 1
 Kind = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+(\.[a-z-]+)+\Z", max_length=40)]
@@ -125,7 +125,7 @@ def parse_entry(envelope: bytes) -> Entry:
     """Parse the envelope's bytes; raises ENTRY_MALFORMED, TOO_LARGE or ENTRY_UNKNOWN_CRITICAL."""
     if len(envelope) > MAX_ENTRY_SIZE_BYTES:
         raise Refused(Code.TOO_LARGE, f"an entry has at most {MAX_ENTRY_SIZE_BYTES} bytes")
-    outer = unpack_exact(envelope, _Envelope)
+    outer = unpack(envelope, _Envelope)
     inner = unpack(outer.content, _Content)
     if inner.header.version != ENTRY_VERSION and inner.header.critical:
         raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"version {inner.header.version}")

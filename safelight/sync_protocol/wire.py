@@ -22,14 +22,14 @@ _packer = msgspec.msgpack.Encoder()
 
 
 class Signed(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    """Base of everything that is signed: a MessagePack array, so that no key can be repeated, added or reordered."""
+    """Base of everything that is signed: a MessagePack array, so that no key can be repeated, added or reordered.
+
+    It never gains a field: a new kind or version has a shape of its own.
+    """
 
 
 class Sealed(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base of what stands inside a sealed part: a MessagePack map whose unknown keys a later version may add."""
-
-
-SignedT = TypeVar("SignedT", bound=Signed)
 
 
 def pack(value: Signed | Sealed) -> bytes:
@@ -38,22 +38,18 @@ def pack(value: Signed | Sealed) -> bytes:
 
 
 def unpack(data: bytes, shape: type[T], code: Code = Code.ENTRY_MALFORMED) -> T:
-    """Decode MessagePack *data* as *shape*; raises *code* if it is anything else."""
+    """Decode MessagePack *data* as *shape*; raises *code* if it is anything else.
+
+    What is `Signed` has one encoding, the shortest. MessagePack has several for one value: some decoders take what
+    others refuse, so a signer could split readers; and an envelope, which is hashed and not signed, could be rewritten
+    by anyone on the way, so that one entry had two ids.
+    """
     try:
-        return msgspec.msgpack.decode(data, type=shape)
+        value = msgspec.msgpack.decode(data, type=shape)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Refused(code, str(error)) from None
-
-
-def unpack_exact(data: bytes, shape: type[SignedT]) -> SignedT:
-    """Decode *data* as `unpack` does; ENTRY_MALFORMED too if `pack` would write the same value in other bytes.
-
-    For what is hashed and not signed: anyone on the way could rewrite it (MessagePack has several lengths for one
-    value), and one signed entry would have two ids.
-    """
-    value = unpack(data, shape)
-    if pack(value) != data:
-        raise Refused(Code.ENTRY_MALFORMED, "not in its shortest encoding")
+    if isinstance(value, Signed) and pack(value) != data:
+        raise Refused(code, "not in its shortest encoding")
     return value
 
 

@@ -30,6 +30,26 @@ test.each([
   expect(() => unpack(encode(value), pageRef)).toThrow(expect.objectContaining({ code: Code.ENTRY_MALFORMED }));
 });
 
+test.each([
+  ["a longer array head", [0xdc, 0, 2, 0xc4, 32, ...hash, 1]],
+  ["longer bytes", [0x92, 0xc5, 0, 32, ...hash, 1]],
+  ["a longer number", [0x92, 0xc4, 32, ...hash, 0xcc, 1]],
+  ["a number in eight bytes", [0x92, 0xc4, 32, ...hash, 0xcf, 0, 0, 0, 0, 255, 255, 255, 255]],
+  ["a signed number type", [0x92, 0xc4, 32, ...hash, 0xd0, 1]],
+  ["a whole fraction", [0x92, 0xc4, 32, ...hash, 0xcb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0]],
+  ["a cut number", [0x92, 0xc4, 32, ...hash, 0xcd, 1]],
+])("a signed value in another encoding than the shortest is refused: %s", (_, data) => {
+  expect(() => unpack(Uint8Array.from(data), pageRef)).toThrow(
+    expect.objectContaining({ code: Code.ENTRY_MALFORMED }),
+  );
+});
+
+test("a signed value of each size of number passes", () => {
+  for (const size of [0, 127, 128, 255, 256, 65535, 65536, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1]) {
+    expect(unpack(encode([hash, size]), pageRef).sizeBytes).toBe(size);
+  }
+});
+
 test("integers of 2^53 or more are refused as counts and kept as nanoseconds", () => {
   const wide = encode([hash, 2n ** 53n], { useBigInt64: true });
   expect(() => unpack(wide, pageRef)).toThrow(expect.objectContaining({ code: Code.ENTRY_MALFORMED }));

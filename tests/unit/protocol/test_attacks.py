@@ -18,9 +18,11 @@ from safelight.sync_protocol.records import (
     AddAssetsBody,
     AssetBody,
     FullPart,
+    LinkPolicy,
     OpenRollBody,
     PageRef,
     Place,
+    PublishLinkBody,
     RecordKind,
     RenditionInfo,
     RenditionName,
@@ -71,6 +73,43 @@ def test_an_account_entry_cannot_be_given_a_second_hash() -> None:
     for other in reencoded(Person("anna").entries[0]):
         with refuses(Code.ENTRY_MALFORMED):
             account_ledger.apply_account_entry(None, other)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"\xdc\x00\x02", b"\xdd\x00\x00\x00\x02"],
+)
+def test_a_signer_cannot_split_readers_by_an_odd_encoding(space: Space, head: bytes) -> None:
+    """Decoders differ in what they take beside the shortest form: what is signed has no other."""
+    good = log.parse_entry(space.entry(RecordKind.REVOKE_LINK, RevokeLinkBody(id_of("link"))).envelope)
+    content = head + good.content[1:]
+    signature = signatures.sign(space.owner.device_seed, context(Label.SIGN_ENTRY, content))
+    with refuses(Code.ENTRY_MALFORMED):
+        log.parse_entry(msgspec.msgpack.encode([content, signature]))
+
+
+def test_a_body_has_one_encoding(space: Space) -> None:
+    """The same for what stands in an entry: here an epoch's number in nine bytes."""
+    body = pack(OpenRollBody(id_of("roll"), 1, b"full", b"view"))
+    longer = body.replace(b"\x01\xc4\x04full", b"\xcf\x00\x00\x00\x00\x00\x00\x00\x01\xc4\x04full")
+    assert len(longer) == len(body) + 8
+    content = b"\x92" + pack(space.header(RecordKind.OPEN_ROLL)) + longer
+    signature = signatures.sign(space.owner.device_seed, context(Label.SIGN_ENTRY, content))
+    with refuses(Code.ENTRY_MALFORMED):
+        check_record(space.state, log.parse_entry(msgspec.msgpack.encode([content, signature])))
+
+
+@pytest.mark.parametrize("size_bytes", [1, 31])
+def test_a_links_password_is_whole_or_absent(space: Space, size_bytes: int) -> None:
+    """Part of a proof's hash would make a link that says it has a password and that nobody opens."""
+    policy = LinkPolicy(0, 0, 0, originals=False)
+    page, key = PageRef(seed_of("page"), 10), signatures.public_key_of(seed_of("publisher"))
+    body = PublishLinkBody(
+        id_of("link"), id_of("album"), "view", 1, bytes(32), bytes(size_bytes), key, b"head", bytes(64), [page], [], [],
+        policy, b"makers",
+    )  # fmt: skip
+    with refuses(Code.ENTRY_MALFORMED):
+        check_record(space.state, space.entry(RecordKind.PUBLISH_LINK, body))
 
 
 # A hidden revocation

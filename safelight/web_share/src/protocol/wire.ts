@@ -109,13 +109,18 @@ const object: Shape<Readonly<Record<string, unknown>>> = (value) =>
     ? (value as Record<string, unknown>)
     : expected("a map");
 
+/** The shapes of what is signed. */
+const SIGNED = new WeakSet<object>();
+
 /** What is signed: an array of exactly these fields, so that no key can be repeated, added or reordered. */
 export function signed<F extends Fields>(fields: F): Shape<Struct<F>> {
   const shapes = Object.entries(fields);
-  return (value) => {
+  const shape: Shape<Struct<F>> = (value) => {
     if (!Array.isArray(value) || value.length !== shapes.length) expected(`an array of ${shapes.length}`);
-    return Object.fromEntries(shapes.map(([name, shape], i) => [name, at(name, shape, value[i])])) as Struct<F>;
+    return Object.fromEntries(shapes.map(([name, field], i) => [name, at(name, field, value[i])])) as Struct<F>;
   };
+  SIGNED.add(shape);
+  return shape;
 }
 
 /** What stands inside a sealed part, or in an answer's JSON: a map, whose unknown keys a later version may add. */
@@ -140,9 +145,13 @@ function wireName(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** Decode MessagePack `data` as `shape`; refuses with `code` if it is anything else. */
+/** Decode MessagePack `data` as `shape`; refuses with `code` if it is anything else.
+ *
+ * What is signed has one encoding, the shortest: decoders differ in what they take beside it, and so could readers.
+ */
 export function unpack<T>(data: Uint8Array, shape: Shape<T>, code: Code = Code.ENTRY_MALFORMED): T {
   try {
+    if (SIGNED.has(shape)) valueEnd(data, 0, requireShortest);
     return shape(decode(data, { useBigInt64: true }));
   } catch (error) {
     throw new Refused(code, error instanceof Error ? error.message : "");
@@ -167,14 +176,37 @@ export function unpackExact<T extends object>(data: Uint8Array, shape: Shape<T>)
 /** MessagePack's types of fixed size after the first byte, from 0xca on. */
 const FIXED_SIZES_BYTES = [4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 2, 3, 5, 9, 17];
 
-/** Where the MessagePack value that begins at `start` ends; RangeError if it does not end, or is none. */
-function valueEnd(data: Uint8Array, start: number): number {
+/** The smallest value or length that each type of 1, 2, 4 or 8 bytes is the shortest encoding of. */
+const SMALLEST: ReadonlyMap<number, number> = new Map([
+  [0xc4, 0], [0xc5, 2 ** 8], [0xc6, 2 ** 16], // bytes
+  [0xcc, 2 ** 7], [0xcd, 2 ** 8], [0xce, 2 ** 16], [0xcf, 2 ** 32], // whole numbers
+  [0xd9, 2 ** 5], [0xda, 2 ** 8], [0xdb, 2 ** 16], // text
+  [0xdc, 2 ** 4], [0xdd, 2 ** 16], // arrays
+]);
+
+/** What is signed holds whole numbers, text, bytes, arrays, nil, true and false, each in its shortest encoding. */
+function requireShortest(type: number, following: DataView): void {
+  const isShort = type < 0x80 || (type >= 0x90 && type < 0xc4 && type !== 0xc1);
+  if (isShort) return;
+  const smallest = SMALLEST.get(type) ?? expected("a type that is signed");
+  const sizeBytes = { 0xc4: 1, 0xcc: 1, 0xd9: 1, 0xc5: 2, 0xcd: 2, 0xda: 2, 0xdc: 2, 0xcf: 8 }[type] ?? 4;
+  let stated = 0;
+  for (let i = 0; i < sizeBytes; i++) stated = stated * 256 + following.getUint8(i);
+  if (stated < smallest) expected("the shortest encoding");
+}
+
+/** Where the MessagePack value that begins at `start` ends; RangeError if it does not end, or is none.
+ *
+ * `check` sees each type and what follows it.
+ */
+function valueEnd(data: Uint8Array, start: number, check?: (type: number, following: DataView) => void): number {
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   const lengthAt = (offset: number, sizeBytes: 1 | 2 | 4) =>
     sizeBytes === 1 ? view.getUint8(offset) : sizeBytes === 2 ? view.getUint16(offset) : view.getUint32(offset);
   let offset = start;
   for (let pending = 1; pending > 0; pending--) {
     const type = view.getUint8(offset++);
+    check?.(type, new DataView(data.buffer, data.byteOffset + offset, data.length - offset));
     const sizeClass = [1, 2, 4] as const;
     if (type < 0x80 || type >= 0xe0) continue;
     if (type < 0x90) pending += 2 * (type & 15);

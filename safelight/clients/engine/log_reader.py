@@ -56,10 +56,6 @@ class LogReader:
         """
         log = step(self.log, frame)
         self._memory.check_log_slot(log.head)
-        if not frame.envelope:
-            self._index.add_entry(frame, "purged", is_ledger=False)
-            self.log = log
-            return
         try:
             entry = parse_entry(frame.envelope)
         except Refused as refusal:

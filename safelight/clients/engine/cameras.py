@@ -53,7 +53,13 @@ async def add_camera(folder: ProfileFolder, uri: str, *, clock: Clock = now_ms) 
         if ids.key_fingerprint(connection.server_key) != pairing.server_fingerprint:
             raise Refused(Code.SERVER_KEY_CHANGED, str(connection.url.host))
         memory = folder.memory(pairing.space_id)
-        state = await _paired_ledger(connection, pairing, memory)
+        try:
+            state = await _paired_ledger(connection, pairing, memory)
+        except Refused as refusal:
+            found = await _bound_before(folder, pairing, refusal)
+            if found is None:
+                raise
+            return found
         profile = CameraProfile(
             version=PROFILE_VERSION,
             server_url=pairing.server_url,
@@ -81,6 +87,19 @@ def _seed_for(folder: ProfileFolder, pairing: Pairing) -> bytes:
     if isinstance(found, CameraProfile) and found.camera_id == pairing.camera_id:
         return found.signing_seed
     raise Refused(Code.PROFILE_EXISTS, str(folder.path))
+
+
+async def _bound_before(folder: ProfileFolder, pairing: Pairing, refusal: Refused) -> CameraProfile | None:
+    """The profile of an earlier, interrupted call that did bind this camera; None if someone else did."""
+    if refusal.code is not Code.CAMERA_ALREADY_BOUND:
+        return None
+    try:
+        async with open_camera(folder) as camera:
+            bound = camera.view.state.cameras[pairing.camera_id].device_key
+            ours = bound == signatures.public_key_of(camera.profile.signing_seed)
+            return camera.profile if ours else None
+    except Refused:
+        return None
 
 
 async def _paired_ledger(connection: Connection, pairing: Pairing, memory: SpaceMemory) -> LedgerState:

@@ -151,11 +151,11 @@ class _Export:
             digest = await asyncio.to_thread(self._present, target, file.length_bytes, file.sha256)
             if digest is None:
                 await self._reader.fetch_file(planned.asset, planned.rendition, target)
-                self._sums[planned.name] = file.sha256 or await asyncio.to_thread(_hash, target)
+                digest = file.sha256 or await asyncio.to_thread(_hash, target)
                 self.report.written += 1
             else:
-                self._sums[planned.name] = digest
                 self.report.present += 1
+            self._sums[planned.name] = digest
             if planned.rendition is RenditionName.ORIGINAL:
                 await asyncio.to_thread(self._write_sidecar, planned)
         except Refused as refusal:

@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from mnemonic import Mnemonic
+from nacl.exceptions import RuntimeError as SodiumError
 from nacl.pwhash import argon2id
 
 from safelight.sync_protocol.contexts import Label, context
@@ -57,7 +58,7 @@ def stretch(password: str, salt: bytes, costs: Costs) -> bytes:
     """Return 32 bytes: Argon2id (RFC 9106, version 0x13, one lane) of *password* as UTF-8 NFC.
 
     Takes about a quarter of a second and *costs*.memory_kib of memory; the GIL is released meanwhile. Refuses costs as
-    `check_costs`, a salt of another size than 16 bytes with LENGTH_MISMATCH, and what is no text or empty with
+    `check_costs` and those for which this device has no memory, a salt of another size than 16 bytes with LENGTH_MISMATCH, and what is no text or empty with
     BAD_REQUEST.
     """
     check_costs(costs)
@@ -68,7 +69,11 @@ def stretch(password: str, salt: bytes, costs: Costs) -> bytes:
         encoded = unicodedata.normalize("NFC", password).encode("utf-8")
     except UnicodeEncodeError:
         raise Refused(Code.BAD_REQUEST, "the password is not valid text") from None
-    return argon2id.kdf(KEY_SIZE_BYTES, encoded, salt, opslimit=costs.passes, memlimit=costs.memory_kib * 1024)
+    try:
+        return argon2id.kdf(KEY_SIZE_BYTES, encoded, salt, opslimit=costs.passes, memlimit=costs.memory_kib * 1024)
+    except SodiumError:
+        # Within the ceiling, and yet more than this device has: the server asked for it.
+        raise Refused(Code.PASSWORD_COST_REFUSED, f"this device has no {costs.memory_kib} KiB to spare") from None
 
 
 def password_keys(stretched: bytes) -> tuple[bytes, bytes]:

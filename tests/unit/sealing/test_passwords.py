@@ -1,6 +1,8 @@
 """Passwords and recovery words: one person, however they type, and no costs but safe ones."""
 
+import resource
 import unicodedata
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -143,3 +145,15 @@ def test_account_secrets_and_ids_have_their_sizes() -> None:
     place = passwords._unlocker_context(bytes(16), "password")
     with refuses(Code.LENGTH_MISMATCH):
         passwords.unwrap_account_secret(bytes(32), bytes(16), "password", seal_bytes(bytes(32), place, bytes(31)))
+
+
+def test_a_device_without_the_memory_refuses_the_costs() -> None:
+    """A server may ask for a gibibyte: where there is none that is a refusal, too, and not a crash."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used_bytes = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used_bytes + 256 * 2**20, hard))
+    try:
+        with refuses(Code.PASSWORD_COST_REFUSED):
+            passwords.stretch("password", bytes(16), passwords.Costs(1024 * 1024, 3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

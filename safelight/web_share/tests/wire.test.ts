@@ -50,6 +50,24 @@ test("a signed value of each size of number passes", () => {
   }
 });
 
+test.each([
+  ["an array of two in three bytes", [0xdc, 0, 2], [0xc4, 32, ...hash], [5]],
+  ["bytes under a length of two bytes", [0x92], [0xc5, 0, 32, ...hash], [5]],
+  ["a small number in two bytes", [0x92], [0xc4, 32, ...hash], [0xcc, 5]],
+  ["a number of two bytes in eight", [0x92], [0xc4, 32, ...hash], [0xcf, 0, 0, 0, 0, 0, 0, 1, 0]],
+  ["a number with a sign", [0x92], [0xc4, 32, ...hash], [0xd0, 5]],
+  ["a whole number as a fraction", [0x92], [0xc4, 32, ...hash], [0xca, 0x40, 0xa0, 0, 0]],
+])("%s is not how a signed value is written", (_, ...pieces) => {
+  const packed = Uint8Array.from(pieces.flat());
+  expect(() => unpack(packed, pageRef)).toThrow(expect.objectContaining({ code: Code.ENTRY_MALFORMED }));
+});
+
+test("the shortest encoding is taken at each of its borders", () => {
+  for (const sizeBytes of [0, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
+    expect(unpack(encode([hash, sizeBytes]), pageRef).sizeBytes).toBe(sizeBytes);
+  }
+});
+
 test("integers of 2^53 or more are refused as counts and kept as nanoseconds", () => {
   const wide = encode([hash, 2n ** 53n], { useBigInt64: true });
   expect(() => unpack(wide, pageRef)).toThrow(expect.objectContaining({ code: Code.ENTRY_MALFORMED }));

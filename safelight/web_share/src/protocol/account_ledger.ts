@@ -21,7 +21,6 @@ import {
   signed,
   unpack,
   unpackContent,
-  unpackExact,
   type Shaped,
 } from "./wire.ts";
 
@@ -96,7 +95,7 @@ export async function accountId(nonce: Bytes, identity: Identity, recoverySignin
 
 /** Take one entry: state + entry → state, or a named refusal. */
 export async function applyAccountEntry(state: AccountState | undefined, envelope: Bytes): Promise<AccountState> {
-  const outer = unpackExact(envelope, envelopeShape);
+  const outer = unpack(envelope, envelopeShape);
   const { header, body } = unpackContent(outer.content, accountHeader);
   const isKnown = header.version === ACCOUNT_ENTRY_VERSION && KINDS.includes(header.kind);
   if (!isKnown && (header.critical || !state)) {

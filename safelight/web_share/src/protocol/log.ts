@@ -19,7 +19,6 @@ import {
   signed,
   unpack,
   unpackContent,
-  unpackExact,
   type Shaped,
 } from "./wire.ts";
 
@@ -102,7 +101,7 @@ export async function parseEntry(envelopeBytes: Uint8Array): Promise<Entry> {
   if (envelopeBytes.length > MAX_ENTRY_SIZE_BYTES) {
     throw new Refused(Code.TOO_LARGE, `an entry has at most ${MAX_ENTRY_SIZE_BYTES} bytes`);
   }
-  const outer = unpackExact(envelopeBytes, envelopeShape);
+  const outer = unpack(envelopeBytes, envelopeShape);
   const inner = unpackContent(outer.content, header);
   if (inner.header.version !== ENTRY_VERSION && inner.header.critical) {
     throw new Refused(Code.ENTRY_UNKNOWN_CRITICAL, `version ${inner.header.version}`);

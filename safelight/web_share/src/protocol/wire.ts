@@ -7,7 +7,7 @@
 
 import { decode, encode } from "@msgpack/msgpack";
 
-import { equal, own, type Bytes } from "./bytes.ts";
+import { own, type Bytes } from "./bytes.ts";
 import { fromBase64 } from "./codes.ts";
 import { HASH_SIZE_BYTES, ID_SIZE_BYTES } from "./limits.ts";
 import { Code, Refused } from "./refusals.ts";
@@ -161,16 +161,6 @@ export function unpack<T>(data: Uint8Array, shape: Shape<T>, code: Code = Code.E
 /** The bytes of a value that `signed` shaped, in MessagePack's shortest encoding. */
 export function packSigned(value: object): Bytes {
   return own(encode(Object.values(value)));
-}
-
-/** Decode as `unpack` does; ENTRY_MALFORMED too if `packSigned` would write the same value in other bytes.
- *
- * For what is hashed and not signed: anyone on the way could rewrite it, and one signed entry would have two ids.
- */
-export function unpackExact<T extends object>(data: Uint8Array, shape: Shape<T>): T {
-  const value = unpack(data, shape);
-  if (!equal(packSigned(value), data)) throw new Refused(Code.ENTRY_MALFORMED, "not in its shortest encoding");
-  return value;
 }
 
 /** MessagePack's types of fixed size after the first byte, from 0xca on. */

@@ -14,7 +14,7 @@ import uvloop
 from aiohttp import web
 
 from safelight.server import control, data_folder, logs
-from safelight.server.app import build_app, build_services
+from safelight.server.app import build_app, build_services, runner_for
 from safelight.server.data_folder import DataFolderRefused
 from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
 from safelight.server.routes.services import SERVICES, SERVING
@@ -23,13 +23,10 @@ from safelight.server.stores.blobs_directory import DirectoryBlobs
 from safelight.server.stores.engine_sqlite import SqliteDatabase
 from safelight.sync_protocol.refusals import Refused
 
-_SHUTDOWN_S = 10
-_LINGER_S = 5
-_READ_SIZE_BYTES = 256 * 1024
-
 
 def main() -> None:
     """Run the command. Exit 1 is a refusal, 2 is misuse; errors are one line on stderr."""
+    os.umask(0o077)  # whatever the server makes is its owner's alone
     arguments = vars(_parser().parse_args())
     command = arguments.pop("command")
     as_json = bool(arguments.pop("json", False))
@@ -80,16 +77,7 @@ async def _run(settings: Settings) -> None:
     port = listener.getsockname()[1]
     address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     app = build_app(settings, secrets, settings.public_url.rstrip("/") or address)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=_SHUTDOWN_S,
-        keepalive_timeout=settings.header_timeout_s,
-        lingering_time=_LINGER_S,
-        auto_decompress=False,
-        read_bufsize=_READ_SIZE_BYTES,
-    )
+    runner = runner_for(app, settings)
     await runner.setup()
     try:
 

@@ -40,6 +40,10 @@ BLOBS: web.AppKey[Blobs] = web.AppKey("blobs", Blobs)
 CLOCK: web.AppKey[ServerClock] = web.AppKey("clock", ServerClock)
 EXPIRY: web.AppKey[Expiry] = web.AppKey("expiry", Expiry)
 
+_SHUTDOWN_S = 10
+_LINGER_S = 5
+_READ_SIZE_BYTES = 256 * 1024
+
 INSECURE_WARNING = (
     "is neither https nor this machine: browsers will have no cryptography there, so links will not open, and clients"
     " refuse it. Put https in front (deploy/ has examples for Caddy, Tailscale and a Cloudflare tunnel) and name that"
@@ -83,6 +87,20 @@ def build_app(
 
     app.cleanup_ctx.extend([stores, domain, jobs])
     return app
+
+
+def runner_for(app: web.Application, settings: Settings) -> web.AppRunner:
+    """Return what runs the application over HTTP: closing slow connections, and giving bodies as they came."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_SHUTDOWN_S,
+        keepalive_timeout=settings.header_timeout_s,
+        lingering_time=_LINGER_S,
+        auto_decompress=False,
+        read_bufsize=_READ_SIZE_BYTES,
+    )
 
 
 def build_services(

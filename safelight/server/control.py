@@ -37,18 +37,15 @@ async def serving(path: Path, commands: dict[str, Command]) -> AsyncIterator[Non
         finally:
             writer.close()
 
-    with suppress(FileNotFoundError):
-        path.unlink()
+    _remove(path)
     with _short_path(path) as short:
         server = await asyncio.start_unix_server(answer, short)
-    path.chmod(0o600)
     try:
         yield
     finally:
         server.close()
         await server.wait_closed()
-        with suppress(FileNotFoundError):
-            path.unlink()
+        _remove(path)
 
 
 async def ask(path: Path, command: str) -> dict[str, Any]:
@@ -66,6 +63,12 @@ async def ask(path: Path, command: str) -> dict[str, Any]:
             return reply
     finally:
         writer.close()
+
+
+def _remove(path: Path) -> None:
+    """Remove the socket of a server that was killed, or our own. The folder it lies in is its owner's alone."""
+    with suppress(FileNotFoundError):
+        path.unlink()
 
 
 class _short_path:  # noqa: N801 - used like a function

@@ -29,7 +29,7 @@ class SettingInvalid(ValueError):
 class Settings:
     """Everything that can be set, in the order of docs/operations.md."""
 
-    data: Path = _setting("The folder that holds everything the server keeps.", "path")
+    data: Path = _setting("The folder that holds everything the server keeps.", "path")  # noqa: RUF009 - it is `field`
     listen: str = _setting(
         "The address and port to serve at; port 0 takes a free one.", "host:port", default="127.0.0.1:8080"
     )

@@ -76,7 +76,7 @@ class Commits:
         if entry.header.kind != LedgerKind.CREATE_SPACE:
             raise Refused(Code.LEDGER_RULE, "a space begins with its genesis")
         space_id = space_id_of(entry.envelope)
-        first = await self._database.committed(space_id, entry.id)
+        first = await self._first_answer(space_id, entry)
         if first is not None:
             return self._receipt(space_id, entry.id, first)
         judged = judge_ledger_entry(
@@ -107,7 +107,7 @@ class Commits:
             try:
                 judged = await self._judge(state, entry, boxes)
             except Refused:
-                first = await self._database.committed(space_id, entry.id)
+                first = await self._first_answer(space_id, entry)
                 if first is None:
                     raise
                 return self._receipt(space_id, entry.id, first)
@@ -119,6 +119,10 @@ class Commits:
                 continue
             return self._answer(entry, judged, result)
         raise Refused(Code.ENTRY_STALE)
+
+    async def _first_answer(self, space_id: bytes, entry: Entry) -> Committed | None:
+        """What a repeated entry was answered, though by now the ledger would refuse it."""
+        return await self._database.committed(space_id, entry.header.device_id, entry.header.counter, entry.id)
 
     async def _judge(self, state: LedgerState, entry: Entry, boxes: Sequence[messages.NewBox]) -> Judged:
         now_ms = self._clock.now_ms()

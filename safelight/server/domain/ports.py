@@ -368,8 +368,8 @@ class Database(Protocol):
         """Return the entries at these slots, in order."""
         ...
 
-    async def committed(self, space_id: bytes, entry_id: bytes) -> Committed | None:
-        """Return the first answer to an entry that stands in the space's log (`repeated`), or None."""
+    async def committed(self, space_id: bytes, device_id: bytes, counter: int, entry_id: bytes) -> Committed | None:
+        """Return the first answer to a device's entry that stands in the space's log (`repeated`), or None."""
         ...
 
     async def device_position(self, space_id: bytes, device_id: bytes) -> tuple[int, bytes]:

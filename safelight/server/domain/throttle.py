@@ -15,6 +15,14 @@ class _Bucket:
     at_ms: int
 
 
+class TooSoon(Refused):
+    """RATE_LIMITED, and after how long to try again."""
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(Code.RATE_LIMITED, f"try again in {wait_s} seconds")
+        self.wait_s = wait_s
+
+
 class Throttle:
     """Buckets of attempts, one a key. An attempt is taken before it is judged and given back when it was right.
 
@@ -28,11 +36,10 @@ class Throttle:
         self._buckets: OrderedDict[bytes, _Bucket] = OrderedDict()
 
     def take(self, key: bytes) -> None:
-        """Take one attempt; raises RATE_LIMITED when none is left."""
+        """Take one attempt; raises TooSoon when none is left."""
         bucket = self._bucket(key)
         if bucket.left < 1:
-            wait_s = int((1 - bucket.left) * self._refill_ms / 1000) + 1
-            raise Refused(Code.RATE_LIMITED, f"try again in {wait_s} seconds")
+            raise TooSoon(int((1 - bucket.left) * self._refill_ms / 1000) + 1)
         bucket.left -= 1
 
     def give_back(self, key: bytes) -> None:

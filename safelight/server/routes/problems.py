@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from safelight.server.domain.addresses import truncated
+from safelight.server.domain.throttle import TooSoon
 from safelight.server.routes.call import Call
 from safelight.server.routes.services import SERVING
 from safelight.sync_protocol.messages.common import Problem
@@ -36,6 +37,8 @@ def problem_type(code: Code) -> str:
 def problem_response(refused: Refused, **headers: str) -> web.Response:
     """Print a refusal."""
     row = TABLE[refused.code]
+    if isinstance(refused, TooSoon):
+        headers["Retry-After"] = str(refused.wait_s)
     problem = Problem(problem_type(refused.code), row.sentence, row.status, refused.code.value, refused.detail)
     return web.Response(
         body=msgspec.json.encode(problem),
@@ -65,9 +68,15 @@ async def problems(request: web.Request, handler: _Handler) -> web.StreamRespons
             response.headers["Allow"] = error.headers["Allow"]
     except (ConnectionError, asyncio.CancelledError):
         raise
-    except Exception:  # noqa: BLE001 - the one place where every mistake ends
+    except Exception as error:  # noqa: BLE001 - the one place where every mistake ends
         number = secrets.token_hex(6)
-        _log.exception("the server made a mistake", request=number, route=_pattern(request), method=request.method)
+        _log.error(
+            "the server made a mistake",
+            request=number,
+            route=_pattern(request),
+            method=request.method,
+            exc_info=error,
+        )
         code = Code.SERVER_FAULT.value
         response = problem_response(Refused(Code.SERVER_FAULT, f"request {number}"))
     took_ms = round((asyncio.get_running_loop().time() - started) * 1000, 1)

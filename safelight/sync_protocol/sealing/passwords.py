@@ -58,8 +58,8 @@ def stretch(password: str, salt: bytes, costs: Costs) -> bytes:
     """Return 32 bytes: Argon2id (RFC 9106, version 0x13, one lane) of *password* as UTF-8 NFC.
 
     Takes about a quarter of a second and *costs*.memory_kib of memory; the GIL is released meanwhile. Refuses costs as
-    `check_costs` and those for which this device has no memory, a salt of another size than 16 bytes with LENGTH_MISMATCH, and what is no text or empty with
-    BAD_REQUEST.
+    `check_costs` and those for which this device has no memory, a salt of another size than 16 bytes with
+    LENGTH_MISMATCH, and what is no text or empty with BAD_REQUEST.
     """
     check_costs(costs)
     require_size(salt, ARGON2_SALT_SIZE_BYTES, "a salt")

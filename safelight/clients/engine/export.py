@@ -148,12 +148,13 @@ class _Export:
         target = self._folder / planned.name
         try:
             file = self._reader.stored(planned.asset, planned.rendition)
-            digest = await asyncio.to_thread(self._present, target, file.length_bytes, file.sha256)
-            if digest is None:
+            present = await asyncio.to_thread(self._present, target, file.length_bytes, file.sha256)
+            if present is None:
                 await self._reader.fetch_file(planned.asset, planned.rendition, target)
-                digest = file.sha256 or await asyncio.to_thread(_hash, target)
+                digest = await asyncio.to_thread(_hash, target) if file.sha256 is None else file.sha256
                 self.report.written += 1
             else:
+                digest = present
                 self.report.present += 1
             self._sums[planned.name] = digest
             if planned.rendition is RenditionName.ORIGINAL:

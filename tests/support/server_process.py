@@ -1,0 +1,63 @@
+"""The real server as a process of its own, as people run it."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.samples import REPOSITORY
+
+
+@dataclass
+class ServerProcess:
+    """A server that runs: where it listens, where its data lies, and the process."""
+
+    url: str
+    data: Path
+    process: "subprocess.Popen[str]"
+
+    def invite(self) -> str:
+        """Make an invite code with the command that people use."""
+        return run_server_command("invite", "--data", str(self.data)).strip().splitlines()[-1]
+
+    def kill(self) -> None:
+        """End the process without warning."""
+        self.process.kill()
+        self.process.wait()
+
+
+def run_server_command(*arguments: str) -> str:
+    """Run `safelight-server` and return what it printed."""
+    command = [sys.executable, "-m", "safelight.server", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=REPOSITORY, timeout=60).stdout
+
+
+@contextmanager
+def server_process(data: Path, *options: str, listen: str = "127.0.0.1:0") -> Iterator[ServerProcess]:
+    """Run a server over *data* until the end of the block."""
+    command = [sys.executable, "-m", "safelight.server", "run", "--data", str(data), "--listen", listen, *options]
+    log = (data.parent / f"{data.name}.log").open("ab")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=REPOSITORY)
+    try:
+        yield ServerProcess(_wait_for_url(process), data, process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+        log.close()
+
+
+def _wait_for_url(process: "subprocess.Popen[str]") -> str:
+    lines = process.stdout
+    assert lines is not None
+    for line in lines:
+        if line.startswith("listening on "):
+            return line.split()[2]
+    raise AssertionError(f"the server ended with {process.wait()} before it listened")

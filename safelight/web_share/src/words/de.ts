@@ -88,7 +88,7 @@ export const de: Words = {
 
   gallery: {
     label: "Fotos",
-    items: (count, number) => `${number} ${count === 1 ? "Stück" : "Stücke"}`,
+    items: (count, number) => `${number} ${count === 1 ? "Aufnahme" : "Aufnahmen"}`,
     photos: (count, number) => `${number} ${count === 1 ? "Foto" : "Fotos"}`,
     until: (date) => `offen bis ${date}`,
     lookOnly: "zum Ansehen",

@@ -38,11 +38,18 @@ const NARROWEST = 0.45;
 const WIDEST = 3.2;
 /** A last row at least so full is stretched like the others. */
 const NEARLY_FULL = 0.78;
+const FEW = 4;
 
-/** The height to aim at for rows in a grid of this width; a few pictures alone are shown larger. */
-export function rowHeightFor(width: number, viewportHeight: number, count: number): number {
+/** The height to aim at for rows: a few pictures alone are shown as large as they fit into one row. */
+export function rowHeightFor(
+  ratios: readonly number[],
+  { width, gap, viewportHeight }: { width: number; gap: number; viewportHeight: number },
+): number {
   const usual = Math.min(330, Math.max(150, 96 + width * 0.185));
-  return count <= 4 ? Math.max(usual, Math.min(560, viewportHeight * 0.6)) : usual;
+  if (!ratios.length || ratios.length > FEW) return usual;
+  const sum = ratios.reduce((total, ratio) => total + clamp(ratio), 0);
+  const tallest = Math.max(usual, Math.min(620, viewportHeight * 0.62));
+  return Math.min(tallest, Math.max(usual, heightOf(sum, ratios.length, width, gap)));
 }
 
 export function layOut(ratios: readonly number[], options: GridOptions): Grid {

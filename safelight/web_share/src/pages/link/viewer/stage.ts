@@ -13,6 +13,7 @@ import type { LinkAsset } from "../../../protocol/links.ts";
 import { ratioOf } from "../describe.ts";
 import { pictureOf, type Lease, type Pictures } from "../pictures.ts";
 
+type ZoomLevels = NonNullable<PhotoSwipe["currSlide"]>["zoomLevels"];
 type Content = NonNullable<PhotoSwipe["currSlide"]>["content"];
 
 /** A slide as PhotoSwipe knows it; its picture is asked of `Pictures` when it is near. */
@@ -40,6 +41,7 @@ export interface StageOptions {
 }
 
 const WIDE_PX = 760;
+const MAX_ENLARGED = 1.6;
 /** An option that PhotoSwipe reads and its types do not know. */
 const WITHOUT_PRELOADER: object = { preloader: false };
 
@@ -75,8 +77,9 @@ export class Stage {
       zoom: false,
       counter: false,
       ...WITHOUT_PRELOADER,
+      initialZoomLevel: fitLevel,
       maxZoomLevel: 4,
-      secondaryZoomLevel: (level) => Math.max(level.fit * 2.5, 1),
+      secondaryZoomLevel: (level) => Math.max(fitLevel(level) * 2.5, 1),
       imageClickAction: "zoom",
       bgClickAction: "close",
       tapAction: () => options.ontap(),
@@ -213,6 +216,12 @@ export class Stage {
     this.#blurs.set(asset, url);
     return url;
   }
+}
+
+/** The whole picture, as large as there is room; small ones a little larger than they are. */
+function fitLevel({ panAreaSize, elementSize }: ZoomLevels): number {
+  if (!panAreaSize || !elementSize) return 1;
+  return Math.min(panAreaSize.x / elementSize.x, panAreaSize.y / elementSize.y, MAX_ENLARGED);
 }
 
 function slideIn(content: Content): Slide {

@@ -86,7 +86,7 @@ class Committer:
             for signing in range(_MAX_SIGNINGS):
                 envelope = self._sign(kind, body)
                 self._memory.pending = envelope
-                self._memory.save()
+                await asyncio.to_thread(self._memory.save)  # two fsyncs, which must not hold up other uploads
                 try:
                     return await self._send(parse_entry(envelope), blobs, boxes)
                 except Refused as refusal:

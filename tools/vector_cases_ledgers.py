@@ -195,6 +195,13 @@ def spaces() -> list[Values]:
         "a later version's other ledger entry",
         lambda space, _: space.entry("policy.something-new", roll, critical=False),
     )
+    for kind, links, refused in (("family", "full", True), ("vault", "view", True), ("work", "full", False)):
+        space = Space(Person("anna"), kind, links)
+        entry = space.entry(LedgerKind.CREATE_SPACE, space.genesis_body())
+        frames = [Frame(1, NOW_MS, log.next_chain(b"", 1, entry.id), entry.id, entry.envelope)]
+        expect = Code.LEDGER_RULE if refused else None
+        name = f"a {kind} space that allows {links} links"
+        cases.add(name, "space.replay", expect, frames=log.frames_to_bytes(frames))
     return cases.cases
 
 

@@ -24,7 +24,9 @@ PublicKey = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE_BYTES, max_length=
 InboxKey = Annotated[bytes, msgspec.Meta(min_length=INBOX_KEY_SIZE_BYTES, max_length=INBOX_KEY_SIZE_BYTES)]
 
 ACCOUNT_ENTRY_VERSION = 1
+# Revoked devices stay in the ledger for ever, so they have a limit of their own, far above what a person needs.
 MAX_DEVICES = 200
+MAX_DEVICES_EVER = 10_000
 MAX_UNLOCKERS = 64
 
 
@@ -222,7 +224,8 @@ def _create(header: AccountHeader, body: Signed | None, signature: bytes, messag
 def _change(state: AccountState, header: AccountHeader, body: Signed | None) -> AccountState:
     match body:
         case AddDeviceBody():
-            if body.device_id in state.devices or len(state.devices) >= MAX_DEVICES:
+            standing = sum(not device.revoked for device in state.devices.values())
+            if body.device_id in state.devices or standing >= MAX_DEVICES or len(state.devices) >= MAX_DEVICES_EVER:
                 raise Refused(Code.LEDGER_RULE, "the device is there already, or there are too many")
             return replace(state, devices={**state.devices, body.device_id: Device(body.device_key)})
         case RevokeDeviceBody():

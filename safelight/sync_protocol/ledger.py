@@ -219,6 +219,13 @@ class LedgerState:
         return camera
 
 
+# What a space of a kind may allow at most (DESIGN §4).
+_LINKS_OF_KIND: dict[SpaceKind, frozenset[str]] = {
+    "family": frozenset({"none", "view"}),
+    "work": frozenset({"none", "view", "full"}),
+    "vault": frozenset({"none"}),
+}
+
 _BODIES: dict[str, type[Signed]] = {
     LedgerKind.CREATE_SPACE: CreateSpaceBody,
     LedgerKind.ADVANCE_ACCOUNT: AdvanceAccountBody,
@@ -307,6 +314,8 @@ def _create(state: LedgerState | None, entry: Entry, body: CreateSpaceBody, numb
     signatures.verify(account.identity.signing, body.identity_signature, message)
     if terms.policy.min_version > PROTOCOL_VERSION:
         raise Refused(Code.UPDATE_REQUIRED)
+    if terms.policy.links not in _LINKS_OF_KIND[terms.kind]:
+        raise Refused(Code.LEDGER_RULE, f"a {terms.kind} space cannot allow links of the tier {terms.policy.links}")
     members = {terms.account_id: Member(Role.OWNER, account)}
     _check_epoch(terms.epoch, 1, members)
     return LedgerState(

@@ -1,5 +1,7 @@
 """Account ledgers: who a person is, and what a server or a thief could try with it."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -165,5 +167,10 @@ def test_there_is_a_limit_to_devices() -> None:
     anna = Person("anna")
     for number in range(accounts.MAX_DEVICES - 1):
         anna.add_device(f"device {number}")
-    one_more = anna.entry(AccountKind.ADD_DEVICE, accounts.AddDeviceBody(id_of("one more"), seed_of("key")))
-    assert refusal(anna.account, one_more) is Code.LEDGER_RULE
+    more = accounts.AddDeviceBody(id_of("one more"), seed_of("key"))
+    assert refusal(anna.account, anna.entry(AccountKind.ADD_DEVICE, more)) is Code.LEDGER_RULE
+    anna.revoke_device(id_of("device device 7"))
+    anna.take(anna.entry(AccountKind.ADD_DEVICE, more))
+    worn = {id_of(f"old {number}"): accounts.Device(b"", revoked=True) for number in range(accounts.MAX_DEVICES_EVER)}
+    late = anna.entry(AccountKind.ADD_DEVICE, accounts.AddDeviceBody(id_of("late"), seed_of("key")))
+    assert refusal(replace(anna.account, devices=worn), late) is Code.LEDGER_RULE

@@ -117,6 +117,27 @@ def test_a_space_of_a_later_version_asks_for_an_update(anna: Person) -> None:
     assert refusal(apply, space, entry) is Code.UPDATE_REQUIRED
 
 
+@pytest.mark.parametrize(
+    ("kind", "links", "allowed"),
+    [
+        ("family", "view", True),
+        ("family", "full", False),
+        ("work", "full", True),
+        ("work", "none", True),
+        ("vault", "none", True),
+        ("vault", "view", False),
+    ],
+)
+def test_a_spaces_kind_bounds_its_links(anna: Person, kind: str, links: str, allowed: bool) -> None:
+    """A family space never hands out originals by a link, a vault nothing at all."""
+    space = Space(anna, kind, links)
+    entry = space.entry(LedgerKind.CREATE_SPACE, space.genesis_body())
+    if allowed:
+        assert apply(space, entry).policy.links == links
+    else:
+        assert refusal(apply, space, entry) is Code.LEDGER_RULE
+
+
 def test_an_epoch_has_exactly_one_box_a_reader(anna: Person) -> None:
     """A box too many, too few, twice or of the wrong tier is refused, and so is a wrong number."""
     space = Space(anna)

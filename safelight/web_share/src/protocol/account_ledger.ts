@@ -28,7 +28,9 @@ export const publicKey = bytes(KEY_SIZE_BYTES, KEY_SIZE_BYTES);
 export const inboxKey = bytes(INBOX_KEY_SIZE_BYTES, INBOX_KEY_SIZE_BYTES);
 
 const ACCOUNT_ENTRY_VERSION = 1;
+// Revoked devices stay in the ledger for ever, so they have a limit of their own.
 const MAX_DEVICES = 200;
+const MAX_DEVICES_EVER = 10_000;
 const MAX_UNLOCKERS = 64;
 
 const accountHeader = signed({
@@ -186,7 +188,9 @@ function withDevice(state: AccountState, device: Device): AccountState {
 
 function addDevice(body: Shaped<typeof addDeviceBody>): Change {
   return (state) => {
-    if (state.devices.has(toHex(body.deviceId)) || state.devices.size >= MAX_DEVICES) {
+    const standing = [...state.devices.values()].filter((device) => !device.revoked).length;
+    const full = standing >= MAX_DEVICES || state.devices.size >= MAX_DEVICES_EVER;
+    if (state.devices.has(toHex(body.deviceId)) || full) {
       throw new Refused(Code.LEDGER_RULE, "the device is there already, or there are too many");
     }
     return withDevice(state, { id: body.deviceId, key: body.deviceKey, revoked: false });

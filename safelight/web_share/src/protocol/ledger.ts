@@ -108,6 +108,13 @@ function standingCamera(state: LedgerState, cameraId: Bytes): Camera | undefined
 
 const FAMILIES = new Set(["space", "account", "camera", "epoch", "member", "grant", "policy", "hold"]);
 
+/** What a space of a kind may allow its links at most. */
+const LINKS_OF_KIND: Readonly<Record<SpaceKind, readonly string[]>> = {
+  family: ["none", "view"],
+  work: ["none", "view", "full"],
+  vault: ["none"],
+};
+
 /** Whether an entry of `kind` belongs to the ledger (who), known to this version or not, or to the records (what). */
 export function isLedgerKind(kind: string): boolean {
   return FAMILIES.has(kind.split(".", 1)[0] ?? "");
@@ -188,6 +195,9 @@ async function create(
   const message = context(Label.SIGN_GENESIS_IDENTITY, deviceId, body.terms);
   await verify(account.identity.signing, body.identitySignature, message);
   if (terms.policy.minVersion > PROTOCOL_VERSION) throw new Refused(Code.UPDATE_REQUIRED);
+  if (!LINKS_OF_KIND[terms.kind].includes(terms.policy.links)) {
+    throw new Refused(Code.LEDGER_RULE, `a ${terms.kind} space cannot allow links of that tier`);
+  }
   const owner: Member = { id: terms.accountId, role: "owner", account };
   const members = new Map([[toHex(owner.id), owner]]);
   checkEpoch(terms.epoch, 1, members);

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from safelight.clients.cli import account, asset, camera, space
+from safelight.clients.cli import account, album, asset, camera, link, space
 
 _EPILOG = (
     "The profile folder is SAFELIGHT_PROFILE, or your system's place for such data. Without a terminal, "
@@ -25,6 +25,8 @@ app.add_typer(account.app, name="account")
 app.add_typer(space.app, name="space")
 app.add_typer(camera.app, name="camera")
 app.add_typer(asset.app, name="asset")
+app.add_typer(album.app, name="album")
+app.add_typer(link.app, name="link")
 app.command()(asset.export)
 
 

@@ -17,12 +17,11 @@ from safelight.clients.cli.output import (
     say,
     size_text,
 )
-from safelight.clients.cli.running import with_account, with_space
+from safelight.clients.cli.running import in_spaces, with_account, with_space
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
 from safelight.clients.engine.export import ExportReport, export_space
 from safelight.clients.engine.space_view import SpaceView
-from safelight.clients.engine.spaces import list_spaces
 from safelight.sync_protocol.records import RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
 
@@ -103,19 +102,22 @@ def get(
 
 async def _fetch(session: AccountSession, prefix: str, name: RenditionName, out: Path) -> OpenedAsset:
     """Look for the asset in each of the account's spaces: its id is enough to say which one is meant."""
-    for known in (await list_spaces(session)).spaces:
-        with SpaceView(session, next(one for one in session.content.spaces if one.space_id == known.space_id)) as view:
-            await view.sync()
-            reader = AssetReader(view)
-            try:
-                asset = await reader.find(prefix)
-            except Refused as refusal:
-                if refusal.code is not Code.NOT_FOUND:
-                    raise
-                continue
-            await reader.fetch_file(asset, name, out)
-            return asset
-    raise Refused(Code.NOT_FOUND, f"no asset's id begins with {prefix[:32]!r}")
+
+    async def look(view: SpaceView) -> OpenedAsset | None:
+        reader = AssetReader(view)
+        try:
+            asset = await reader.find(prefix)
+        except Refused as refusal:
+            if refusal.code is not Code.NOT_FOUND:
+                raise
+            return None
+        await reader.fetch_file(asset, name, out)
+        return asset
+
+    found = await in_spaces(session, look)
+    if found is None:
+        raise Refused(Code.NOT_FOUND, f"no asset's id begins with {prefix[:32]!r}")
+    return found
 
 
 def export(

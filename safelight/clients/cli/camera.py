@@ -1,5 +1,6 @@
 """`safelight camera …`: devices that add to a space and can read nothing back."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,31 @@ from safelight.clients.camera.develop.pool import developers
 from safelight.clients.camera.outcomes import Outcome, Tally
 from safelight.clients.camera.push import open_pusher
 from safelight.clients.camera.watch import watch
-from safelight.clients.cli.output import JsonOption, complain, count_text, print_json, say
+from safelight.clients.cli.asset import SpaceOption
+from safelight.clients.cli.output import (
+    Column,
+    JsonOption,
+    complain,
+    count_text,
+    note,
+    print_json,
+    print_qr,
+    print_table,
+    say,
+)
 from safelight.clients.cli.progress import PushProgress, summary
-from safelight.clients.cli.running import profile, run
+from safelight.clients.cli.running import profile, run, with_space
 from safelight.clients.engine.cameras import add_camera
+from safelight.clients.engine.pairing_codes import (
+    ListedCamera,
+    PairingCode,
+    list_cameras,
+    pair_camera,
+    revoke_camera,
+)
 from safelight.clients.engine.profile import ProfileFolder
+from safelight.clients.engine.space_view import SpaceView
+from safelight.sync_protocol.refusals import Code, Refused
 
 app = typer.Typer(no_args_is_help=True, help="Cameras: devices that add to a space and can read nothing back.")
 
@@ -21,6 +42,81 @@ FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder 
 NoRenditionsOption = Annotated[
     bool, typer.Option("--no-renditions", help="Send originals only, without previews and what they say of themselves.")
 ]
+
+
+@app.command()
+def pair(
+    space: SpaceOption,
+    name: Annotated[str, typer.Option("--name", metavar="DEVICE", help="What to call the camera.")],
+    json: JsonOption = False,
+) -> None:
+    """Print a pairing code for a phone or computer that shall add to a space. It is good once, and for an hour.
+
+    Example: safelight camera pair --space Family --name "Ada's phone"
+    """
+
+    async def certify(view: SpaceView) -> tuple[PairingCode, str]:
+        return await pair_camera(view, name), (await view.session.connection.server_info()).warning
+
+    code, warning = with_space(space, certify)
+    if warning:
+        note(warning)
+    if json:
+        print_json({"id": code.camera_id, "uri": code.uri, "expires_ms": code.expires_ms, "warning": warning})
+        return
+    print_qr(code.uri)
+    say(code.uri)
+    note("On the phone: safelight camera add URI. Whoever uses this code first becomes the camera: show nobody else.")
+
+
+@app.command(name="list")
+def list_(space: SpaceOption, json: JsonOption = False) -> None:
+    """List a space's cameras."""
+
+    async def look(view: SpaceView) -> list[ListedCamera]:
+        return await list_cameras(view)
+
+    now_ms = time.time_ns() // 1_000_000
+    rows = [(camera.camera_id.hex(), camera.name, _state(camera, now_ms)) for camera in with_space(space, look)]
+    if json:
+        print_json([{"id": camera_id, "name": name, "state": state} for camera_id, name, state in rows])
+        return
+    columns = [Column("id"), Column("name", fold=True), Column("state")]
+    print_table(columns, ((camera_id[:12], name, state) for camera_id, name, state in rows))
+
+
+def _state(camera: ListedCamera, now_ms: int) -> str:
+    if camera.revoked:
+        return "revoked"
+    if camera.bound:
+        return "added"
+    return "waiting" if now_ms < camera.expires_ms else "expired"
+
+
+@app.command()
+def revoke(
+    camera_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, or as much of it as is its alone.")],
+    space: SpaceOption,
+    json: JsonOption = False,
+) -> None:
+    """Shut a camera out: it adds nothing more. What it added stays.
+
+    Example: safelight camera revoke 5be0 --space Family
+    """
+
+    async def shut_out(view: SpaceView) -> bytes:
+        wanted = camera_id.strip().lower()
+        found = [one.camera_id for one in await list_cameras(view) if one.camera_id.hex().startswith(wanted)]
+        if len(found) != 1 or not wanted:
+            raise Refused(Code.NOT_FOUND, f"there is not exactly one camera whose id begins with {wanted[:32]!r}")
+        await revoke_camera(view, found[0])
+        return found[0]
+
+    revoked = with_space(space, shut_out)
+    if json:
+        print_json({"id": revoked, "state": "revoked"})
+    else:
+        say("The camera is shut out.")
 
 
 @app.command()

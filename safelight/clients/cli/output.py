@@ -1,11 +1,11 @@
 """What commands print: one JSON document, or lines and tables for people; errors are one line on stderr."""
 
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import msgspec
 import segno
 import typer
 from rich.console import Console
@@ -31,8 +31,7 @@ def clean(text: str) -> str:
 
 def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
     """Print one JSON document: bytes as hexadecimal, UTF-8 as it is."""
-    encoded = msgspec.json.format(msgspec.json.encode(document, enc_hook=_encode), indent=2)
-    sys.stdout.write(encoded.decode() + "\n")
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_encode) + "\n")
     sys.stdout.flush()
 
 

@@ -14,7 +14,8 @@ from safelight.clients.engine.account_session import AccountSession, open_accoun
 from safelight.clients.engine.profile import ProfileFolder, profile_path
 from safelight.clients.engine.profile_secrets import needs_password
 from safelight.clients.engine.space_view import SpaceView
-from safelight.clients.engine.spaces import find_space
+from safelight.clients.engine.spaces import find_space, list_spaces
+from safelight.sync_protocol.refusals import Refused
 
 T = TypeVar("T")
 
@@ -79,4 +80,27 @@ def with_space(wanted: str, work: Callable[[SpaceView], Coroutine[object, object
 def warn_of_problems(view: SpaceView) -> None:
     """Say which records of the space were set aside, and why: one bad record blocks nothing and is not silent."""
     for problem in view.problems:
-        note(f"A record was set aside: {problem}")
+        what = "was set aside" if problem.set_aside else "is not as it should be"
+        note(f"safelight: entry {problem.number} {what}: {Refused(problem.code, problem.detail).sentence}")
+
+
+async def in_spaces(
+    session: AccountSession, work: Callable[[SpaceView], Coroutine[object, object, T | None]]
+) -> T | None:
+    """Do *work* in one space after the other, each verified up to now, until it returns something; return that.
+
+    Only spaces that count for the account are entered; those that are refused are named on stderr.
+    """
+    listing = await list_spaces(session)
+    for space_id, refusal in listing.refused.items():
+        note(f"safelight: space {space_id.hex()[:12]}: {refusal.sentence}")
+    counting = {summary.space_id for summary in listing.spaces}
+    for known in session.content.spaces:
+        if known.space_id not in counting:
+            continue
+        with SpaceView(session, known) as view:
+            await view.sync()
+            found = await work(view)
+        if found is not None:
+            return found
+    return None

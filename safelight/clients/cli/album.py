@@ -1,0 +1,82 @@
+"""`safelight album …`: selections that can be shared."""
+
+from typing import Annotated
+
+import typer
+
+from safelight.clients.cli.asking import Misuse
+from safelight.clients.cli.asset import SpaceOption
+from safelight.clients.cli.output import Column, JsonOption, count_text, print_json, print_table, say
+from safelight.clients.cli.running import with_space
+from safelight.clients.engine.albums import Album, add_to_album, create_album, find_album, list_albums
+from safelight.clients.engine.assets import AssetReader, OpenedAsset
+from safelight.clients.engine.space_view import SpaceView
+
+app = typer.Typer(no_args_is_help=True, help="Albums: selections of a space's assets, to share.")
+
+TitleArgument = Annotated[str, typer.Argument(metavar="NAME", help="The album's name.")]
+
+
+@app.command()
+def create(title: TitleArgument, space: SpaceOption, json: JsonOption = False) -> None:
+    """Make an empty album.
+
+    Example: safelight album create Summer --space Family
+    """
+
+    async def make(view: SpaceView) -> bytes:
+        return await create_album(view, title)
+
+    album_id = with_space(space, make)
+    if json:
+        print_json({"id": album_id, "name": title.strip()})
+    else:
+        say(f"Album {title.strip()} is ready.")
+
+
+@app.command()
+def add(
+    title: TitleArgument,
+    space: SpaceOption,
+    asset_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID...", help="Assets, by as much of their ids as is theirs alone.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Add all of the space's assets.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Add assets to an album, in the order given. What is in it already stays where it is.
+
+    Example: safelight album add Summer --space Family 3f2a 77c1
+    """
+    if bool(asset_ids) == everything:
+        raise Misuse("name the assets to add by their ids, or say --all")
+
+    async def put(view: SpaceView) -> int:
+        reader = AssetReader(view)
+        album = await find_album(view, title)
+        if everything:
+            assets = [found async for found in reader.each() if isinstance(found, OpenedAsset)]
+        else:
+            assets = [await reader.find(prefix) for prefix in asset_ids or []]
+        return await add_to_album(view, album, assets)
+
+    added = with_space(space, put)
+    if json:
+        print_json({"added": added})
+    else:
+        say(f"{count_text(added, 'asset')} added to {title}.")
+
+
+@app.command(name="list")
+def list_(space: SpaceOption, json: JsonOption = False) -> None:
+    """List a space's albums."""
+
+    async def look(view: SpaceView) -> list[Album]:
+        return await list_albums(view)
+
+    albums = with_space(space, look)
+    if json:
+        print_json([{"id": album.album_id, "name": album.title, "assets": album.asset_count} for album in albums])
+        return
+    columns = [Column("name", fold=True), Column("assets", right=True), Column("id")]
+    print_table(columns, ((album.title, str(album.asset_count), album.album_id.hex()[:12]) for album in albums))

@@ -1,0 +1,195 @@
+"""`safelight link …`: share links, each with its own key and policy."""
+
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from safelight.clients.cli.asking import LINK_PASSWORD_VARIABLE, ask_new_password
+from safelight.clients.cli.asset import SpaceOption
+from safelight.clients.cli.expiry import parse_expiry
+from safelight.clients.cli.output import Column, JsonOption, note, print_json, print_qr, print_table, say
+from safelight.clients.cli.running import in_spaces, with_account, with_space
+from safelight.clients.engine.account_session import AccountSession
+from safelight.clients.engine.albums import find_album
+from safelight.clients.engine.links import (
+    LinkWish,
+    ListedLink,
+    MadeLink,
+    create_link,
+    find_link,
+    list_links,
+    revoke_link,
+)
+from safelight.clients.engine.space_view import SpaceView
+from safelight.sync_protocol.refusals import Code, Refused
+
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, help="Links: show an album to whoever has the address.")
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The link's id, or as much of it as is its alone.")]
+
+
+@app.command()
+def create(
+    album: Annotated[str, typer.Option("--album", metavar="NAME", help="The album to show.")],
+    space: SpaceOption,
+    password: Annotated[bool, typer.Option("--password", help="Ask for a password that guests must know.")] = False,
+    expires: Annotated[
+        str, typer.Option("--expires", metavar="WHEN", help="7d, 12h, 30m, 2w, or a date: the end of that day.")
+    ] = "",
+    no_originals: Annotated[
+        bool, typer.Option("--no-originals", help="Show previews; no original can be had, by nobody, with this link.")
+    ] = False,
+    max_opens: Annotated[
+        int, typer.Option("--max-opens", metavar="N", min=0, help="How many browsers may open it; 0 for no limit.")
+    ] = 0,
+    label: Annotated[str, typer.Option("--label", help="A note for yourself; no guest sees it.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Make a link that shows an album as it is now. Its address is the key: send it to whom you trust with it.
+
+    In a family space links never hold originals.
+
+    Example: safelight link create --album Summer --space Family --password --expires 7d
+    """
+    expires_ms = parse_expiry(expires, datetime.now(UTC)) if expires else 0
+    chosen = ask_new_password("Password for the link", variable=LINK_PASSWORD_VARIABLE) if password else None
+
+    async def make(view: SpaceView) -> tuple[MadeLink, str]:
+        wish = LinkWish(chosen, expires_ms, max_opens, False if no_originals else None, label)
+        made = await create_link(view, await find_album(view, album), wish)
+        return made, (await view.session.connection.server_info()).warning
+
+    made, warning = with_space(space, make)
+    if not made.originals and not no_originals:
+        note("This space allows links without originals only: this one shows previews.")
+    if warning:
+        note(warning)
+    if json:
+        print_json(
+            {
+                "id": made.link_id,
+                "url": made.url,
+                "originals": made.originals,
+                "assets": made.asset_count,
+                "expires_ms": expires_ms,
+                "warning": warning,
+            }
+        )
+        return
+    say(made.url)
+    print_qr(made.url)
+
+
+@app.command(name="list")
+def list_(json: JsonOption = False) -> None:
+    """List the links of all your spaces, newest first in each."""
+
+    async def look(session: AccountSession) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+
+        async def collect(view: SpaceView) -> None:
+            name = await view.name()
+            rows.extend([_row(link, name) for link in await list_links(view)])
+
+        await in_spaces(session, collect)
+        return rows
+
+    rows = with_account(look)
+    if json:
+        print_json(rows)
+        return
+    columns = [Column("id"), Column("space"), Column("state"), Column("opened", right=True), Column("expires")]
+    columns += [Column("label", fold=True)]
+    print_table(
+        columns,
+        (
+            (row["id"][:12], row["space"], row["state"], _opens(row), _date(row["expires_ms"]), row["label"])
+            for row in rows
+        ),
+    )
+
+
+@app.command()
+def show(link_id: IdArgument, json: JsonOption = False) -> None:
+    """Show a link's address again, and how it stands.
+
+    Example: safelight link show 91d0
+    """
+
+    async def look(view: SpaceView) -> dict[str, Any] | None:
+        found = find_link(view, link_id)
+        listed = [] if found is None else await list_links(view)
+        name = await view.name()
+        return next((_row(link, name) for link in listed if found and link.row.link_id == found.hex()), None)
+
+    row = _in_some_space(link_id, look)
+    if json:
+        print_json(row)
+        return
+    say(row["url"] or "Its address does not open with this account's keys.")
+    if row["url"]:
+        print_qr(row["url"])
+    say(f"{row['state']}, opened {_opens(row)}, expires {_date(row['expires_ms']) or 'never'}")
+
+
+@app.command()
+def revoke(link_id: IdArgument, json: JsonOption = False) -> None:
+    """Withdraw a link: it opens no more, and downloads under way stop. What was downloaded stays downloaded.
+
+    Example: safelight link revoke 91d0
+    """
+
+    async def withdraw(view: SpaceView) -> bytes | None:
+        found = find_link(view, link_id)
+        if found is not None:
+            await revoke_link(view, found)
+        return found
+
+    revoked = _in_some_space(link_id, withdraw)
+    if json:
+        print_json({"id": revoked, "state": "revoked"})
+    else:
+        say("The link is withdrawn.")
+
+
+def _in_some_space(link_id: str, work: Callable[[SpaceView], Coroutine[object, object, T | None]]) -> T:
+    """Do *work* in the space that has the link; NOT_FOUND where none has."""
+
+    async def inside(session: AccountSession) -> T:
+        found = await in_spaces(session, work)
+        if found is None:
+            raise Refused(Code.NOT_FOUND, f"no link's id begins with {link_id[:32]!r}")
+        return found
+
+    return with_account(inside)
+
+
+def _row(link: ListedLink, space: str) -> dict[str, Any]:
+    row = link.row
+    return {
+        "id": row.link_id,
+        "space": space,
+        "url": link.url,
+        "state": row.state,
+        "tier": row.tier,
+        "password": link.has_password,
+        "label": link.label,
+        "created_ms": row.created_ms,
+        "expires_ms": row.expires_ms,
+        "opens": row.opens,
+        "max_opens": row.max_opens,
+        "last_opened_ms": row.last_opened_ms,
+        "downloads": row.downloads,
+    }
+
+
+def _opens(row: dict[str, Any]) -> str:
+    return f"{row['opens']} of {row['max_opens']}" if row["max_opens"] else f"{row['opens']}×"
+
+
+def _date(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M") if time_ms else ""

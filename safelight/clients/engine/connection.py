@@ -293,11 +293,7 @@ class Connection:
         url = self.url.joinpath(target.lstrip("/")).with_query(query or None)
         try:
             async with self._client().request(
-                method,
-                url,
-                data=io.BytesIO(data) if isinstance(data, bytes) else data,
-                headers=headers,
-                allow_redirects=False,
+                method, url, data=_payload(data), headers=headers, allow_redirects=False
             ) as response:
                 body = await read_limited(response)
                 if 200 <= response.status < 300:

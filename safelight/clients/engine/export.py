@@ -6,7 +6,7 @@ Running it again fetches what is missing and changes nothing that is there and r
 import asyncio
 import base64
 import hashlib
-import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -237,6 +237,8 @@ def _prepare(folder: Path) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Refused(Code.FILE_UNREADABLE, f"{folder}: {error.strerror}") from None
+    for left_over in folder.glob(".safelight-*.part"):
+        left_over.unlink(missing_ok=True)  # of an export that was stopped
     probe = folder / '.safelight-probe:"*?'
     try:
         probe.touch()
@@ -258,9 +260,13 @@ def _hash(path: Path) -> bytes:
 
 def _publish(path: Path, content: bytes) -> None:
     """An exported folder is for the person's other programs, too: ordinary permissions, whole or not at all."""
-    temporary = path.with_name(f".safelight-{os.getpid()}.part")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    temporary = path.with_name(f".safelight-{secrets.token_hex(8)}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise Refused(Code.FILE_UNREADABLE, f"{path.name}: {error.strerror}") from None
 
 
 def _read_sums(path: Path) -> dict[str, bytes]:

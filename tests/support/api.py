@@ -1,6 +1,7 @@
 """A small HTTP client for tests: it sends what it is told to, right or wrong, and shows exactly what came back."""
 
 import base64
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,7 +69,10 @@ class Api:
         """Send a request."""
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         async with self.http.request(
-            method, self.url + path, data=body, headers={**sent, **(headers or {})}
+            method,
+            self.url + path,
+            data=io.BytesIO(body) if body and len(body) > 65536 else body,
+            headers={**sent, **(headers or {})},
         ) as response:
             return Answer(response.status, response.headers.copy(), await response.read())
 

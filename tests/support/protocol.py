@@ -197,7 +197,7 @@ class Writer:
         """The space's id."""
         return self.state.space_id
 
-    def genesis(self, links_policy: str = "full", kind: str = "family") -> tuple[Entry, CommitEntry]:
+    def genesis(self, links_policy: str = "full", kind: str = "work") -> tuple[Entry, CommitEntry]:
         """Build the genesis."""
         epoch, boxes = make_epoch(1, [(self.owner.account_id, "full")])
         terms = SpaceTerms(

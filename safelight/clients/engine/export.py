@@ -15,14 +15,13 @@ import msgspec
 
 from safelight.clients.engine import durable
 from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
-from safelight.clients.engine.safe_names import checksum_line, folded, numbered, safe_name
+from safelight.clients.engine.safe_names import checksum_line, folded, numbered, safe_name, sidecar_name
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.records import RenditionName, tier_of_rendition
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier
 
 CHECKSUMS_NAME = "SHA256SUMS"
-SIDECAR_ENDING = ".json"
 PARALLEL_DOWNLOADS = 4
 _HASH_CHUNK_BYTES = 1024 * 1024
 
@@ -138,10 +137,10 @@ class _Export:
     def _free_name(self, name: str) -> str:
         """Two assets of one name are kept apart, and so is a name that is another one's sidecar."""
         number, made = 1, name
-        while folded(made) in self._taken or folded(made + SIDECAR_ENDING) in self._taken:
+        while folded(made) in self._taken or folded(sidecar_name(made)) in self._taken:
             number += 1
             made = numbered(name, number)
-        self._taken |= {folded(made), folded(made + SIDECAR_ENDING)}
+        self._taken |= {folded(made), folded(sidecar_name(made))}
         return made
 
     async def _write(self, planned: _Planned) -> None:
@@ -185,7 +184,7 @@ class _Export:
 
     def _write_sidecar(self, planned: _Planned) -> None:
         content = msgspec.json.format(msgspec.json.encode(sidecar(planned.asset)), indent=2) + b"\n"
-        path = self._folder / (planned.name + SIDECAR_ENDING)
+        path = self._folder / sidecar_name(planned.name)
         if durable.read_file(path) != content:
             _publish(path, content)
 

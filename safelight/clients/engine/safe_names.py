@@ -7,10 +7,11 @@ import hashlib
 import unicodedata
 
 MAX_NAME_SIZE_BYTES = 255
+SIDECAR_ENDING = ".json"
 _DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in "123456789")})
 _RESERVED = frozenset('<>:"\\|?*')  # on Windows, and on the file systems that come from there
 _REORDERING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_ROOM_BYTES = 40  # for what is put after a name: a number, and the sidecar's ending
+_ROOM_BYTES = 40  # for what is put after a name: a number and an ending
 
 
 def safe_name(name: str, *, strict: bool = False) -> str:
@@ -52,6 +53,12 @@ def numbered(name: str, number: int) -> str:
     mark = f" ({number})"
     made = f"{stem}{mark}{dot}{ending}" if stem else f"{name}{mark}"
     return shorten(made, MAX_NAME_SIZE_BYTES - _ROOM_BYTES) if _size_bytes(made) > MAX_NAME_SIZE_BYTES else made
+
+
+def sidecar_name(name: str) -> str:
+    """Return the name of the sidecar of the file *name*; where both do not fit into a name, the sidecar's is cut."""
+    made = name + SIDECAR_ENDING
+    return made if _size_bytes(made) <= MAX_NAME_SIZE_BYTES else shorten(made, MAX_NAME_SIZE_BYTES)
 
 
 def checksum_line(digest: bytes, name: str) -> str:

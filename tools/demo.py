@@ -1,0 +1,198 @@
+"""The whole of Safelight on one folder: a server, an account, a camera that uploads, an album, a link to look at.
+
+    make demo PHOTOS=~/Pictures
+
+Runs the real server and the real commands, each on a line of its own, as one would type them. Without PHOTOS it paints
+a few pictures itself. Everything lies in one folder (./demo-data, or --data): a second run goes on with it, --fresh
+begins anew. It keeps serving until Ctrl-C; --once ends after the link is printed, for tests.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tools.demo_pictures import paint_pictures
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+SPACE, ALBUM, ACCOUNT, CAMERA = "Demo", "From the roll", "demo", "Demo camera"
+_START_TIMEOUT_S = 30
+_MAX_ALBUM_ASSETS = 500
+
+
+class Demo:
+    """The demo's folder and the commands run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state_path = folder / "demo.json"
+        self.state: dict[str, str] = json.loads(self.state_path.read_text()) if self.state_path.exists() else {}
+
+    def keep(self, **values: str) -> None:
+        """Remember what a second run needs. This is a demo: its passwords stand in a file, readable by its owner."""
+        self.state |= values
+        self.state_path.touch(mode=0o600)
+        self.state_path.write_text(json.dumps(self.state, indent=2))
+
+    def run(self, profile: str, *arguments: str) -> Any:
+        """Run a `safelight` command with one of the demo's profiles and return its JSON."""
+        say(f"$ safelight {shlex.join(arguments)}", dim=True)
+        done = subprocess.run(
+            [BIN / "safelight", *arguments, "--json"],
+            check=False,
+            stdout=subprocess.PIPE,
+            env=self.environment(profile),
+            text=True,
+        )
+        if done.returncode:
+            sys.exit(f"the demo ends here: `safelight {shlex.join(arguments)}` failed")
+        return json.loads(done.stdout)
+
+    def show(self, profile: str, *arguments: str) -> None:
+        """Run a command whose own words and progress the person shall see."""
+        say(f"$ safelight {shlex.join(arguments)}", dim=True)
+        done = subprocess.run([BIN / "safelight", *arguments], check=False, env=self.environment(profile))
+        if done.returncode not in (0, 1):  # 1: some files could not be uploaded, which was said
+            sys.exit("the demo ends here")
+
+    def environment(self, profile: str) -> dict[str, str]:
+        """What the commands see: the profile, and the passwords."""
+        return {
+            **os.environ,
+            # A demo leaves nothing in the person's own keyring.
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+            "SAFELIGHT_PROFILE": str(self.folder / profile),
+            "SAFELIGHT_PASSWORD": self.state["password"],
+            "SAFELIGHT_LINK_PASSWORD": self.state["link_password"],
+        }
+
+
+def say(text: str = "", *, dim: bool = False) -> None:
+    """Print a line."""
+    print(f"\033[2m{text}\033[0m" if dim and sys.stdout.isatty() else text, flush=True)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(data: Path, listen: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run the server, with its log beside the data, until the end of the block."""
+    with (data.parent / "server.log").open("ab") as log:
+        process = subprocess.Popen(
+            [BIN / "safelight-server", "run", "--data", data, "--listen", listen],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the demo, which then ends the server
+        )
+        try:
+            if not any(line.startswith("listening on ") for line in process.stdout or ()):
+                sys.exit(f"the server did not start; see {log.name}")
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def words(count: int) -> str:
+    """A password that can be read out: so many groups of letters."""
+    letters = "abcdefghjkmnpqrstuvwxyz"
+    return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(count))
+
+
+def set_up(demo: Demo, url: str) -> None:
+    """Make the account, the space and the camera, where an earlier run has not."""
+    if "ready" in demo.state:
+        say(f"Going on with what is in {demo.folder}.")
+        return
+    demo.keep(password=words(4), link_password=words(2))
+    data = str(demo.folder / "server")
+    invite = subprocess.run(
+        [BIN / "safelight-server", "invite", "--data", data], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.split()[-1]
+    demo.run("owner", "account", "create", "--server", url, "--name", ACCOUNT, "--invite", invite)
+    # A work space: its links may hold originals, so that the page can offer them.
+    demo.run("owner", "space", "create", SPACE, "--kind", "work")
+    pairing = demo.run("owner", "camera", "pair", "--space", SPACE, "--name", CAMERA)
+    demo.run("camera", "camera", "add", pairing["uri"])
+    demo.run("owner", "album", "create", ALBUM, "--space", SPACE)
+    demo.keep(ready="yes")
+
+
+def share(demo: Demo) -> str:
+    """Put the newest pictures into the album, and make a link to it with a password."""
+    assets = demo.run("owner", "asset", "list", "--space", SPACE)
+    pictures = [asset for asset in assets if "preview" in asset["renditions"]][-_MAX_ALBUM_ASSETS:]
+    shown = [asset["id"] for asset in sorted(pictures, key=lambda asset: (asset["taken"], asset["name"]))]
+    if not shown:
+        sys.exit("There is no picture in this folder that can be shown, so there is nothing to share.")
+    say(f"$ safelight album add {shlex.quote(ALBUM)} --space {SPACE} … ({len(shown)} assets)", dim=True)
+    subprocess.run(
+        [BIN / "safelight", "album", "add", ALBUM, "--space", SPACE, *shown],
+        check=True,
+        env=demo.environment("owner"),
+        stdout=subprocess.DEVNULL,
+    )
+    made = demo.run("owner", "link", "create", "--album", ALBUM, "--space", SPACE, "--password", "--expires", "7d")
+    return str(made["url"])
+
+
+def main() -> None:
+    """Run the demo."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("photos", nargs="?", default="", help="the folder with photographs")
+    parser.add_argument("--data", type=Path, default=ROOT / "demo-data", help="where the demo keeps everything")
+    parser.add_argument("--fresh", action="store_true", help="throw away what an earlier demo left, and begin anew")
+    parser.add_argument("--once", action="store_true", help="end after printing the link")
+    parser.add_argument("--listen", default="", help="HOST:PORT; default: the port of the run before, or a free one")
+    arguments = parser.parse_args()
+    once = arguments.once or bool(os.environ.get("SAFELIGHT_DEMO_ONCE"))
+    photos = Path(arguments.photos).expanduser() if arguments.photos else None
+    if photos and not photos.is_dir():
+        sys.exit(f"{photos} is not a folder; try: make demo PHOTOS=~/Pictures")
+    folder = arguments.data.resolve()
+    if arguments.fresh and (folder / "demo.json").exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    demo = Demo(folder)
+    listen = arguments.listen or demo.state.get("listen") or f"127.0.0.1:{free_port()}"
+    demo.keep(listen=listen)
+    url = f"http://{listen}"
+    with serving(folder / "server", listen) as server:
+        say(f"A server is running at {url}; its data is in {folder / 'server'}.")
+        set_up(demo, url)
+        demo.show("camera", "camera", "push", str(photos or paint_pictures(folder / "pictures")))
+        link = share(demo)
+        say()
+        say("Open this link in a browser:")
+        say(f"  {link}")
+        say(f"  password: {demo.state['link_password']}")
+        if once:
+            return
+        say()
+        say("The server runs until you press Ctrl-C.")
+        server.wait()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # however it ends, its server ends with it
+    try:
+        main()
+    except KeyboardInterrupt:
+        say("\nStopped. The same command goes on from here; --fresh would begin anew.")

@@ -1,0 +1,418 @@
+"""Commits over HTTP: receipts, order, races, and everything that is refused, with nothing of it written."""
+
+import asyncio
+import base64
+import os
+
+import msgspec
+import pytest
+
+from safelight.sync_protocol import ledger, log
+from safelight.sync_protocol.ledger import AdvanceAccountBody, LedgerKind, RevokeCameraBody, RotateEpochBody
+from safelight.sync_protocol.limits import MAX_ASSETS_PER_ROLL
+from safelight.sync_protocol.log import Head, frames_from_bytes
+from safelight.sync_protocol.messages.accounts import AppendAccountEntries
+from safelight.sync_protocol.messages.spaces import (
+    AskFingerprints,
+    CommitEntry,
+    Committed,
+    DevicePositionRow,
+    EpochBox,
+    KnownFingerprints,
+    SpaceRow,
+    Spaces,
+)
+from safelight.sync_protocol.records import AddToAlbumBody, AlbumItem, CreateAlbumBody, RecordKind
+from safelight.sync_protocol.wire import unpack
+from tests.http.conftest import Owner, Server
+from tests.support.api import Api
+from tests.support.protocol import Blob, Pairing, Signer, Writer, make_asset
+
+
+async def unchanged(owner: Owner, before: SpaceRow) -> None:
+    """Check that nothing was written to the space."""
+    assert (await owner.api.get(owner.space)).as_(SpaceRow) == before
+
+
+async def where(owner: Owner) -> SpaceRow:
+    """Where the space stands."""
+    return (await owner.api.get(owner.space)).as_(SpaceRow)
+
+
+async def ready(owner: Owner) -> tuple[Blob, SpaceRow]:
+    """Upload a blob and open a roll."""
+    blob = Blob(os.urandom(1000))
+    await owner.api.upload(owner.writer.space_id, blob)
+    await owner.api.commit(owner.writer, owner.writer.open_roll())
+    return blob, await where(owner)
+
+
+async def test_a_repeated_commit_gets_the_first_receipt(owner: Owner) -> None:
+    """The same bytes again are the same entry: same slot, same receipt, nothing new, also after others came."""
+    blob, _ = await ready(owner)
+    entry = owner.writer.add_assets(make_asset(blob))
+    first = (await owner.api.try_commit(owner.writer, entry)).as_(Committed)
+    assert (await owner.api.try_commit(owner.writer, entry)).as_(Committed) == first
+    await owner.api.get(owner.space)
+    row = await where(owner)
+    owner.writer.took(entry, row.number, row.chain)
+    await owner.api.commit(owner.writer, owner.writer.open_roll())
+    assert (await owner.api.try_commit(owner.writer, entry)).as_(Committed) == first
+
+
+async def test_a_repeated_ledger_entry_gets_the_first_receipt(owner: Owner) -> None:
+    """A ledger entry whose answer was lost is answered again, though the ledger would no longer take it."""
+    entry = Pairing().certify(owner.writer)
+    committed = (await owner.api.try_commit(owner.writer, entry)).as_(Committed)
+    row = await where(owner)
+    owner.writer.took(entry, row.number, row.chain)
+    await owner.api.commit(owner.writer, Pairing().certify(owner.writer))
+    assert (await owner.api.try_commit(owner.writer, entry)).as_(Committed) == committed
+
+
+async def test_a_repeated_genesis(server: Server) -> None:
+    """Creating the same space again gives the first receipt, and no second space."""
+    person, api = await server.account()
+    _, request = Writer(person, person.signer).genesis()
+    answers = await asyncio.gather(*(api.post("/v1/spaces", request) for _ in range(4)))
+    assert len({answer.as_(Committed).receipt for answer in answers}) == 1
+    assert len((await api.get("/v1/spaces")).as_(Spaces).spaces) == 1
+
+
+async def test_many_commits_at_once(server: Server) -> None:
+    """Commits of many devices that wait together all stand, each in a slot of its own, without gaps."""
+    owner = await server.owner()
+    cameras = [await owner.api.pair_camera(owner.writer, Pairing()) for _ in range(4)]
+
+    async def work(api: Api, signer: Signer) -> list[int]:
+        mine = Writer(owner.person, signer, owner.writer.ledger, owner.writer.log)
+        numbers = []
+        for _ in range(5):
+            blob = Blob(os.urandom(500))
+            await api.upload(owner.writer.space_id, blob)
+            numbers.append((await api.commit(mine, mine.open_roll())).number)
+            numbers.append((await api.commit(mine, mine.add_assets(make_asset(blob)))).number)
+        return numbers
+
+    before = (await where(owner)).number
+    numbers = sorted(sum(await asyncio.gather(*(work(*camera) for camera in cameras)), []))
+    assert numbers == list(range(before + 1, before + 41))
+    state = log.LogState()
+    for frame in frames_from_bytes((await owner.api.get(f"{owner.space}/log")).body):
+        state = log.step(state, frame)
+    assert state.number == before + 40
+
+
+async def test_a_ledger_entry_between_records(owner: Owner) -> None:
+    """Records that were judged by an older ledger are judged anew; entries about who must be signed anew."""
+    roll, certificate = owner.writer.open_roll(), Pairing().certify(owner.writer)
+    await owner.api.commit(owner.writer, certificate)
+    answer = await owner.api.try_commit(owner.writer, roll)
+    assert (answer.status, answer.code) == (409, "counter-conflict")
+    stale = owner.writer.entry(
+        LedgerKind.CERTIFY_CAMERA,
+        unpack(Pairing().certify(owner.writer).body, ledger.CertifyCameraBody),
+        ledger=Head(1, b"x" * 32),
+    )
+    assert (await owner.api.try_commit(owner.writer, stale)).code == "entry-stale"
+
+
+async def test_a_missing_blob(owner: Owner) -> None:
+    """A record may name only blobs that were uploaded."""
+    _, before = await ready(owner)
+    answer = await owner.api.try_commit(owner.writer, owner.writer.add_assets(make_asset(Blob(b"never sent"))))
+    assert (answer.status, answer.code) == (422, "blob-missing")
+    await unchanged(owner, before)
+
+
+async def test_another_spaces_blob(server: Server, owner: Owner) -> None:
+    """A blob that another space holds cannot be claimed by its name."""
+    other = await server.owner()
+    blob, before = await ready(owner)
+    await other.api.commit(other.writer, other.writer.open_roll())
+    answer = await other.api.try_commit(other.writer, other.writer.add_assets(make_asset(blob)))
+    assert answer.code == "blob-missing"
+    await unchanged(owner, before)
+
+
+async def test_a_blob_of_another_size(owner: Owner) -> None:
+    """The size that is signed must be the size that is stored."""
+    blob, before = await ready(owner)
+    asset = make_asset(blob)
+    lying = msgspec.structs.replace(asset, renditions=[msgspec.structs.replace(asset.renditions[0], size_bytes=999)])
+    assert (await owner.api.try_commit(owner.writer, owner.writer.add_assets(lying))).code == "blob-size-mismatch"
+    await unchanged(owner, before)
+
+
+async def test_a_half_present_record(owner: Owner) -> None:
+    """Of a record with one blob there and one missing nothing is written."""
+    blob, before = await ready(owner)
+    entry = owner.writer.add_assets(make_asset(blob), make_asset(Blob(b"missing")))
+    assert (await owner.api.try_commit(owner.writer, entry)).code == "blob-missing"
+    await unchanged(owner, before)
+    await owner.api.commit(owner.writer, owner.writer.add_assets(make_asset(blob)))
+
+
+async def test_a_strangers_record(server: Server, owner: Owner) -> None:
+    """Who is not in the space commits nothing: not through their own session, nor through a member's."""
+    person, stranger = await server.account()
+    blob, before = await ready(owner)
+    entry = owner.writer.add_assets(make_asset(blob), signer=person.signer)
+    answer = await stranger.try_commit(owner.writer, entry)
+    assert (answer.status, answer.code) == (404, "space-unknown")
+    assert (await owner.api.try_commit(owner.writer, entry)).code == "signer-unknown"
+    await unchanged(owner, before)
+
+
+async def test_a_forged_signature(owner: Owner) -> None:
+    """An entry in a member's name with another key's signature is refused."""
+    blob, before = await ready(owner)
+    forger = Signer(
+        owner.signer.author_id, owner.signer.device_id, os.urandom(32), owner.signer.counter, owner.signer.last_id
+    )
+    entry = owner.writer.add_assets(make_asset(blob), signer=forger)
+    assert (await owner.api.try_commit(owner.writer, entry)).code == "signature-invalid"
+    await unchanged(owner, before)
+
+
+async def test_an_entry_through_another_devices_session(server: Server, owner: Owner) -> None:
+    """A device commits what it signed itself."""
+    camera, _ = await owner.api.pair_camera(owner.writer, Pairing())
+    before = await where(owner)
+    assert (await camera.try_commit(owner.writer, owner.writer.open_roll())).code == "forbidden"
+    await unchanged(owner, before)
+
+
+async def test_another_spaces_entry(server: Server, owner: Owner) -> None:
+    """An entry signed for one space is refused by another of the same person."""
+    other = Writer(owner.person, owner.person.signer)
+    await owner.api.create_space(other)
+    before = await where(owner)
+    answer = await owner.api.post(f"{owner.space}/commits", CommitEntry(other.open_roll().envelope))
+    assert (answer.status, answer.code) == (422, "entry-wrong-space")
+    await unchanged(owner, before)
+
+
+async def test_counters(owner: Owner) -> None:
+    """A device's entries follow one another: none is skipped, repeated or reordered."""
+    _, before = await ready(owner)
+    for changes in ({"counter": 2}, {"counter": 4}, {"previous_id": os.urandom(32)}, {"previous_id": b""}):
+        answer = await owner.api.try_commit(owner.writer, owner.writer.open_roll(**changes))
+        assert (answer.status, answer.code) == (409, "counter-conflict")
+    await unchanged(owner, before)
+
+
+async def test_heads_that_contradict(owner: Owner) -> None:
+    """Who was shown another history than this server's is told so, before members are."""
+    _, before = await ready(owner)
+    log_head, ledger_head = owner.writer.log, owner.writer.state.head
+    for changes in (
+        {"log": Head(log_head.number, os.urandom(32))},
+        {"log": Head(log_head.number + 5, os.urandom(32))},
+        {"ledger": Head(ledger_head.number, os.urandom(32))},
+    ):
+        answer = await owner.api.try_commit(owner.writer, owner.writer.open_roll(**changes))
+        assert answer.code in {"history-forked", "entry-stale"}
+    await unchanged(owner, before)
+
+
+async def test_asset_ids_are_given_once(owner: Owner) -> None:
+    """An asset's id stays with its first bytes."""
+    blob, _ = await ready(owner)
+    asset = make_asset(blob)
+    await owner.api.commit(owner.writer, owner.writer.add_assets(asset))
+    before = await where(owner)
+    again = msgspec.structs.replace(make_asset(blob), asset_id=asset.asset_id)
+    answer = await owner.api.try_commit(owner.writer, owner.writer.add_assets(again))
+    assert (answer.status, answer.code) == (409, "asset-conflict")
+    await unchanged(owner, before)
+
+
+async def test_rolls(server: Server, owner: Owner) -> None:
+    """Assets are added to a roll that is open, one's own, young, not full and of the epoch in force."""
+    blob, _ = await ready(owner)
+    camera, signer = await owner.api.pair_camera(owner.writer, Pairing())
+    foreign = owner.writer.add_assets(make_asset(blob), signer=signer)
+    assert (await camera.try_commit(owner.writer, foreign)).code == "roll-unknown"
+    for _ in range(MAX_ASSETS_PER_ROLL // 100):
+        assets = [make_asset(blob) for _ in range(100)]
+        await owner.api.commit(owner.writer, owner.writer.add_assets(*assets))
+    assert (await owner.api.try_commit(owner.writer, owner.writer.add_assets(make_asset(blob)))).code == "roll-full"
+    await owner.api.commit(owner.writer, owner.writer.open_roll())
+    server.clock.offset_ms = 25 * 60 * 60 * 1000
+    api = await owner.api.sign_in(owner.signer)
+    assert (await api.try_commit(owner.writer, owner.writer.add_assets(make_asset(blob)))).code == "roll-full"
+    await api.commit(owner.writer, owner.writer.open_roll())
+    epoch, boxes = owner.writer.next_epoch()
+    await api.commit(owner.writer, owner.writer.entry(LedgerKind.ROTATE_EPOCH, RotateEpochBody(epoch)), boxes)
+    assert (await api.try_commit(owner.writer, owner.writer.add_assets(make_asset(blob)))).code == "epoch-old"
+
+
+async def test_epochs_and_boxes(server: Server, owner: Owner) -> None:
+    """An epoch brings exactly the boxes that it names; each member reads its own and no other."""
+    epoch, boxes = owner.writer.next_epoch()
+    entry = owner.writer.entry(LedgerKind.ROTATE_EPOCH, RotateEpochBody(epoch))
+    before = await where(owner)
+    _, other_boxes = owner.writer.next_epoch()
+    for wrong in ([], other_boxes, boxes * 2):
+        assert (await owner.api.try_commit(owner.writer, entry, wrong)).code == "ledger-rule"
+    assert (await owner.api.try_commit(owner.writer, owner.writer.open_roll(), boxes)).code == "ledger-rule"
+    await unchanged(owner, before)
+    await owner.api.commit(owner.writer, entry, boxes)
+    assert (await owner.api.get(f"{owner.space}/boxes/2")).as_(EpochBox) == EpochBox(2, boxes[0].box)
+    assert (await owner.api.get(f"{owner.space}/boxes/3")).code == "not-found"
+    _, stranger = await server.account()
+    assert (await stranger.get(f"{owner.space}/boxes/2")).code == "space-unknown"
+
+
+async def test_a_revoked_camera(owner: Owner) -> None:
+    """A camera's right and session end with its revocation, and what it signed before cannot come after."""
+    pairing = Pairing()
+    camera, signer = await owner.api.pair_camera(owner.writer, pairing)
+    late = owner.writer.open_roll(signer)
+    epoch, boxes = owner.writer.next_epoch()
+    body = RevokeCameraBody(pairing.camera_id, epoch)
+    await owner.api.commit(owner.writer, owner.writer.entry(LedgerKind.REVOKE_CAMERA, body), boxes)
+    assert (await camera.get(f"{owner.space}/ledger")).code == "session-required"
+    assert (await camera.try_commit(owner.writer, late)).code == "session-required"
+    assert (await owner.api.try_commit(owner.writer, late)).code == "signer-unknown"
+
+
+async def test_pairing(server: Server, owner: Owner) -> None:
+    """A camera reads the ledger by its pairing key, binds its own key once, and reads nothing else."""
+    pairing = Pairing()
+    await owner.api.commit(owner.writer, pairing.certify(owner.writer))
+    nobody = server.api
+    path = f"{owner.space}/pairing/{pairing.camera_id.hex()}"
+    signature = pairing.read_signature(owner.writer.space_id)
+    encoded = {"Safelight-Pairing": base64.b64encode(signature).decode()}
+    frames = list(frames_from_bytes((await nobody.get(path, **encoded)).body))
+    assert [frame.number for frame in frames] == [1, 2]
+    assert (await nobody.get(path)).code == "signature-invalid"
+    assert (await nobody.get(path, **{"Safelight-Pairing": "???"})).code == "bad-request"
+    wrong = base64.b64encode(bytes(64)).decode()
+    assert (await nobody.get(path, **{"Safelight-Pairing": wrong})).code == "signature-invalid"
+    assert (await nobody.get(f"{owner.space}/pairing/{os.urandom(16).hex()}", **encoded)).code == "space-unknown"
+
+    signer = pairing.signer
+    entry = pairing.bind(owner.writer, signer)
+    first = (await nobody.post(f"{owner.space}/bind", CommitEntry(entry.envelope))).as_(Committed)
+    assert (await nobody.post(f"{owner.space}/bind", CommitEntry(entry.envelope))).as_(Committed) == first
+    row = await where(owner)
+    owner.writer.took(entry, row.number, row.chain, signer)
+    thief = Signer(pairing.camera_id, pairing.camera_id, os.urandom(32))
+    second = pairing.bind(owner.writer, thief)
+    assert (await nobody.post(f"{owner.space}/bind", CommitEntry(second.envelope))).code == "camera-already-bound"
+    assert (await nobody.get(path, **encoded)).code == "camera-already-bound"
+
+    camera = await nobody.sign_in(signer)
+    assert len((await camera.get("/v1/spaces")).as_(Spaces).spaces) == 1
+    assert (await camera.get(f"{owner.space}/log")).code == "forbidden"
+    assert (await camera.get(f"{owner.space}/boxes/1")).code == "forbidden"
+    assert (await camera.get(f"{owner.space}/links")).code == "forbidden"
+    assert (await camera.get(f"{owner.space}/ledger")).status == 200
+
+
+async def test_an_expired_pairing(server: Server, owner: Owner) -> None:
+    """The server holds a pairing code to its own clock, whatever time the camera signs."""
+    pairing = Pairing()
+    await owner.api.commit(owner.writer, pairing.certify(owner.writer))
+    server.clock.offset_ms = pairing.lifetime_ms + 1000
+    entry = pairing.bind(owner.writer, pairing.signer)
+    assert (await server.api.post(f"{owner.space}/bind", CommitEntry(entry.envelope))).code == "pairing-expired"
+
+
+async def test_only_bindings_need_no_session(server: Server, owner: Owner) -> None:
+    """The way in for cameras takes a camera's binding and nothing else."""
+    entry = owner.writer.open_roll()
+    assert (await server.api.post(f"{owner.space}/bind", CommitEntry(entry.envelope))).code == "forbidden"
+
+
+async def test_camera_quota(owner: Owner) -> None:
+    """A camera's own quota ends what it may add."""
+    camera, signer = await owner.api.pair_camera(owner.writer, Pairing(quota_bytes=1500))
+    blobs = [Blob(os.urandom(1000)), Blob(os.urandom(1000))]
+    await camera.upload(owner.writer.space_id, *blobs)
+    await camera.commit(owner.writer, owner.writer.open_roll(signer), signer=signer)
+    await camera.commit(owner.writer, owner.writer.add_assets(make_asset(blobs[0]), signer=signer), signer=signer)
+    second = owner.writer.add_assets(make_asset(blobs[1]), signer=signer)
+    assert (await camera.try_commit(owner.writer, second)).code == "quota-exceeded"
+
+
+async def test_a_new_device_in_a_space(server: Server, owner: Owner) -> None:
+    """A new device signs once the space has heard of it, and the account's own ledger must say the same."""
+    entry, laptop = owner.person.add_device()
+    advance = owner.writer.entry(
+        LedgerKind.ADVANCE_ACCOUNT, AdvanceAccountBody(owner.person.account_id, [entry], None), laptop
+    )
+    path = f"/v1/accounts/{owner.person.account_id.hex()}/ledger"
+    assert (await owner.api.try_commit(owner.writer, advance)).code in {"account-ledger-conflict", "forbidden"}
+    await owner.api.post(path, AppendAccountEntries([entry]))
+    api = await server.api.sign_in(laptop)
+    assert (await api.get(f"{owner.space}/log")).status == 200
+    assert (await api.try_commit(owner.writer, owner.writer.open_roll(laptop))).code == "signer-unknown"
+    await api.commit(owner.writer, advance, signer=laptop)
+    await api.commit(owner.writer, owner.writer.open_roll(laptop), signer=laptop)
+    assert (await api.get(f"{owner.space}/position")).as_(DevicePositionRow) == DevicePositionRow(2, laptop.last_id)
+
+
+async def test_fingerprints(server: Server, owner: Owner) -> None:
+    """Known fingerprints come with the signed records that say so; strangers learn nothing."""
+    fingerprint, blob = os.urandom(32), Blob(os.urandom(1000))
+    await owner.api.add_photo(owner.writer, blob, fingerprint=fingerprint)
+    camera, _ = await owner.api.pair_camera(owner.writer, Pairing())
+    question = AskFingerprints([os.urandom(32), fingerprint, os.urandom(32)])
+    for api in (owner.api, camera):
+        answer = (await api.post(f"{owner.space}/fingerprints", question)).as_(KnownFingerprints)
+        assert [(known.fingerprint, known.number) for known in answer.known] == [(fingerprint, 3)]
+        frame = unpack(answer.records[0], log.Frame)
+        assert log.parse_entry(frame.envelope).header.kind == RecordKind.ADD_ASSETS
+    _, stranger = await server.account()
+    assert (await stranger.post(f"{owner.space}/fingerprints", question)).code == "space-unknown"
+
+
+async def test_albums(owner: Owner) -> None:
+    """Albums name assets that are there."""
+    asset_id = await owner.api.add_photo(owner.writer, Blob(os.urandom(1000)))
+    album_id = os.urandom(16)
+    body = CreateAlbumBody(album_id, 1, 1, os.urandom(1216), os.urandom(1216), b"key", b"key", b"title")
+    await owner.api.commit(owner.writer, owner.writer.entry(RecordKind.CREATE_ALBUM, body))
+    items = [AlbumItem(asset_id, b"wrap", b"wrap")]
+    await owner.api.commit(
+        owner.writer, owner.writer.entry(RecordKind.ADD_TO_ALBUM, AddToAlbumBody(album_id, 1, items))
+    )
+    unknown = AddToAlbumBody(album_id, 1, [AlbumItem(os.urandom(16), b"wrap", b"wrap")])
+    assert (
+        await owner.api.try_commit(owner.writer, owner.writer.entry(RecordKind.ADD_TO_ALBUM, unknown))
+    ).status == 404
+
+
+async def test_cameras_organise_nothing(owner: Owner) -> None:
+    """A camera adds, and does nothing else."""
+    camera, signer = await owner.api.pair_camera(owner.writer, Pairing())
+    body = CreateAlbumBody(os.urandom(16), 1, 1, os.urandom(1216), os.urandom(1216), b"key", b"key", b"title")
+    answer = await camera.try_commit(owner.writer, owner.writer.entry(RecordKind.CREATE_ALBUM, body, signer))
+    assert (answer.status, answer.code) == (403, "right-missing")
+
+
+async def test_feed_pages(owner: Owner) -> None:
+    """The feed pages by count and by bytes, without gaps, and always gives at least one."""
+    for _ in range(6):
+        await owner.api.commit(owner.writer, owner.writer.open_roll())
+    for query in ("limit=2", "max_bytes=1", "max_bytes=3000", "limit=1000&max_bytes=1000000"):
+        numbers: list[int] = []
+        while True:
+            after = numbers[-1] if numbers else 0
+            page = (await owner.api.get(f"{owner.space}/log?after={after}&{query}")).body
+            if not page:
+                break
+            numbers += [frame.number for frame in frames_from_bytes(page)]
+        assert numbers == list(range(1, 8))
+
+
+@pytest.mark.parametrize(
+    "query", ["after=-1", "after=x", "limit=0", "max_bytes=0", "after=1&after=2", "other=1", "after=1.0"]
+)
+async def test_feed_queries_that_are_none(owner: Owner, query: str) -> None:
+    """A query is whole numbers, each once."""
+    assert (await owner.api.get(f"{owner.space}/log?{query}")).code == "bad-request"

@@ -1,7 +1,7 @@
 """What a group of commits must know before it is judged, read in a few statements for all of them together."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from safelight.server.domain.ports import Commit
@@ -82,12 +82,13 @@ async def gather(tx: Transaction, commits: Sequence[Commit]) -> Facts:
     for commit in commits:
         by_space[commit.space_id].append(commit)
     spaces = {space_id: await _gather_space(tx, space_id, by_space[space_id]) for space_id in sorted(by_space)}
-    links = _unique(commits, lambda commit: ([commit.link.link_id] if commit.link else []) + [commit.revoked_link])
-    devices = _unique(commits, lambda commit: [camera.device_id for camera in commit.cameras])
+    links = [commit.link.link_id for commit in commits if commit.link]
+    links += [commit.revoked_link for commit in commits if commit.revoked_link]
+    devices = [camera.device_id for commit in commits for camera in commit.cameras]
     return Facts(
         spaces,
-        dict(await tx.rows_in(SQL["links"], links)),
-        {device_id for (device_id,) in await tx.rows_in(SQL["devices"], devices)},
+        dict(await tx.rows_in(SQL["links"], _unique(links))),
+        {device_id for (device_id,) in await tx.rows_in(SQL["devices"], _unique(devices))},
         (await tx.rows(_HIGHEST_TIME))[0][0],
     )
 
@@ -97,24 +98,33 @@ async def _gather_space(tx: Transaction, space_id: bytes, commits: Sequence[Comm
     if not row:
         return SpaceFacts()
     facts = SpaceFacts(True, *row[0])  # noqa: FBT003 - the columns follow by place
-    for entry_id, *slot in await tx.rows_in(
-        SQL["entries_by_id"], [commit.entry_id for commit in commits], space_id=space_id
-    ):
-        number, chain, time_ms = slot
-        facts.slots[entry_id] = (number, chain, time_ms)
-    devices = _unique(commits, lambda commit: [commit.device_id])
+    devices = _unique(commit.device_id for commit in commits)
     for device_id, counter, entry_id, used_bytes in await tx.rows_in(SQL["positions"], devices, space_id=space_id):
         facts.positions[device_id] = Position(counter, entry_id, used_bytes)
-    rolls = _unique(commits, lambda commit: [commit.roll.roll_id] if commit.roll else [])
+    for commit in commits:
+        await _gather_slot(tx, facts, commit)
+    rolls = _unique(commit.roll.roll_id for commit in commits if commit.roll)
     for roll_id, device_id, epoch, assets, opened_ms in await tx.rows_in(SQL["rolls"], rolls, space_id=space_id):
         facts.rolls[roll_id] = Roll(device_id, epoch, assets, opened_ms)
-    named = _unique(commits, lambda commit: [*(asset.asset_id for asset in commit.assets), *commit.known_assets])
-    facts.assets = {asset_id for (asset_id,) in await tx.rows_in(SQL["assets"], named, space_id=space_id)}
-    blobs = _unique(commits, lambda commit: [*(blob.name for blob in commit.blobs), *link_names(commit)])
-    for name, size_bytes, tier in await tx.rows_in(SQL["blobs"], blobs, space_id=space_id):
+    named = [asset.asset_id for commit in commits for asset in commit.assets]
+    named += [asset_id for commit in commits for asset_id in commit.known_assets]
+    facts.assets = {asset_id for (asset_id,) in await tx.rows_in(SQL["assets"], _unique(named), space_id=space_id)}
+    blobs = [blob.name for commit in commits for blob in commit.blobs]
+    blobs += [name for commit in commits for name in link_names(commit)]
+    for name, size_bytes, tier in await tx.rows_in(SQL["blobs"], _unique(blobs), space_id=space_id):
         facts.blobs[name] = Held(size_bytes, tier)
     return facts
 
 
-def _unique(commits: Sequence[Commit], names: Callable[[Commit], Iterable[bytes]]) -> list[bytes]:
-    return [name for name in dict.fromkeys(name for commit in commits for name in names(commit)) if name]
+async def _gather_slot(tx: Transaction, facts: SpaceFacts, commit: Commit) -> None:
+    """Find the first answer, where the device's counter says that there may be one."""
+    last = facts.positions.get(commit.device_id)
+    if last is None or commit.counter > last.counter:
+        return
+    rows = await tx.rows(SQL["slot"], space_id=commit.space_id, device_id=commit.device_id, counter=commit.counter)
+    for number, chain, time_ms, entry_id in rows:
+        facts.slots[entry_id] = (number, chain, time_ms)
+
+
+def _unique(names: Iterable[bytes]) -> list[bytes]:
+    return list(dict.fromkeys(names))

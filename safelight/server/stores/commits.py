@@ -1,9 +1,8 @@
 """Commits: a run of them judged in order and written together.
 
 PROTOCOL.md §9. The run costs a few statements to read, no wait between, and one `run_many` a table to write: so commits
-that wait together cost little more than the rows they leave. Nothing is written for a commit that is refused, and
-`commit_run` is called within a savepoint: should a run fail for a reason that no check foresaw, its commits are tried
-one by one, each in a savepoint of its own, and only the one at fault fails.
+that wait together cost little more than the rows they leave. All checks come before the first write, so nothing is
+written for a commit that is refused.
 """
 
 from collections.abc import Sequence
@@ -105,9 +104,21 @@ def _note(commit: Commit, facts: Facts, slot: tuple[int, bytes, int], rows: _Row
     """Note the entry itself, its space, and what only few entries bring."""
     number, chain, time_ms = slot
     space_id = commit.space_id
-    size_bytes = len(commit.envelope)
-    ledger = int(commit.is_ledger)
-    rows.entries.append((space_id, number, time_ms, ledger, size_bytes, commit.entry_id, chain, b"", commit.envelope))
+    rows.entries.append(
+        (
+            space_id,
+            number,
+            time_ms,
+            int(commit.is_ledger),
+            len(commit.envelope),
+            commit.device_id,
+            commit.counter,
+            commit.entry_id,
+            chain,
+            b"",
+            commit.envelope,
+        )
+    )
     rows.spaces[space_id] = facts.spaces[space_id]
     if commit.genesis_kind:
         rows.genesis.append(commit)
@@ -115,7 +126,8 @@ def _note(commit: Commit, facts: Facts, slot: tuple[int, bytes, int], rows: _Row
         rows.others.append((commit, number, time_ms))
     if commit.link:
         facts.links[commit.link.link_id] = space_id
-    facts.devices.update(camera.device_id for camera in commit.cameras)
+    if commit.cameras:
+        facts.devices.update(camera.device_id for camera in commit.cameras)
 
 
 async def _write(tx: Transaction, rows: _Rows) -> None:

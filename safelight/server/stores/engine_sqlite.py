@@ -20,7 +20,7 @@ from safelight.server.stores.server_rows import ServerRows
 from safelight.server.stores.spaces import SpaceRows
 from safelight.server.stores.sqlite_lock import DatabaseLock
 from safelight.server.stores.sqlite_writer import SqliteWriter, T
-from safelight.server.stores.statements import Statement, Value, expanded, in_runs, numbered
+from safelight.server.stores.statements import Row, Statement, Value, expanded, in_runs, numbered
 from safelight.server.stores.transaction import Found, Work
 
 READERS = 3
@@ -45,23 +45,25 @@ class SqliteReaders:
         return cls(connections)
 
     async def rows(self, statement: Statement, **values: Value) -> list[Found]:
-        """Run on the least busy connection."""
-        index = self._busy.index(min(self._busy))
-        self._busy[index] += 1
-        try:
-            found = await self._connections[index].execute_fetchall(numbered(statement, "?"), statement.values(values))
-        finally:
-            self._busy[index] -= 1
-        return [tuple(row) for row in found]
+        """Run and return what it finds."""
+        return await self._run(numbered(statement, "?"), statement.values(values))
 
     async def rows_in(self, statement: Statement, each: Sequence[bytes], **values: Value) -> list[Found]:
         """Run for all of *each*."""
         found: list[Found] = []
+        first = statement.values(values)
         for run in in_runs(each):
-            found += await self.rows(
-                expanded(statement, len(run)), **values, **{f"each{index}": name for index, name in enumerate(run)}
-            )
+            found += await self._run(numbered(expanded(statement, len(run)), "?"), (*first, *run))
         return found
+
+    async def _run(self, sql: str, values: Row) -> list[Found]:
+        """Run on the least busy connection."""
+        index = self._busy.index(min(self._busy))
+        self._busy[index] += 1
+        try:
+            return [tuple(row) for row in await self._connections[index].execute_fetchall(sql, values)]
+        finally:
+            self._busy[index] -= 1
 
     async def close(self) -> None:
         """Close all connections."""

@@ -45,9 +45,11 @@ class SpaceRows(Engine):
         ]
         return [EntryRow(*row) for rows in found for row in rows]
 
-    async def committed(self, space_id: bytes, entry_id: bytes) -> Committed | None:
-        """Return the first answer to an entry that stands in the space's log, or None."""
-        rows = await self._reading.rows(SQL["slot"], space_id=space_id, entry_id=entry_id)
+    async def committed(self, space_id: bytes, device_id: bytes, counter: int, entry_id: bytes) -> Committed | None:
+        """Return the first answer to a device's entry that stands in the space's log, or None."""
+        rows = await self._reading.rows(
+            SQL["slot"], space_id=space_id, device_id=device_id, counter=counter, entry_id=entry_id
+        )
         if not rows:
             return None
         number, chain, time_ms = rows[0]

@@ -8,10 +8,11 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -25,10 +26,13 @@ from safelight.sync_protocol.refusals import Code, Refused
 T = TypeVar("T")
 
 MAX_GROUP_JOBS = 256
+CACHE_SIZE_KIB = 16 * 1024  # holds the pages of a large group, so that none is written before its end
 CHECKPOINT_AFTER_ROWS = 4000
 MAX_WAL_SIZE_BYTES = 64 * 1024 * 1024
 
 _LOG = logging.getLogger(__name__)
+
+_Commit = Callable[[list[Commit]], Awaitable[Sequence[Outcome | Exception]]]
 
 # Growing the shared index of the WAL fails so when the disk is full; nothing was synced, so nothing was lost.
 _FULL_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP})
@@ -43,21 +47,17 @@ _BROKEN_CODES = frozenset(
 )
 
 
-class StorageFailure(Exception):
-    """The disk, not the statement, is at fault: the whole group fails with *refusal*."""
-
-    def __init__(self, refusal: Refused) -> None:
-        super().__init__(refusal.code)
-        self.refusal = refusal
+class _RunFailed(Exception):
+    """A run of commits met something that no check foresaw."""
 
 
 @dataclass(slots=True)
 class Job:
-    """One thing that waits to be written: some work, or a commit."""
+    """One thing that waits to be written: some work, or commits."""
 
-    work: Work[Any] | None
-    commit: Commit | None
     done: asyncio.Future[Any]
+    work: Work[Any] | None = None
+    commits: Sequence[Commit] = ()
 
 
 class SqliteTransaction:
@@ -73,10 +73,9 @@ class SqliteTransaction:
     async def rows_in(self, statement: Statement, each: Sequence[bytes], **values: Value) -> list[Found]:
         """Run for all of *each*."""
         found: list[Found] = []
+        first = statement.values(values)
         for run in in_runs(each):
-            found += await self.rows(
-                expanded(statement, len(run)), **values, **{f"each{index}": name for index, name in enumerate(run)}
-            )
+            found += self._connection.execute(numbered(expanded(statement, len(run)), "?"), (*first, *run))
         return found
 
     async def run_many(self, statement: Statement, rows: Iterable[Sequence[Value]]) -> None:
@@ -120,16 +119,16 @@ class SqliteWriter:
 
     async def write(self, work: Work[T]) -> T:
         """Run *work* in its own savepoint of the next group; durable when this returns."""
-        job = Job(work, None, self._loop.create_future())
-        self._add([job])
-        result: T = await job.done
+        result: T = await self._add(Job(self._loop.create_future(), work))
         return result
 
     async def commit(self, batch: Sequence[Commit]) -> list[Outcome]:
         """Commit *batch* in order in the next group."""
-        jobs = [Job(None, commit, self._loop.create_future()) for commit in batch]
-        self._add(jobs)
-        return list(await asyncio.gather(*(job.done for job in jobs)))
+        outcomes: list[Outcome | Exception] = await self._add(Job(self._loop.create_future(), commits=batch))
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+        return [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
 
     async def close(self) -> None:
         """Finish what waits, checkpoint, and end the thread. Readers must be closed before."""
@@ -139,15 +138,16 @@ class SqliteWriter:
             self._groups.put(None)
             await asyncio.to_thread(self._thread.join)
 
-    def _add(self, jobs: list[Job]) -> None:
+    def _add(self, job: Job) -> asyncio.Future[Any]:
         if self._closing:
             raise Refused(Code.STORAGE_READ_ONLY, "the server is stopping")
-        self._waiting += jobs
+        self._waiting.append(job)
         if not self._working:
             # At the end of this turn of the loop, so that what becomes ready in it goes together.
             self._working = True
             self._idle.clear()
             self._loop.call_soon(self._hand_over)
+        return job.done
 
     def _hand_over(self) -> None:
         group, self._waiting = self._waiting[:MAX_GROUP_JOBS], self._waiting[MAX_GROUP_JOBS:]
@@ -179,68 +179,84 @@ class SqliteWriter:
         self._connection.close()
 
     def _write_group(self, group: list[Job]) -> list[object]:
-        """Write *group* in one transaction; for each job its result, or what it raised."""
+        """Write *group* in one transaction; for each job its result, or what it raised.
+
+        Commits need no savepoint: one that is refused writes nothing. Should their run fail for a reason that no check
+        foresaw, all is undone and done again with a savepoint for each commit, so that only the one at fault fails.
+        (A savepoint around the run would make SQLite copy every page that the run changes, which doubles its cost.)
+        """
         if self._read_only is not None:
             return [_refusal(self._read_only) for _ in group]
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            results = _to_the_end(self._write_jobs(group))
-            self._connection.execute("COMMIT")
-        except (sqlite3.Error, StorageFailure) as error:
+            try:
+                return self._transact(self._write_jobs(group, self._commit_together))
+            except _RunFailed as failed:
+                _LOG.error("a run of commits failed and is tried one by one", exc_info=failed.__cause__)
+                self._undo()
+                return self._transact(self._write_jobs(group, self._commit_apart))
+        except Exception as error:  # noqa: BLE001 - it is handed to those who wait, and the thread goes on
             refusal = self._fail(error)
             return [_refusal(refusal) for _ in group]
-        return results
 
-    async def _write_jobs(self, group: list[Job]) -> list[object]:
-        results: dict[int, object] = {}
-        commits: list[tuple[int, Commit]] = []
-        for index, job in enumerate(group):
-            if job.commit is not None:
-                commits.append((index, job.commit))
-            elif job.work is not None:
-                results[index] = await self._attempt(job.work)
-        outcomes = await self._commit([commit for _, commit in commits]) if commits else []
-        results.update(zip((index for index, _ in commits), outcomes, strict=True))
-        return [results[index] for index in range(len(group))]
+    def _transact(self, work: Coroutine[Any, Any, T]) -> T:
+        self._connection.execute("BEGIN IMMEDIATE")
+        result = _to_the_end(work)
+        self._connection.execute("COMMIT")
+        return result
 
-    async def _commit(self, commits: list[Commit]) -> list[object]:
-        """Write a run of commits in one savepoint; should that fail, each in its own, so that one alone fails."""
-        together = await self._attempt(partial(commit_run, commits=commits))
-        if isinstance(together, list):
-            return [*together]
-        _LOG.error("a run of commits failed and is tried one by one", exc_info=together)
-        results: list[object] = []
+    async def _write_jobs(self, group: list[Job], commit: _Commit) -> list[object]:
+        """All commits of a group are one run, after all else: who waits for a commit asks for nothing before it."""
+        done = [await self._attempt(job.work) if job.work else None for job in group]
+        commits = [commit for job in group for commit in job.commits]
+        outcomes = iter(await commit(commits) if commits else ())
+        return [
+            result if job.work else list(islice(outcomes, len(job.commits)))
+            for job, result in zip(group, done, strict=True)
+        ]
+
+    async def _commit_together(self, commits: list[Commit]) -> Sequence[Outcome | Exception]:
+        try:
+            return await commit_run(self._transaction, commits)
+        except Exception as error:
+            if isinstance(error, sqlite3.Error) and storage_refusal(error) is not None:
+                raise
+            raise _RunFailed from error
+
+    async def _commit_apart(self, commits: list[Commit]) -> Sequence[Outcome | Exception]:
+        outcomes: list[Outcome | Exception] = []
         for commit in commits:
             alone = await self._attempt(partial(commit_run, commits=[commit]))
-            results.append(alone[0] if isinstance(alone, list) else alone)
-        return results
+            outcomes += alone if isinstance(alone, list) else [alone]
+        return outcomes
 
     async def _attempt(self, work: Work[T]) -> T | Exception:
-        """Run *work* in a savepoint: its result, or what it raised after being undone."""
+        """Run *work* in a savepoint: its result, or what it raised after being undone, but for the disk's failures."""
         try:
             async with self._transaction.savepoint():
                 return await work(self._transaction)
-        except sqlite3.Error as error:
-            if (refusal := storage_refusal(error)) is not None:
-                raise StorageFailure(refusal) from error
-            return error
-        except Exception as error:  # noqa: BLE001 - it is handed to the one who asked; the others' work goes on
+        except Exception as error:
+            if isinstance(error, sqlite3.Error) and storage_refusal(error) is not None:
+                raise
             return error
 
-    def _fail(self, error: sqlite3.Error | StorageFailure) -> Refused:
+    def _fail(self, error: Exception) -> Refused:
         """Undo the group. After a failed write or sync nothing is tried again: the pages that failed may be lost."""
-        refusal = error.refusal if isinstance(error, StorageFailure) else storage_refusal(error)
-        if refusal is None or refusal.code is not Code.STORAGE_FULL:
-            refusal = Refused(Code.STORAGE_READ_ONLY, "the database could not be written")
+        refusal = storage_refusal(error) if isinstance(error, sqlite3.Error) else None
+        if refusal is None:
+            refusal = Refused(Code.SERVER_FAULT)
+        elif refusal.code is Code.STORAGE_READ_ONLY:
             self._read_only = refusal
-        _LOG.error("the database could not be written", exc_info=error)
+        _LOG.error("a transaction failed", exc_info=error)
+        self._undo()
+        return refusal
+
+    def _undo(self) -> None:
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-        except sqlite3.Error as second:
-            self._read_only = Refused(Code.STORAGE_READ_ONLY, "the database could not be written")
-            _LOG.error("nor could the transaction be undone", exc_info=second)
-        return refusal
+        except sqlite3.Error as error:
+            self._read_only = Refused(Code.STORAGE_READ_ONLY, "a transaction could not be undone")
+            _LOG.error("a transaction could not be undone", exc_info=error)
 
     def _checkpoint(self, *, last: bool = False) -> None:
         """Move what the WAL holds into the database, when there is much of it or nobody will write any more."""
@@ -263,7 +279,13 @@ class SqliteWriter:
 def connect(path: Path) -> sqlite3.Connection:
     """Open *path* in WAL mode, committing and checkpointing only when told to."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-    for pragma in ("journal_mode = WAL", "wal_autocheckpoint = 0", "temp_store = MEMORY", "busy_timeout = 5000"):
+    for pragma in (
+        "journal_mode = WAL",
+        "wal_autocheckpoint = 0",
+        "temp_store = MEMORY",
+        "busy_timeout = 5000",
+        f"cache_size = -{CACHE_SIZE_KIB}",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 

@@ -1,7 +1,7 @@
 """Portable SQL: one file a noun in `sql/`, each statement under a `-- name:` line, with `:names` for its values.
 
 Every engine runs the same text: SQLite as `?1`, PostgreSQL as `$1`. Where a statement asks for any of several values it
-writes `IN (:each)`, which `expanded` turns into as many places as there are values.
+says `IN (:each)`, after all other names; `expanded` turns it into as many places as there are values.
 """
 
 import re
@@ -30,7 +30,7 @@ class Statement:
 
     def values(self, named: Mapping[str, Value]) -> Row:
         """Return *named* in the order of `names`; raises KeyError where one is missing."""
-        return tuple([named[name] for name in self.names])
+        return tuple([named[name] for name in self.names if name != "each"])
 
 
 def statement(name: str, text: str) -> Statement:

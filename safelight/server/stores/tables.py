@@ -156,7 +156,8 @@ MEMBERS = _clustered(
     Index("members_by_account", "account_id"),
 )
 
-# `size_bytes` stands before the envelope so that a page of the feed can be measured without reading it.
+# `size_bytes` stands before the envelope so that a page of the feed can be measured without reading it. A device's
+# counter finds its entry: an index on the entry's id, which is random, would cost every commit a page of its own.
 ENTRIES = Table(
     "entries",
     METADATA,
@@ -165,12 +166,14 @@ ENTRIES = Table(
     _number("time_ms"),
     _flag("is_ledger"),
     _number("size_bytes"),
+    _bytes("device_id"),
+    _number("counter"),
     _bytes("entry_id"),
     _bytes("chain"),
     _bytes("signature"),
     _bytes("envelope"),
     PrimaryKeyConstraint("space_id", "number"),
-    UniqueConstraint("space_id", "entry_id"),
+    UniqueConstraint("space_id", "device_id", "counter"),
     Index(
         "entries_of_ledger",
         "space_id",

@@ -5,8 +5,9 @@
 UPDATE spaces SET number = number WHERE space_id = :space_id
 RETURNING number, chain, ledger_number, ledger_hash, epoch, used_bytes, quota_bytes, time_ms;
 
--- name: entries_by_id
-SELECT entry_id, number, chain, time_ms FROM entries WHERE space_id = :space_id AND entry_id IN (:each);
+-- name: slot
+SELECT number, chain, time_ms, entry_id FROM entries
+WHERE space_id = :space_id AND device_id = :device_id AND counter = :counter;
 
 -- name: positions
 SELECT device_id, counter, entry_id, used_bytes FROM positions WHERE space_id = :space_id AND device_id IN (:each);
@@ -36,8 +37,10 @@ UPDATE spaces SET number = :number, chain = :chain, ledger_number = :ledger_numb
 WHERE space_id = :space_id;
 
 -- name: add_entry
-INSERT INTO entries (space_id, number, time_ms, is_ledger, size_bytes, entry_id, chain, signature, envelope)
-VALUES (:space_id, :number, :time_ms, :is_ledger, :size_bytes, :entry_id, :chain, :signature, :envelope);
+INSERT INTO entries (space_id, number, time_ms, is_ledger, size_bytes, device_id, counter, entry_id, chain, signature,
+    envelope)
+VALUES (:space_id, :number, :time_ms, :is_ledger, :size_bytes, :device_id, :counter, :entry_id, :chain, :signature,
+    :envelope);
 
 -- name: set_position
 INSERT INTO positions (space_id, device_id, counter, entry_id, used_bytes)

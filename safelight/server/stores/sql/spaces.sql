@@ -34,7 +34,8 @@ SELECT number, time_ms, chain, entry_id, envelope, signature FROM entries
 WHERE space_id = :space_id AND number = :number;
 
 -- name: slot
-SELECT number, chain, time_ms FROM entries WHERE space_id = :space_id AND entry_id = :entry_id;
+SELECT number, chain, time_ms FROM entries
+WHERE space_id = :space_id AND device_id = :device_id AND counter = :counter AND entry_id = :entry_id;
 
 -- name: blobs_named
 SELECT name FROM blob_refs WHERE space_id = :space_id AND number = :number ORDER BY place;

@@ -39,7 +39,7 @@ def _make(
     parent: str = "",
     clustered: bool = True,
 ) -> None:
-    """Make a table of columns `name:kind`, with `?` where null may stand; the first is the key of *parent*."""
+    """Make a table of columns `name:kind`, with `?` where null may stand; the key of *parent* is among them."""
     parts: list[sa.schema.SchemaItem] = []
     for column in columns.split():
         name, kind = column.rstrip("?").split(":")
@@ -48,7 +48,7 @@ def _make(
     if unique:
         parts.append(sa.UniqueConstraint(*unique, name="_".join((table, *unique))))
     if parent:
-        column = columns.split(":", 1)[0]
+        column = parent.removesuffix("s") + "_id"
         parts.append(sa.ForeignKeyConstraint([column], [f"{parent}.{column}"], name=f"{table}_{column}_of_{parent}"))
     op.create_table(table, *parts, sqlite_with_rowid=not clustered)
 
@@ -106,9 +106,10 @@ def _make_spaces() -> None:
     _index("members_by_account", "members", "account_id")
     _make(
         "entries",
-        "space_id:b number:n time_ms:n is_ledger:f size_bytes:n entry_id:b chain:b signature:b envelope:b",
+        "space_id:b number:n time_ms:n is_ledger:f size_bytes:n device_id:b counter:n entry_id:b chain:b "
+        "signature:b envelope:b",
         ["space_id", "number"],
-        unique=["space_id", "entry_id"],
+        unique=["space_id", "device_id", "counter"],
         parent="spaces",
         clustered=False,
     )

@@ -31,13 +31,13 @@ export function readPlace(path: string, hash: string): Place {
   };
 }
 
-/** The path and fragment of the gallery, or of one picture in it. */
-export async function buildPlace(address: LinkAddress, picture = 0): Promise<string> {
-  return placeOf(toHex(address.linkId), await buildFragment(address), picture);
+/** The path and fragment of the gallery. */
+export async function buildPlace(address: LinkAddress): Promise<string> {
+  return placeOf(toHex(address.linkId), await buildFragment(address));
 }
 
-export function placeOf(linkId: string, letters: string, picture = 0): string {
-  return `/s/${linkId}#${letters}${picture ? `/${picture}` : ""}`;
+export function placeOf(linkId: string, letters: string): string {
+  return `/s/${linkId}#${letters}`;
 }
 
 /** Whether two fragments open the same link: a hand-over token more or less makes no other. */

@@ -5,8 +5,9 @@ import { openPage, type HeadContent, type LinkAsset, type ManifestHead } from ".
 import { Pictures } from "./pictures.ts";
 import type { BlobRef } from "./server.ts";
 
-/** Fetches blobs through the link's session, renewing it where it ran out. */
+/** Fetches blobs through the link's session, renewing it where it ran out, and knows the link's address as it is now. */
 export interface BlobSource {
+  addressOf(picture: number): string;
   blob(reference: BlobRef, signal?: AbortSignal): Promise<Bytes>;
   stream(reference: BlobRef, signal?: AbortSignal): AsyncGenerator<Bytes, void, void>;
 }

@@ -110,10 +110,10 @@ describe("the queue", () => {
       return new Promise<void>((resolve) => gates.push(resolve));
     };
     const runs = [
-      queue.run(task("a"), { signal: live(), urgent: false }),
-      queue.run(task("b"), { signal: live(), urgent: false }),
-      queue.run(task("c"), { signal: live(), urgent: false }),
-      queue.run(task("d"), { signal: live(), urgent: true }),
+      queue.run(task("a"), { signal: live(), urgency: "soon" }),
+      queue.run(task("b"), { signal: live(), urgency: "soon" }),
+      queue.run(task("c"), { signal: live(), urgency: "soon" }),
+      queue.run(task("d"), { signal: live(), urgency: "now" }),
     ];
     await Promise.resolve();
     await Promise.resolve();
@@ -134,9 +134,9 @@ describe("the queue", () => {
   test("lets go of who no longer waits, and goes on after a failure", async () => {
     const queue = new Queue(1);
     const controller = new AbortController();
-    const failing = queue.run(() => Promise.reject(new Error("no")), { signal: live(), urgent: false });
-    const leaving = queue.run(() => Promise.resolve(1), { signal: controller.signal, urgent: false });
-    const staying = queue.run(() => Promise.resolve(2), { signal: live(), urgent: false });
+    const failing = queue.run(() => Promise.reject(new Error("no")), { signal: live(), urgency: "soon" });
+    const leaving = queue.run(() => Promise.resolve(1), { signal: controller.signal, urgency: "soon" });
+    const staying = queue.run(() => Promise.resolve(2), { signal: live(), urgency: "soon" });
     controller.abort();
     await expect(failing).rejects.toThrow("no");
     await expect(leaving).rejects.toThrow();

@@ -4,7 +4,7 @@ import { toHex, type Bytes } from "../../protocol/bytes.ts";
 import { openFile } from "../../protocol/files.ts";
 import type { LinkAsset, LinkRendition } from "../../protocol/links.ts";
 import { Code, Refused } from "../../protocol/refusals.ts";
-import { Queue } from "./queue.ts";
+import { Queue, type Urgency } from "./queue.ts";
 import type { BlobRef } from "./server.ts";
 
 /** What `<img>` may be given: pictures that hold no script. */
@@ -48,9 +48,9 @@ export class Pictures {
     return this.#entries.get(toHex(rendition.blob))?.url;
   }
 
-  lease(asset: LinkAsset, rendition: LinkRendition, { urgent = false } = {}): Lease {
+  lease(asset: LinkAsset, rendition: LinkRendition, urgency: Urgency = "soon"): Lease {
     const name = toHex(rendition.blob);
-    const entry = this.#entries.get(name) ?? this.#start(asset, rendition, urgent);
+    const entry = this.#entries.get(name) ?? this.#start(asset, rendition, urgency);
     this.#entries.delete(name);
     this.#entries.set(name, entry);
     entry.users++;
@@ -70,12 +70,12 @@ export class Pictures {
     for (const [name, entry] of this.#entries) this.#drop(name, entry);
   }
 
-  #start(asset: LinkAsset, rendition: LinkRendition, urgent: boolean): Entry {
+  #start(asset: LinkAsset, rendition: LinkRendition, urgency: Urgency): Entry {
     const name = toHex(rendition.blob);
     const controller = new AbortController();
     const { signal } = controller;
     const load = async (): Promise<string> => {
-      const data = await this.#queue.run(() => this.#fetchOpened(asset, rendition, signal), { signal, urgent });
+      const data = await this.#queue.run(() => this.#fetchOpened(asset, rendition, signal), { signal, urgency });
       signal.throwIfAborted();
       entry.url = URL.createObjectURL(new Blob([data], { type: rendition.mediaType }));
       return entry.url;

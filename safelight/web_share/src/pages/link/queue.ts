@@ -1,8 +1,14 @@
 /** A queue that runs only so many tasks at once; who no longer waits leaves it. */
 
+/** What someone looks at, what is about to be looked at, and what only makes it better. */
+export type Urgency = "now" | "soon" | "later";
+
 interface Waiting {
+  readonly rank: number;
   readonly start: () => void;
 }
+
+const RANKS: Readonly<Record<Urgency, number>> = { now: 0, soon: 1, later: 2 };
 
 export class Queue {
   readonly #limit: number;
@@ -13,9 +19,9 @@ export class Queue {
     this.#limit = limit;
   }
 
-  /** Run `task` when there is room: urgent ones first, else in order. Rejects with the signal's reason if aborted before. */
-  async run<T>(task: () => Promise<T>, { signal, urgent }: { signal: AbortSignal; urgent: boolean }): Promise<T> {
-    await this.#room(signal, urgent);
+  /** Run `task` when there is room, by urgency and then in order. Rejects with the signal's reason if aborted before. */
+  async run<T>(task: () => Promise<T>, { signal, urgency }: { signal: AbortSignal; urgency: Urgency }): Promise<T> {
+    await this.#room(signal, RANKS[urgency]);
     try {
       signal.throwIfAborted();
       return await task();
@@ -25,7 +31,7 @@ export class Queue {
     }
   }
 
-  #room(signal: AbortSignal, urgent: boolean): Promise<void> {
+  #room(signal: AbortSignal, rank: number): Promise<void> {
     signal.throwIfAborted();
     if (this.#running < this.#limit) {
       this.#running++;
@@ -37,6 +43,7 @@ export class Queue {
         reject(signal.reason);
       };
       const waiting: Waiting = {
+        rank,
         start: () => {
           signal.removeEventListener("abort", leave);
           this.#running++;
@@ -44,8 +51,8 @@ export class Queue {
         },
       };
       signal.addEventListener("abort", leave, { once: true });
-      if (urgent) this.#waiting.unshift(waiting);
-      else this.#waiting.push(waiting);
+      const behind = this.#waiting.findIndex((other) => other.rank > rank);
+      this.#waiting.splice(behind < 0 ? this.#waiting.length : behind, 0, waiting);
     });
   }
 }

@@ -66,7 +66,8 @@ export class LinkServer {
         if (received > sizeBytes) throw new Refused(Code.LENGTH_MISMATCH, "more than was signed");
         yield value;
       }
-      if (received < sizeBytes) throw new Refused(Code.SERVER_UNREACHABLE, "the connection ended early");
+      // A connection that is cut throws; this is a whole answer that is too short.
+      if (received < sizeBytes) throw new Refused(Code.LENGTH_MISMATCH, "less than was signed");
     } catch (error) {
       throw watch.explain(error);
     } finally {

@@ -66,6 +66,8 @@ export class Visit implements BlobSource {
   #renewing: Promise<void> | undefined;
   /** The highest manifest number that this tab saw. */
   #manifestNumber = 0;
+  /** Path and fragment of the gallery, with the newest hand-over token. */
+  #galleryAddress = "";
 
   /** Read the address; nothing is asked of the server, unless this tab opened the link before. */
   async start(): Promise<void> {
@@ -94,7 +96,7 @@ export class Visit implements BlobSource {
       return;
     }
     this.#server = new LinkServer(place.linkId);
-    history.replaceState(history.state, "", await buildPlace(this.#address, place.picture));
+    await this.#showAddress(this.#address);
     await this.#resume(place.linkId);
   }
 
@@ -143,6 +145,10 @@ export class Visit implements BlobSource {
 
   askForLink(): void {
     this.scene = { at: "paste", why: "again" };
+  }
+
+  addressOf(picture: number): string {
+    return picture ? `${this.#galleryAddress}/${picture}` : this.#galleryAddress;
   }
 
   /** BlobSource: renews the session once where it ran out; a link that no longer stands ends the visit. */
@@ -214,8 +220,14 @@ export class Visit implements BlobSource {
       ...(proof ? { keys: { linkKey, proof } } : {}),
     });
     this.#address = { ...address, handover: opened.handover };
+    await this.#showAddress(this.#address);
+  }
+
+  /** Put the address into the bar, whole, and with the picture that was open there. */
+  async #showAddress(address: LinkAddress): Promise<void> {
+    this.#galleryAddress = await buildPlace(address);
     const { picture } = readPlace(location.pathname, location.hash);
-    history.replaceState(history.state, "", await buildPlace(this.#address, picture));
+    history.replaceState(history.state, "", this.addressOf(picture));
   }
 
   async #renewed<T>(ask: () => Promise<T>): Promise<T> {

@@ -35,6 +35,7 @@ export interface StageOptions {
   /** What stands in place of a picture that is not to be had: no preview, not arrived, damaged. */
   readonly cardOf: (asset: LinkAsset, error?: unknown) => HTMLElement;
   readonly onmove: (index: number) => void;
+  readonly onopened: () => void;
   readonly ontap: () => void;
   readonly onclosing: () => void;
   readonly onclosed: (index: number) => void;
@@ -53,6 +54,7 @@ export class Stage {
   readonly #blurs = new Map<LinkAsset, string>();
   readonly #pswp: PhotoSwipe;
   #closesWhenOpen = false;
+  #isGone = false;
 
   constructor(assets: readonly LinkAsset[], options: StageOptions) {
     this.#options = options;
@@ -127,8 +129,10 @@ export class Stage {
     else this.#closesWhenOpen = true;
   }
 
-  /** Take it away at once. */
-  destroy(): void {
+  /** Take it away at once, telling nobody, if it is not gone already. */
+  abandon(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
     this.#pswp.destroy();
   }
 
@@ -161,15 +165,21 @@ export class Stage {
   }
 
   #listen(): void {
-    const { onmove, onclosing, onclosed } = this.#options;
+    const { onmove, onopened, onclosing, onclosed } = this.#options;
     const pswp = this.#pswp;
+    // The viewer around it is the dialog.
+    pswp.on("afterInit", () => pswp.element?.setAttribute("role", "presentation"));
     pswp.on("change", () => onmove(pswp.currIndex));
-    pswp.on("close", onclosing);
-    pswp.on("openingAnimationEnd", () => this.#closesWhenOpen && pswp.close());
+    pswp.on("close", () => this.#isGone || onclosing());
+    pswp.on("openingAnimationEnd", () => {
+      if (this.#closesWhenOpen) pswp.close();
+      else onopened();
+    });
     pswp.on("destroy", () => {
       for (const content of [...this.#leases.keys()]) this.#release(content);
       for (const url of this.#blurs.values()) URL.revokeObjectURL(url);
-      onclosed(pswp.currIndex);
+      if (!this.#isGone) onclosed(pswp.currIndex);
+      this.#isGone = true;
     });
   }
 
@@ -178,7 +188,7 @@ export class Stage {
     const rendition = shownOf(asset);
     if (!rendition) return;
     this.#release(content);
-    const lease = this.#options.pictures.lease(asset, rendition, { urgent: true });
+    const lease = this.#options.pictures.lease(asset, rendition, "now");
     this.#leases.set(content, lease);
     content.state = "loading";
     try {

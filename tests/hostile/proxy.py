@@ -38,6 +38,10 @@ class Exchange:
         """Read the answer as *shape*."""
         return msgspec.json.decode(self.body, type=shape)
 
+    def cut(self) -> "Exchange":
+        """The same exchange, whose answer never arrives."""
+        return replace(self, status=0)
+
     def with_json(self, answer: object) -> "Exchange":
         """The same exchange with another answer."""
         return replace(self, body=msgspec.json.encode(answer))
@@ -111,6 +115,9 @@ class Proxy:
             if method == exchange.method and path.match(exchange.path):
                 told = lie(exchange)
                 exchange = told if isinstance(told, Exchange) else await told
+        if exchange.status == 0 and request.transport is not None:
+            request.transport.abort()
+            return web.Response(status=502)
         return web.Response(status=exchange.status, headers=_passed_on(exchange.headers), body=exchange.body)
 
 

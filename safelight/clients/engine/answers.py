@@ -16,6 +16,8 @@ from safelight.sync_protocol.refusals import Code, Refused
 T = TypeVar("T")
 
 MAX_ANSWER_SIZE_BYTES = 16 * 1024 * 1024
+# What an answer to HEAD, which has no body, can mean.
+_BY_STATUS = {401: Code.SESSION_REQUIRED, 403: Code.FORBIDDEN, 404: Code.NOT_FOUND, 410: Code.NOT_FOUND}
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\uffff]+")
 
 
@@ -72,6 +74,8 @@ def read_refusal(response: aiohttp.ClientResponse, body: bytes) -> Refused:
     """What the server refused; an answer that is no problem document of ours counts as unreachable."""
     if response.content_type != "application/problem+json":
         return Refused(Code.SERVER_UNREACHABLE, f"it answered with status {response.status}")
+    if not body:
+        return Refused(_BY_STATUS.get(response.status, Code.SERVER_FAULT), f"status {response.status}")
     problem = decode(body, Problem)
     detail = printable(problem.detail)
     try:

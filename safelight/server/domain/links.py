@@ -79,7 +79,8 @@ class Links:
             raise Refused(Code.LINK_NOT_OPENED)
         now_ms = self._clock.now_ms()
         _check_standing(link, now_ms)
-        guest = self.guest(link_id, cookie)
+        # The browser that opened it stays the one, also when its session is over: coming back costs no opening.
+        guest = self._read_cookie(link_id, cookie)
         opening_id = guest.opening_id if guest else None
         if opening_id is not None and not await self._database.known_opening(link_id, opening_id):
             opening_id = None
@@ -102,12 +103,15 @@ class Links:
 
     def guest(self, link_id: bytes, cookie: str) -> Guest | None:
         """Read the cookie of a browser that opened this link; None if it is not one, or its time is over."""
+        guest = self._read_cookie(link_id, cookie)
+        return guest if guest and self._clock.now_ms() < guest.expires_ms else None
+
+    def _read_cookie(self, link_id: bytes, cookie: str) -> Guest | None:
         try:
             opening, expires_ms = self._cookies.loads(cookie, salt=f"link {link_id.hex()}")
-            guest = Guest(link_id, bytes.fromhex(opening), int(expires_ms))
+            return Guest(link_id, bytes.fromhex(opening), int(expires_ms))
         except (BadSignature, ValueError, TypeError):
             return None
-        return guest if self._clock.now_ms() < guest.expires_ms else None
 
     async def download(self, link_id: bytes, name: bytes, cookie: str) -> Download:
         """Open a blob that the link names. Raises LINK_SESSION_REQUIRED, NOT_FOUND, LINK_EXPIRED or LINK_REVOKED."""

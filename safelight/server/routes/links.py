@@ -12,6 +12,9 @@ from safelight.sync_protocol.refusals import Code
 COOKIE = "safelight-link"
 # A link that was revoked must not go on from the browser's cache: it asks each time, and is told 304 while it stands.
 _CACHE_CONTROL = "private, no-cache"
+# How long browsers keep a cookie at most. It outlives the session that it names: who opened the link once may come back
+# without another opening being counted.
+_COOKIE_AGE_S = 400 * 24 * 60 * 60
 
 
 async def open_link(call: Call) -> web.Response:
@@ -24,7 +27,7 @@ async def open_link(call: Call) -> web.Response:
         COOKIE,
         opened.cookie,
         path=f"/v1/links/{link_id.hex()}",
-        max_age=call.services.links.session_lifetime_s,
+        max_age=_COOKIE_AGE_S,
         secure=call.serving.public_url.startswith("https:"),
         httponly=True,
         samesite="Strict",

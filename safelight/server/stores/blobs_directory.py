@@ -11,10 +11,10 @@ import asyncio
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from safelight.server.stores import disk
 from safelight.server.stores.blob_part import HASHING_READ_BYTES, Hashed, Part
@@ -40,7 +40,7 @@ class DirectoryAppender:
         self._part = part
         self._pieces: list[bytes | bytearray] = []
         self._buffered_bytes = 0
-        self._writing: asyncio.Future[None] | None = None
+        self._writing: asyncio.Task[Any] | None = None
         self._closed = False
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -55,12 +55,12 @@ class DirectoryAppender:
         self.offset_bytes += len(data)
         if self._buffered_bytes >= BUFFER_BYTES:
             await self._written()
-            self._writing = asyncio.ensure_future(self._store.writing(self._part.write, self._take()))
+            self._start(self._store.writing(self._part.write, self._take()))
 
     async def flush(self) -> int:
         """Make everything written durable and return the offset, which never decreases."""
         await self._written()
-        return await self._store.writing(self._part.flush, self._take())
+        return await asyncio.shield(self._start(self._store.writing(self._part.flush, self._take())))
 
     async def finish(self, digest: bytes | None = None) -> tuple[bytes, int]:
         """Durably publish the upload as the blob named for its SHA-256; returns name and size.
@@ -68,7 +68,8 @@ class DirectoryAppender:
         Raises UPLOAD_DIGEST_MISMATCH where that is not *digest*; then nothing is published, and the bytes are gone.
         """
         await self._written()
-        return await self._store.writing(self._store.publish, self._upload_id, self._part, self._take(), digest)
+        publishing = self._store.writing(self._store.publish, self._upload_id, self._part, self._take(), digest)
+        return await asyncio.shield(self._start(publishing))
 
     async def close(self) -> None:
         """Let go of the upload. What was not flushed may be gone."""
@@ -76,12 +77,20 @@ class DirectoryAppender:
             return
         self._closed = True
         self._pieces.clear()
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
         await self._store.release(self._upload_id, self._part)
 
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin work that goes on even if the request is cut off meanwhile: what was taken is written, and in order."""
+        task = self._writing = asyncio.create_task(work)
+        return task
+
     async def _written(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            await writing
+        """Wait for the work before; raises what it met, and again for whoever comes later."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+            self._writing = None
 
     def _take(self) -> list[bytes | bytearray]:
         pieces, self._pieces, self._buffered_bytes = self._pieces, [], 0

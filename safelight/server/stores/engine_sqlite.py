@@ -38,7 +38,9 @@ class SqliteReaders:
         """Open *count* connections to *path*."""
         connections = []
         for _ in range(count):
-            connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=512)
+            connection = aiosqlite.connect(path, isolation_level=None, cached_statements=512)
+            connection._thread.daemon = True  # noqa: SLF001 - else a server that fails hangs instead of ending
+            await connection
             connections.append(connection)
             for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "temp_store = MEMORY", "busy_timeout = 5000"):
                 await connection.execute_fetchall(f"PRAGMA {pragma}")
@@ -86,11 +88,14 @@ class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, L
         try:
             await asyncio.to_thread(_prepare, path)
             writer = SqliteWriter(path)
-            readers = await SqliteReaders.open(path)
+            try:
+                return cls(lock, writer, await SqliteReaders.open(path))
+            except BaseException:
+                await writer.close()
+                raise
         except BaseException:
             lock.release()
             raise
-        return cls(lock, writer, readers)
 
     @property
     def _reading(self) -> SqliteReaders:

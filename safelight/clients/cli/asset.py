@@ -83,6 +83,7 @@ def get(
     asset_id: Annotated[str, typer.Argument(metavar="ID", help="The asset's id, or as much of it as is its alone.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write it.")],
     rendition: Annotated[RenditionName, typer.Option("--rendition", help="Which one.")] = RenditionName.ORIGINAL,
+    space: Annotated[str | None, typer.Option("--space", metavar="NAME", help="Look in this space only.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Download one file of an asset, decrypted and verified; it appears whole or not at all.
@@ -90,34 +91,32 @@ def get(
     Example: safelight asset get 3f2a --out beach.jpg
     """
 
-    async def fetch(session: AccountSession) -> OpenedAsset:
-        return await _fetch(session, asset_id, rendition, out)
+    async def fetch(view: SpaceView) -> OpenedAsset | None:
+        return await _fetch(view, asset_id, rendition, out)
 
-    asset = with_account(fetch)
+    async def search(session: AccountSession) -> OpenedAsset | None:
+        return await in_spaces(session, fetch)
+
+    asset = with_space(space, fetch) if space else with_account(search)
+    if asset is None:
+        raise Refused(Code.NOT_FOUND, f"no asset's id begins with {asset_id[:32]!r}")
     if json:
         print_json({"id": asset.asset_id, "out": str(out), "size_bytes": out.stat().st_size})
     else:
         say(f"{out} ({size_text(out.stat().st_size)})")
 
 
-async def _fetch(session: AccountSession, prefix: str, name: RenditionName, out: Path) -> OpenedAsset:
-    """Look for the asset in each of the account's spaces: its id is enough to say which one is meant."""
-
-    async def look(view: SpaceView) -> OpenedAsset | None:
-        reader = AssetReader(view)
-        try:
-            asset = await reader.find(prefix)
-        except Refused as refusal:
-            if refusal.code is not Code.NOT_FOUND:
-                raise
-            return None
-        await reader.fetch_file(asset, name, out)
-        return asset
-
-    found = await in_spaces(session, look)
-    if found is None:
-        raise Refused(Code.NOT_FOUND, f"no asset's id begins with {prefix[:32]!r}")
-    return found
+async def _fetch(view: SpaceView, prefix: str, name: RenditionName, out: Path) -> OpenedAsset | None:
+    """Fetch the asset if the space has it: its id is enough to say which one is meant."""
+    reader = AssetReader(view)
+    try:
+        asset = await reader.find(prefix)
+    except Refused as refusal:
+        if refusal.code is not Code.NOT_FOUND:
+            raise
+        return None
+    await reader.fetch_file(asset, name, out)
+    return asset
 
 
 def export(

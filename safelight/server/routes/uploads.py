@@ -20,8 +20,6 @@ from safelight.sync_protocol.messages.blobs import BlobStored
 from safelight.sync_protocol.refusals import TABLE, Code, Refused
 
 PARTIAL_UPLOAD = "application/partial-upload"
-_CHUNK_SIZE_BYTES = 1024 * 1024
-_CHUNK_INTERVAL_S = 2.0
 _IANA = "https://iana.org/assignments/http-problem-types#"
 _TYPES = {
     Code.UPLOAD_OFFSET_MISMATCH: _IANA + "mismatching-upload-offset",
@@ -120,27 +118,16 @@ async def _append(
 
 
 async def _content(call: Call) -> AsyncIterator[bytes]:
-    """The request's content in large pieces; what had arrived when it breaks off comes before Interrupted."""
-    loop = asyncio.get_running_loop()
-    pieces: list[bytes] = []
-    size_bytes = 0
-    since = loop.time()
-    broken: Exception | None = None
-    while broken is None:
+    """The request's content as it arrives, uncopied: whoever writes it gathers it; Interrupted when it breaks off."""
+    while True:
         try:
             async with asyncio.timeout(call.serving.stall_timeout_s):
                 piece = await call.request.content.readany()
         except (ConnectionError, TimeoutError, web.RequestPayloadError) as error:
-            broken, piece = error, b""
-        pieces.append(piece)
-        size_bytes += len(piece)
-        if not piece or size_bytes >= _CHUNK_SIZE_BYTES or loop.time() - since >= _CHUNK_INTERVAL_S:
-            if size_bytes:
-                yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            pieces, size_bytes, since = [], 0, loop.time()
-        if not piece and broken is None:
+            raise Interrupted from error
+        if not piece:
             return
-    raise Interrupted from broken
+        yield piece
 
 
 def _appending(call: Call, offset_bytes: int, *, completes: bool) -> Appending:

@@ -85,9 +85,11 @@ describe("the justified grid", () => {
     }
   });
 
-  test("shows three pictures alone as large as they fit into one row", () => {
+  test("shows three pictures alone as large as they fit into one row, and on a phone one below the other", () => {
     const three = [1.5, 1.5, 1.5];
     const targetHeight = rowHeightFor(three, { width: 1376, gap: 8, viewportHeight: 900 });
     expect(rowsOf(layOut(three, { width: 1376, targetHeight, gap: 8, bandHeight: 900 }).boxes)).toHaveLength(1);
+    const onPhone = { width: 382, targetHeight: rowHeightFor(three, { width: 382, gap: 4, viewportHeight: 844 }), gap: 4 };
+    expect(rowsOf(layOut(three, { ...onPhone, bandHeight: 900 }).boxes)).toHaveLength(3);
   });
 });

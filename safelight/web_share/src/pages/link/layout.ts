@@ -39,16 +39,18 @@ const WIDEST = 3.2;
 /** A last row at least so full is stretched like the others. */
 const NEARLY_FULL = 0.78;
 const FEW = 4;
+const NARROW = 600;
 
-/** The height to aim at for rows: a few pictures alone are shown as large as they fit into one row. */
+/** The height to aim at for rows: a few pictures alone are shown large, in one row or, on a phone, one below the other. */
 export function rowHeightFor(
   ratios: readonly number[],
   { width, gap, viewportHeight }: { width: number; gap: number; viewportHeight: number },
 ): number {
   const usual = Math.min(330, Math.max(150, 96 + width * 0.185));
   if (!ratios.length || ratios.length > FEW) return usual;
-  const sum = ratios.reduce((total, ratio) => total + clamp(ratio), 0);
   const tallest = Math.max(usual, Math.min(620, viewportHeight * 0.62));
+  if (width < NARROW) return tallest;
+  const sum = ratios.reduce((total, ratio) => total + clamp(ratio), 0);
   return Math.min(tallest, Math.max(usual, heightOf(sum, ratios.length, width, gap)));
 }
 

@@ -42,6 +42,8 @@ export interface StageOptions {
 }
 
 const WIDE_PX = 760;
+/** The room that the details take at the side of a wide screen. */
+const BESIDE_PX = 360;
 const MAX_ENLARGED = 1.6;
 /** An option that PhotoSwipe reads and its types do not know. */
 const WITHOUT_PRELOADER: object = { preloader: false };
@@ -55,6 +57,7 @@ export class Stage {
   readonly #pswp: PhotoSwipe;
   #closesWhenOpen = false;
   #isGone = false;
+  #isBeside = false;
 
   constructor(assets: readonly LinkAsset[], options: StageOptions) {
     this.#options = options;
@@ -89,7 +92,7 @@ export class Stage {
       paddingFn: (viewport) =>
         viewport.x < WIDE_PX
           ? { top: 0, bottom: 0, left: 0, right: 0 }
-          : { top: 64, bottom: 72, left: 88, right: 88 },
+          : { top: 64, bottom: 72, left: 88, right: this.#isBeside ? BESIDE_PX : 88 },
     });
     this.#fill();
     this.#listen();
@@ -117,6 +120,13 @@ export class Stage {
   /** Load the slide anew, after it failed. */
   retry(): void {
     this.#pswp.refreshSlideContent(this.#pswp.currIndex);
+  }
+
+  /** Make room at the side for the details, where there is any. */
+  makeRoom(isBeside: boolean): void {
+    if (this.#isBeside === isBeside || this.#isGone) return;
+    this.#isBeside = isBeside;
+    this.#pswp.updateSize(true);
   }
 
   zoom(): void {

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         unit = f" ({setting.metadata['unit']})" if setting.metadata["unit"] else ""
         text = f"{setting.metadata['sentence']}{unit} [{variable_of(setting.name)}]".replace("%", "%%")
         if setting.type is bool:
-            run.add_argument(flag_of(setting.name), help=text, action=argparse.BooleanOptionalAction)
+            run.add_argument(flag_of(setting.name), help=text, metavar="yes|no", nargs="?", const="yes")
         else:
             run.add_argument(flag_of(setting.name), help=text, metavar="VALUE")
     invite = commands.add_parser("invite", help="print a one-time code for a new account")

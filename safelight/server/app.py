@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from safelight.server import data_folder
+from safelight.server.connections import CountingRunner
 from safelight.server.domain.accounts import Accounts, Throttles
 from safelight.server.domain.bells import Bells
 from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
@@ -91,8 +92,10 @@ def build_app(
 
 def runner_for(app: web.Application, settings: Settings) -> web.AppRunner:
     """Return what runs the application over HTTP: closing slow connections, and giving bodies as they came."""
-    return web.AppRunner(
+    return CountingRunner(
         app,
+        settings.connections_per_address,
+        proxies(settings.trusted_proxies),
         access_log=None,
         handle_signals=False,
         shutdown_timeout=_SHUTDOWN_S,

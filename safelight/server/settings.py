@@ -188,15 +188,13 @@ def parse_value(name: str, text: str) -> Any:
     return text
 
 
-def load(flags: Mapping[str, str | bool | None], environment: Mapping[str, str]) -> Settings:
+def load(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Settings:
     """Put settings together: flags first, then the environment, then defaults. Raises SettingInvalid."""
     values: dict[str, Any] = {}
     for setting in fields(Settings):
         given = flags.get(setting.name)
         text = given if given is not None else environment.get(variable_of(setting.name))
-        if isinstance(text, bool):
-            values[setting.name] = text
-        elif text is not None:
+        if text is not None:
             values[setting.name] = parse_value(setting.name, text)
     if "data" not in values:
         raise SettingInvalid("name the data folder with --data DIR")

@@ -11,7 +11,6 @@ from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.messages.accounts import (
     AccountLedger,
     AppendAccountEntries,
-    CreateAccount,
     FinishUnlock,
     Keyring,
     NewUnlocker,
@@ -63,7 +62,7 @@ async def test_a_racing_invite(server: Server) -> None:
     assert sorted(answer.status for answer in answers) == [200] + [403] * 7
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a" * 65, "a\n", "a/b", "a‮b", "😀"])
+@pytest.mark.parametrize("name", ["", "a b", "a" * 65, "a\n", "a/b", "a\u202eb", "😀"])
 async def test_names_that_are_none(server: Server, name: str) -> None:
     """A name is letters, digits, dots, dashes and underscores, and nothing that hides."""
     person = Person("good")
@@ -122,9 +121,9 @@ async def test_names_that_do_not_exist(server: Server) -> None:
     """An unknown name gets an answer like a known one's, always the same; a wrong password and it fail alike."""
     person, _ = await server.account()
     for kind in ("password", "recovery"):
-        request = StartUnlock("nobody", kind)  # type: ignore[arg-type]  # a word of two
+        request = StartUnlock("nobody", kind)
         first, second = [(await server.api.post("/v1/unlock/start", request)).body for _ in range(2)]
-        known = StartUnlock(person.name, kind)  # type: ignore[arg-type]  # a word of two
+        known = StartUnlock(person.name, kind)
         assert first == second
         assert len(first) == len((await server.api.post("/v1/unlock/start", known)).body)
     other = (await server.api.post("/v1/unlock/start", StartUnlock("noone", "password"))).body

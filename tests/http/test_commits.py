@@ -95,7 +95,8 @@ async def test_many_commits_at_once(server: Server) -> None:
         return numbers
 
     before = (await where(owner)).number
-    numbers = sorted(sum(await asyncio.gather(*(work(*camera) for camera in cameras)), []))
+    worked = await asyncio.gather(*(work(*camera) for camera in cameras))
+    numbers = sorted(number for numbers in worked for number in numbers)
     assert numbers == list(range(before + 1, before + 41))
     state = log.LogState()
     for frame in frames_from_bytes((await owner.api.get(f"{owner.space}/log")).body):

@@ -248,7 +248,7 @@ class Writer:
         readers = [(key, self.state.tier_of(key).value) for key in self.state.members]
         return make_epoch(self.state.epoch.number + 1, readers)
 
-    def open_roll(self, signer: Signer | None = None, **changes: object) -> Entry:
+    def open_roll(self, signer: Signer | None = None, /, **changes: object) -> Entry:
         """Open a new roll."""
         self.roll_id = os.urandom(16)
         body = OpenRollBody(self.roll_id, self.state.epoch.number, os.urandom(1168), os.urandom(1168))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -49,6 +49,14 @@ class RawConnection:
         while (response := await self.response()).status < 200:
             pass
         return response
+
+    async def rest_size_bytes(self) -> int:
+        """Read until the server ends or cuts the connection; returns how much came."""
+        size_bytes = 0
+        with suppress(ConnectionError):
+            while piece := await asyncio.wait_for(self.reader.read(65536), 10):
+                size_bytes += len(piece)
+        return size_bytes
 
     def cut(self) -> None:
         """Cut the connection, as when a phone loses its network."""

@@ -231,7 +231,7 @@ def promises() -> list[Values]:
     server = seed_of("server")
     blobs = [seed_of("blob one"), seed_of("blob two")]
     receipt = receipts.Receipt(1, seed_of("space"), seed_of("entry"), 7, seed_of("chain"), NOW_MS, blobs)
-    content, signature = receipts.sign_receipt(receipt, server)
+    content, signature = receipts.sign_receipt(receipt, signatures.Signer(server))
     good: Values = {
         "content": content,
         "signature": signature,

@@ -26,10 +26,10 @@ class Receipt(Signed, frozen=True):
     blobs: Annotated[list[Hash], msgspec.Meta(max_length=100_000)]
 
 
-def sign_receipt(receipt: Receipt, server_seed: bytes) -> tuple[bytes, bytes]:
+def sign_receipt(receipt: Receipt, server: signatures.Signer) -> tuple[bytes, bytes]:
     """Return the receipt's bytes and the server's signature over them."""
     content = pack(receipt)
-    return content, signatures.sign(server_seed, context(Label.SIGN_RECEIPT, content))
+    return content, server.sign(context(Label.SIGN_RECEIPT, content))
 
 
 def verify_receipt(

@@ -24,12 +24,20 @@ def public_key_of(seed: bytes) -> bytes:
     return _key_pair(seed)[0]
 
 
-def sign(seed: bytes, message: bytes) -> bytes:
-    """Return the 64-byte signature by *seed* over *message*, which is context(Label.SIGN_…, exact bytes).
+class Signer:
+    """A signing key made ready once, for whoever signs often. Refuses a seed of another size with LENGTH_MISMATCH."""
 
-    Deterministic. Refuses a seed of another size than 32 bytes with LENGTH_MISMATCH.
-    """
-    return bindings.crypto_sign(message, _key_pair(seed)[1])[:SIGNATURE_SIZE_BYTES]
+    def __init__(self, seed: bytes) -> None:
+        self.public_key, self._secret = _key_pair(seed)
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 64-byte signature over *message*, which is context(Label.SIGN_…, exact bytes). Deterministic."""
+        return bindings.crypto_sign(message, self._secret)[:SIGNATURE_SIZE_BYTES]
+
+
+def sign(seed: bytes, message: bytes) -> bytes:
+    """Return the 64-byte signature by *seed* over *message*, once; see `Signer`."""
+    return Signer(seed).sign(message)
 
 
 def verify(public_key: bytes, signature: bytes, message: bytes) -> None:

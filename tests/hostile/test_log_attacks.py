@@ -17,6 +17,7 @@ from safelight.sync_protocol.messages.spaces import Committed, EpochBox, SpaceRo
 from safelight.sync_protocol.receipts import Receipt, sign_receipt
 from safelight.sync_protocol.records import AddAssetsBody, RecordKind
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.signatures import Signer
 from safelight.sync_protocol.wire import unpack
 from tests.hostile.proxy import Exchange, Proxy, with_envelope
 from tests.support.people import Someone, add_file, new_space
@@ -242,7 +243,7 @@ async def test_a_receipt_that_is_no_promise(victim: Someone, proxy: Proxy, tmp_p
 
     def sign_anew(exchange: Exchange) -> Exchange:
         committed = exchange.as_(Committed)
-        receipt, signature = sign_receipt(unpack(committed.receipt, Receipt), seed)
+        receipt, signature = sign_receipt(unpack(committed.receipt, Receipt), Signer(seed))
         return exchange.with_json(Committed(receipt, signature))
 
     async with victim.space("Home") as space:

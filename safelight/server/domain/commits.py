@@ -23,6 +23,7 @@ from safelight.sync_protocol.log import Entry, check_heads, parse_entry
 from safelight.sync_protocol.messages import spaces as messages
 from safelight.sync_protocol.receipts import RECEIPT_VERSION, Receipt, sign_receipt
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.signatures import Signer
 
 _MAX_TRIES = 16
 _MAX_BATCH = 256
@@ -52,7 +53,7 @@ class Commits:
         self._ledgers = ledgers
         self._bells = bells
         self._clock = clock
-        self._signing_seed = signing_seed
+        self._signer = Signer(signing_seed)
         self._space_quota_bytes = space_quota_bytes
         self._waiting: list[_Waiting] = []
         self._work = asyncio.Event()
@@ -226,7 +227,7 @@ class Commits:
             time_ms=stands.time_ms,
             blobs=list(stands.blobs),
         )
-        return messages.Committed(*sign_receipt(receipt, self._signing_seed))
+        return messages.Committed(*sign_receipt(receipt, self._signer))
 
 
 def _check_signer(entry: Entry, who: Who) -> None:

@@ -188,12 +188,12 @@ def test_renditions_have_their_tier() -> None:
 
 def test_receipts_are_verified() -> None:
     """A receipt counts only if the server signed it, for this entry in this space, with all of its blobs."""
-    server_seed = seed_of("server")
-    server_key = signatures.public_key_of(server_seed)
+    server = signatures.Signer(seed_of("server"))
+    server_key = server.public_key
     blobs = [seed_of("blob one"), seed_of("blob two")]
     space_id, entry_id = seed_of("space"), seed_of("entry")
     receipt = Receipt(1, space_id, entry_id, 7, seed_of("chain"), NOW_MS, blobs)
-    content, signature = receipts.sign_receipt(receipt, server_seed)
+    content, signature = receipts.sign_receipt(receipt, server)
 
     def verify(**changes: object) -> Receipt:
         values: dict[str, object] = {"space_id": space_id, "entry_id": entry_id, "blobs": blobs[:1]}
@@ -201,8 +201,8 @@ def test_receipts_are_verified() -> None:
         return receipts.verify_receipt(**values)  # type: ignore[arg-type]  # values by name
 
     assert verify() == receipt
-    later = receipts.sign_receipt(msgspec.structs.replace(receipt, version=2), server_seed)
-    garbage = signatures.sign(server_seed, context(Label.SIGN_RECEIPT, b"garbage"))
+    later = receipts.sign_receipt(msgspec.structs.replace(receipt, version=2), server)
+    garbage = server.sign(context(Label.SIGN_RECEIPT, b"garbage"))
     wrong: list[dict[str, object]] = [
         {"signature": bytes(64)},
         {"server_key": signatures.public_key_of(seed_of("other server"))},

@@ -6,7 +6,7 @@ whoever asked for it.
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -193,7 +193,7 @@ class Connection:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ConnectionCut(str(error)) from error
 
-    async def open_bell(self, space_id: bytes) -> AsyncIterator[Bell]:
+    async def open_bell(self, space_id: bytes) -> AsyncGenerator[Bell, None]:
         """Yield the bell's rings, without end; after each (re)connection one of number 0, which says: look.
 
         A hint only; the feed is the truth. Reconnects by itself; raises `Refused` when the server refuses.

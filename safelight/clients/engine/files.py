@@ -65,6 +65,8 @@ def seal_file(asset: KeepsKeys, name: RenditionName, path: Path, *, spool: Path 
                 raise Refused(Code.TOO_LARGE, "a file of this size needs a spool")
             after = os.fstat(file.fileno())
             if file.read(1) or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                if isinstance(sealed.source, Path):
+                    sealed.source.unlink(missing_ok=True)
                 raise Refused(Code.FILE_CHANGED, path.name)
             return sealed
     except OSError as error:

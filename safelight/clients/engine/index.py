@@ -68,8 +68,12 @@ class Index:
         if path is not None:
             durable.make_folder(path.parent)
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
-        if self._db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-            self._build()
+        try:
+            if self._db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+                self._build()
+        except BaseException:
+            self._db.close()
+            raise
 
     def _build(self) -> None:
         """Begin empty; an index of another version is only a copy of what the server has."""

@@ -1,6 +1,8 @@
 """A member's view of one space: its log followed and verified, its epochs opened, its entries committed."""
 
+import sqlite3
 from collections.abc import Collection
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -48,17 +50,30 @@ class SpaceView:
         )
 
     def __enter__(self) -> Self:
-        self._index = Index(self.session.folder.space_folder(self.space_id) / "index.sqlite")
-        self._reader = LogReader(self.space_id, self._index, self.memory)
+        path = self.session.folder.space_folder(self.space_id) / "index.sqlite"
+        try:
+            self._open_index(path)
+        except (sqlite3.DatabaseError, Refused):
+            # Damaged or exchanged: it is a copy, and the pins are kept elsewhere.
+            self._close_index()
+            path.unlink(missing_ok=True)
+            self._open_index(path)
         return self
+
+    def _open_index(self, path: Path) -> None:
+        self._index = Index(path)
+        self._reader = LogReader(self.space_id, self._index, self.memory)
+
+    def _close_index(self) -> None:
+        if self._index is not None:
+            self._index.close()
+        self._index = self._reader = None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.memory.save()
-        if self._index is not None:
-            self._index.close()
-        self._index = self._reader = None
+        self._close_index()
 
     @property
     def index(self) -> Index:

@@ -186,5 +186,6 @@ def _serving(settings: Settings, secrets: data_folder.ServerSecrets, public_url:
         stall_timeout_s=settings.stall_timeout_s,
         request_timeout_s=settings.request_timeout_s,
         trusted_proxies=proxies(settings.trusted_proxies),
+        log_requests=settings.log_level == "debug",
         log_addresses=settings.log_addresses,
     )

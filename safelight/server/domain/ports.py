@@ -389,12 +389,13 @@ class Database(Protocol):
 
         For each: the same entry id again gives the first answer; the space's ledger number must be `ledger_number`
         (ENTRY_STALE); the device's counter and previous id must follow (COUNTER_CONFLICT); every blob must be held in
-        the space (BLOB_MISSING) at its size (BLOB_SIZE_MISMATCH); asset ids must be new (ASSET_CONFLICT), and known ones
-        there (NOT_FOUND); the roll must be the device's, of the epoch, young and not full (ROLL_UNKNOWN, EPOCH_OLD,
-        ROLL_FULL); quota must suffice (QUOTA_EXCEEDED; 0 is no quota); a link's id must be new (LEDGER_RULE), its blobs
-        held and named (BLOB_MISSING), and none of the full tier among its pages and view blobs (POLICY_FORBIDS); a
-        camera's id must be new (CAMERA_ALREADY_BOUND). Only a genesis makes a space (SPACE_UNKNOWN). Then number, chain,
-        rows and references are written; the time is the later of `now_ms` and the highest stored.
+        the space (BLOB_MISSING) at its size (BLOB_SIZE_MISMATCH); asset ids must be new (ASSET_CONFLICT), and known
+        ones there (NOT_FOUND); the roll must be the device's, of the epoch, young and not full (ROLL_UNKNOWN,
+        EPOCH_OLD, ROLL_FULL); quota must suffice (QUOTA_EXCEEDED; 0 is no quota); a link's id must be new
+        (LEDGER_RULE), its blobs held and named (BLOB_MISSING), and none of the full tier among its pages and view
+        blobs (POLICY_FORBIDS); a camera's id must be new (CAMERA_ALREADY_BOUND). Only a genesis makes a space
+        (SPACE_UNKNOWN). Then number, chain, rows and references are written; the time is the later of `now_ms` and
+        the highest stored.
         """
         ...
 

@@ -50,7 +50,7 @@ def problem_response(refused: Refused, **headers: str) -> web.Response:
 
 @web.middleware
 async def problems(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Answer every failure with a problem document, log every request without secrets, and set common headers.
+    """Answer every failure with a problem document, and log requests where that is asked for.
 
     The log holds method, route pattern, status, code, time and a truncated address: no ids, names, tokens or bodies.
     """
@@ -66,30 +66,36 @@ async def problems(request: web.Request, handler: _Handler) -> web.StreamRespons
         response = problem_response(Refused(Code(code)))
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
-    except (ConnectionError, asyncio.CancelledError):
+    except ConnectionError:
         raise
     except Exception as error:  # noqa: BLE001 - the one place where every mistake ends
-        number = secrets.token_hex(6)
-        _log.error(
-            "the server made a mistake",
-            request=number,
-            route=_pattern(request),
-            method=request.method,
-            exc_info=error,
-        )
         code = Code.SERVER_FAULT.value
-        response = problem_response(Refused(Code.SERVER_FAULT, f"request {number}"))
-    took_ms = round((asyncio.get_running_loop().time() - started) * 1000, 1)
+        response = problem_response(Refused(Code.SERVER_FAULT, f"request {_log_mistake(request, error)}"))
+    if request.app[SERVING].log_requests:
+        took_ms = round((asyncio.get_running_loop().time() - started) * 1000, 1)
+        _log_request(request, response.status, code, took_ms)
+    return response
+
+
+def _log_mistake(request: web.Request, error: Exception) -> str:
+    """Log a mistake of the server's own; returns the number that the person is shown."""
+    number = secrets.token_hex(6)
+    _log.error(
+        "the server made a mistake", request=number, route=_pattern(request), method=request.method, exc_info=error
+    )
+    return number
+
+
+def _log_request(request: web.Request, status: int, code: str, took_ms: float) -> None:
     _log.debug(
         "request",
         method=request.method,
         route=_pattern(request),
-        status=response.status,
+        status=status,
         code=code,
         ms=took_ms,
         address=_logged_address(request),
     )
-    return response
 
 
 async def add_common_headers(_: web.Request, response: web.StreamResponse) -> None:

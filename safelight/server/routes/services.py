@@ -43,6 +43,7 @@ class Serving:
     stall_timeout_s: int
     request_timeout_s: int
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    log_requests: bool
     log_addresses: str
 
 

@@ -14,11 +14,11 @@ from safelight.clients.engine import durable
 from safelight.sync_protocol.log import DevicePosition, Frame
 from safelight.sync_protocol.refusals import Code
 
-_VERSION = 1
+_VERSION = 2
 _TABLES = """
 CREATE TABLE entries(number INTEGER PRIMARY KEY, entry_id BLOB NOT NULL, chain BLOB NOT NULL, time_ms INTEGER NOT NULL,
   kind TEXT NOT NULL, is_ledger INTEGER NOT NULL, envelope BLOB NOT NULL);
-CREATE TABLE devices(device_id BLOB PRIMARY KEY, counter INTEGER NOT NULL, entry_id BLOB NOT NULL);
+CREATE TABLE devices(signer BLOB PRIMARY KEY, counter INTEGER NOT NULL, entry_id BLOB NOT NULL);
 CREATE TABLE problems(number INTEGER NOT NULL, code TEXT NOT NULL, detail TEXT NOT NULL, set_aside INTEGER NOT NULL);
 CREATE TABLE rolls(roll_id BLOB PRIMARY KEY, number INTEGER NOT NULL, epoch INTEGER NOT NULL, device_id BLOB NOT NULL);
 CREATE TABLE assets(asset_id BLOB PRIMARY KEY, number INTEGER NOT NULL, position INTEGER NOT NULL,
@@ -147,13 +147,13 @@ class Index:
         yield from self._db.execute("SELECT number, envelope FROM entries WHERE is_ledger ORDER BY number")
 
     def positions(self) -> Mapping[bytes, DevicePosition]:
-        """Every device's last entry."""
-        rows = self._db.execute("SELECT device_id, counter, entry_id FROM devices")
-        return {device_id: DevicePosition(counter, entry_id) for device_id, counter, entry_id in rows}
+        """Every device's last entry, by author id ‖ device id."""
+        rows = self._db.execute("SELECT signer, counter, entry_id FROM devices")
+        return {signer: DevicePosition(counter, entry_id) for signer, counter, entry_id in rows}
 
-    def set_position(self, device_id: bytes, position: DevicePosition) -> None:
-        """Keep a device's last entry."""
-        row = (device_id, position.counter, position.entry_id)
+    def set_position(self, signer: bytes, position: DevicePosition) -> None:
+        """Keep the last entry of a *signer*: author id ‖ device id."""
+        row = (signer, position.counter, position.entry_id)
         self._db.execute("INSERT OR REPLACE INTO devices VALUES (?, ?, ?)", row)
 
     # Rolls and assets

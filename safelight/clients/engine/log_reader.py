@@ -3,8 +3,6 @@
 A bad ledger entry stops the space. A bad record is set aside, counted in the chain and reported; it blocks nothing.
 """
 
-from collections.abc import Mapping
-
 from safelight.clients.engine.index import AssetPlace, Index, Problem, RollPlace
 from safelight.clients.engine.memory import SpaceMemory
 from safelight.sync_protocol import ledger
@@ -18,6 +16,7 @@ from safelight.sync_protocol.log import (
     check_heads,
     check_position,
     parse_entry,
+    place,
     step,
 )
 from safelight.sync_protocol.records import (
@@ -31,6 +30,9 @@ from safelight.sync_protocol.records import (
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import Signed
+
+# Refusals that say that nobody entitled signed the entry: it must not move the position of whom it names.
+_NOT_AUTHENTIC = frozenset({Code.SIGNER_UNKNOWN, Code.SIGNATURE_INVALID, Code.ENTRY_WRONG_SPACE})
 
 
 class LogReader:
@@ -46,8 +48,7 @@ class LogReader:
         for slot, envelope in index.ledger_entries():
             self._judge(parse_entry(envelope), slot)
         # The index is a copy that may be exchanged behind the pins' back, like the server's.
-        for head in (Head(number, chain),):
-            memory.check_log_slot(head)
+        memory.check_log_slot(Head(number, chain))
 
     def take(self, frame: Frame) -> None:
         """Take one frame, within the index's transaction.
@@ -56,28 +57,30 @@ class LogReader:
         """
         log = step(self.log, frame)
         self._memory.check_log_slot(log.head)
+        entry = self._parse(frame)
+        if entry is not None and is_ledger_kind(entry.header.kind):
+            self._take_ledger_entry(frame, entry)
+        elif entry is not None:
+            self._take_record(frame, entry)
+        self.log = LogState(log.number, log.chain, self.log.devices)
+
+    def _parse(self, frame: Frame) -> Entry | None:
         try:
-            entry = parse_entry(frame.envelope)
+            return parse_entry(frame.envelope)
         except Refused as refusal:
             if refusal.code is Code.ENTRY_UNKNOWN_CRITICAL:
                 raise
             self._set_aside(frame, "unreadable", refusal)
-            self.log = log
-            return
-        if is_ledger_kind(entry.header.kind):
-            self._take_ledger_entry(frame, entry)
-        else:
-            self._take_record(frame, entry)
-        self.log = _with_positions(log, self.log.devices)
+            return None
 
     def _take_ledger_entry(self, frame: Frame, entry: Entry) -> None:
         check_heads(entry, frame.number, self._index.chain_at, self._index.ledger_at)
+        check_position(self.log, entry)
         known = self.state.head.number if self.state else 0
         self._judge(entry, frame.number)
         pinned = self._memory.ledger
         if known < pinned.number < frame.number:
             raise Refused(Code.HISTORY_FORKED, f"the ledger entry at slot {pinned.number} is gone")
-        self._check_order(frame, entry)
         self._index.add_entry(frame, entry.header.kind, is_ledger=True)
         self._place(entry)
 
@@ -93,31 +96,24 @@ class LogReader:
             raise Refused(Code.LEDGER_RULE, "a space begins with its genesis")
         try:
             body = check_record(self.state, entry)
-            if entry.header.counter <= self._counter(entry):
-                # *An old record shown again, or moved*: what it says was said once already.
-                raise Refused(Code.COUNTER_CONFLICT, "the device had signed later entries before this slot")
-            check_heads(entry, frame.number, self._index.chain_at, self._index.ledger_at)
-            self._check_content(body, entry)
         except Refused as refusal:
             if refusal.code is Code.ENTRY_UNKNOWN_CRITICAL:
                 raise Refused(Code.UPDATE_REQUIRED, refusal.detail) from None
             self._set_aside(frame, entry.header.kind, refusal)
+            if refusal.code not in _NOT_AUTHENTIC:
+                self._place(entry)
             return
-        self._check_order(frame, entry)
-        self._index.add_entry(frame, entry.header.kind, is_ledger=False)
-        self._keep(body, frame.number, entry)
-        self._place(entry)
-
-    def _check_order(self, frame: Frame, entry: Entry) -> None:
-        """A gap in a device's counter says that records of it were dropped: reported; what is there still counts."""
+        # Its signer stands and signed it: heads that contradict this chain are no bad record but another history.
+        check_heads(entry, frame.number, self._index.chain_at, self._index.ledger_at)
         try:
             check_position(self.log, entry)
+            self._check_content(body, entry)
         except Refused as refusal:
-            self._index.add_problem(Problem(frame.number, refusal.code, refusal.detail, set_aside=False))
-
-    def _counter(self, entry: Entry) -> int:
-        last = self.log.position(entry.header.author_id, entry.header.device_id)
-        return last.counter if last else 0
+            self._set_aside(frame, entry.header.kind, refusal)
+        else:
+            self._index.add_entry(frame, entry.header.kind, is_ledger=False)
+            self._keep(body, frame.number, entry)
+        self._place(entry)
 
     def _check_content(self, body: Signed | None, entry: Entry) -> None:
         """What a record says of rolls and assets must fit what came before; else it is set aside whole."""
@@ -158,11 +154,10 @@ class LogReader:
         self._index.add_problem(Problem(frame.number, refusal.code, refusal.detail, set_aside=True))
 
     def _place(self, entry: Entry) -> None:
-        position = DevicePosition(entry.header.counter, entry.id)
-        key = entry.header.author_id + entry.header.device_id
-        self._index.set_position(key, position)
-        self.log = _with_positions(self.log, {**self.log.devices, key: position})
-
-
-def _with_positions(log: LogState, devices: Mapping[bytes, DevicePosition]) -> LogState:
-    return LogState(log.number, log.chain, devices)
+        """Remember an authentic entry as its device's last, also one that was set aside; never an earlier one."""
+        last = self.log.position(entry.header.author_id, entry.header.device_id)
+        if last is None or entry.header.counter > last.counter:
+            self._index.set_position(
+                entry.header.author_id + entry.header.device_id, DevicePosition(entry.header.counter, entry.id)
+            )
+            self.log = place(self.log, entry)

@@ -1,0 +1,44 @@
+"""Fixtures of the suites: each implementation, in a folder of the test's own."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from safelight.server.domain.ports import Blobs, Database
+from tests.conformance.engines import BLOBS, DATABASES, OpenBlobs, OpenDatabase
+from tests.conformance.library import Library
+
+
+@pytest.fixture(params=sorted(DATABASES))
+def open_database(request: pytest.FixtureRequest) -> OpenDatabase:
+    """How to open the database under test."""
+    return DATABASES[request.param]
+
+
+@pytest.fixture
+async def database(open_database: OpenDatabase, tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty database."""
+    opened = await open_database(tmp_path)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def library(database: Database) -> Library:
+    """A database with one account, its device, and one space of theirs."""
+    return await Library.make(database)
+
+
+@pytest.fixture(params=sorted(BLOBS))
+def open_blobs(request: pytest.FixtureRequest) -> OpenBlobs:
+    """How to open the blob store under test."""
+    return BLOBS[request.param]
+
+
+@pytest.fixture
+async def blobs(open_blobs: OpenBlobs, tmp_path: Path) -> AsyncIterator[Blobs]:
+    """An empty blob store."""
+    opened = await open_blobs(tmp_path)
+    yield opened
+    await opened.close()

@@ -1,0 +1,26 @@
+"""The implementations that the suites try. A second one joins by one more line in each table."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from safelight.server.domain.ports import Blobs, Database
+from safelight.server.stores.blobs_directory import DirectoryBlobs
+from safelight.server.stores.engine_sqlite import SqliteDatabase
+
+# Opens what is kept in a folder of the test's own; opened again after `close`, it must hold the same.
+OpenDatabase = Callable[[Path], Awaitable[Database]]
+OpenBlobs = Callable[[Path], Awaitable[Blobs]]
+
+
+async def open_sqlite(folder: Path) -> Database:
+    """SQLite in *folder*."""
+    return await SqliteDatabase.open(folder / "safelight.db")
+
+
+async def open_directory(folder: Path) -> Blobs:
+    """A folder store in *folder*."""
+    return await DirectoryBlobs.open_in(folder / "blobs")
+
+
+DATABASES: dict[str, OpenDatabase] = {"sqlite": open_sqlite}
+BLOBS: dict[str, OpenBlobs] = {"directory": open_directory}

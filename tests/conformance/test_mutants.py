@@ -1,0 +1,163 @@
+"""Databases that are broken on purpose, one check forgotten each: the suite must catch every one of them."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+import pytest
+
+from safelight.server.domain.ports import Database
+from safelight.server.stores import accounts, blobs, commit_checks, commit_facts, devices, links, spaces
+from safelight.server.stores.commit_checks import Case, Check
+from safelight.server.stores.commit_facts import Held, Roll
+from safelight.server.stores.statements import Statement, statement
+from tests.conformance import test_accounts, test_commits, test_links, test_logs, test_uploads
+from tests.conformance.library import Library
+
+# However it shows, the suite must not pass.
+CAUGHT = (Exception, pytest.fail.Exception)
+
+Trial = Callable[[Library], Awaitable[None]]
+
+
+def _hold_everything(case: Case) -> None:
+    for blob in case.commit.blobs:
+        case.space.blobs.setdefault(blob.name, Held(blob.size_bytes, ""))
+
+
+def _hold_at_any_size(case: Case) -> None:
+    for blob in case.commit.blobs:
+        if blob.name not in case.space.blobs:
+            commit_checks.check_blobs(case)
+
+
+def _any_roll(case: Case) -> None:
+    use = case.commit.roll
+    if use and not use.opens:
+        case.space.rolls.setdefault(use.roll_id, Roll(case.commit.device_id, use.epoch, 0, 0))
+
+
+def _nothing(_: Case) -> None:
+    pass
+
+
+CHECKS: list[tuple[Check, Check, Trial]] = [
+    (commit_checks.check_blobs, _hold_everything, test_commits.test_blob_missing),
+    (commit_checks.check_blobs, _hold_at_any_size, test_commits.test_blob_of_another_size),
+    (commit_checks.check_ledger, _nothing, test_commits.test_ledger_moved),
+    (commit_checks.check_ledger, _nothing, test_commits.test_ledger_moves_within_a_group),
+    (commit_checks.check_position, _nothing, test_commits.test_two_entries_of_one_counter),
+    (commit_checks.check_assets, _nothing, test_commits.test_asset_is_there_already),
+    (commit_checks.check_assets, _nothing, test_commits.test_album_names_known_assets),
+    (commit_checks.check_roll, _any_roll, test_commits.test_roll_is_anothers),
+    (commit_checks.check_roll, _any_roll, test_commits.test_roll_of_an_old_epoch),
+    (commit_checks.check_roll, _any_roll, test_commits.test_roll_is_full),
+    (commit_checks.check_roll, _any_roll, test_commits.test_roll_is_too_old),
+    (commit_checks.check_quota, _nothing, test_commits.test_quota),
+    (commit_checks.check_quota, _nothing, test_commits.test_camera_quota),
+    (commit_checks.check_link, _nothing, test_commits.test_link_needs_named_blobs),
+    (commit_checks.check_link, _nothing, test_commits.test_link_id_is_given_once),
+    (commit_checks.check_devices, _nothing, test_commits.test_cameras_are_bound_and_revoked),
+    (commit_checks.check_space, _nothing, test_commits.test_genesis_stands_once),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "broken", "trial"), CHECKS, ids=[f"{check.__name__}-{trial.__name__}" for check, _, trial in CHECKS]
+)
+async def test_a_forgotten_check_is_caught(
+    library: Library, monkeypatch: pytest.MonkeyPatch, check: Check, broken: Check, trial: Trial
+) -> None:
+    """Without the check, the part of the suite that is about it fails."""
+    checks = tuple(broken if kept is check else kept for kept in commit_checks.CHECKS)
+    monkeypatch.setattr(commit_checks, "CHECKS", checks)
+    with pytest.raises(CAUGHT):
+        await trial(library)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One statement changed in one place, and the test that must notice."""
+
+    statements: dict[str, Statement]
+    name: str
+    before: str
+    after: str
+    trial: Callable[[Library], Awaitable[None]] | Callable[[Database], Awaitable[None]]
+
+
+MUTATIONS = [
+    Mutation(
+        links.SQL, "count_opening", "opens < CAST", "opens <= CAST", test_links.test_one_opening_and_a_hundred_racers
+    ),
+    Mutation(
+        links.SQL, "count_opening", "revoked = 0", "1 = 1", test_links.test_a_link_that_does_not_stand_opens_nothing
+    ),
+    Mutation(
+        links.SQL, "use_handover", "handover_expires_ms = 0", "link_id = link_id", test_links.test_handover_is_used_once
+    ),
+    Mutation(
+        links.SQL, "blob", "l.link_id = :link_id", "LENGTH(:link_id) > 0", test_links.test_a_link_shows_its_own_blobs
+    ),
+    Mutation(blobs.SQL, "is_collectable", "o.refs > 0 OR", "", test_uploads.test_what_may_be_collected),
+    Mutation(
+        blobs.SQL,
+        "is_collectable",
+        "o.held_ms >= :before_ms",
+        ":before_ms < 0",
+        test_uploads.test_what_may_be_collected,
+    ),
+    Mutation(blobs.SQL, "is_collectable", "u.state = 'open'", "1 = 0", test_uploads.test_what_may_be_collected),
+    Mutation(blobs.SQL, "collectable", "o.refs > 0 OR", "", test_uploads.test_committed_in_one_space_held_in_another),
+    Mutation(
+        blobs.SQL, "is_forgotten", "WHERE", "WHERE 1 = 0 AND", test_uploads.test_bytes_go_before_the_name_comes_again
+    ),
+    Mutation(
+        blobs.SQL, "set_offset", "AND offset_bytes <= :offset_bytes", "", test_uploads.test_offset_never_decreases
+    ),
+    Mutation(blobs.SQL, "uncommitted", "refs = 0", "refs = -1", test_uploads.test_uncommitted_bytes_are_limited),
+    Mutation(blobs.SQL, "open_uploads", "state = 'open'", "state = ''", test_uploads.test_open_uploads_are_limited),
+    Mutation(commit_facts.SQL, "refer", "refs + 1", "refs", test_uploads.test_what_may_be_collected),
+    Mutation(
+        commit_facts.SQL,
+        "slot",
+        "= :counter",
+        "= :counter + 1",
+        test_commits.test_repeated_commit_gets_the_first_answer,
+    ),
+    Mutation(spaces.SQL, "entries", "total <= :max_bytes", ":max_bytes > 0", test_logs.test_pages_by_size),
+    Mutation(
+        devices.SQL, "session", "COALESCE(d.revoked, 0) = 0", "1 = 1", test_accounts.test_revoked_device_has_no_session
+    ),
+    Mutation(
+        devices.SQL,
+        "revoke",
+        "AND owner_id = :owner_id",
+        "AND LENGTH(:owner_id) > 0",
+        test_accounts.test_nobody_revokes_anothers_device,
+    ),
+    Mutation(
+        accounts.SQL,
+        "use_invite",
+        "DELETE FROM invites",
+        "UPDATE invites SET expires_ms = expires_ms",
+        test_accounts.test_invite_is_used_once,
+    ),
+    Mutation(accounts.SQL, "use_invite", "expires_ms > :now_ms", ":now_ms > 0", test_accounts.test_invite_expires),
+    Mutation(accounts.SQL, "next_keyring", "version = :before", ":before >= 0", test_accounts.test_keyring_versions),
+]
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: f"{mutation.name}-{mutation.before}")
+async def test_a_broken_statement_is_caught(
+    library: Library, monkeypatch: pytest.MonkeyPatch, mutation: Mutation
+) -> None:
+    """With the statement broken, the part of the suite that is about it fails."""
+    whole = mutation.statements[mutation.name]
+    assert mutation.before in whole.text
+    broken = statement(whole.name, whole.text.replace(mutation.before, mutation.after))
+    monkeypatch.setitem(mutation.statements, mutation.name, broken)
+    subject: Any = library if "library" in signature(mutation.trial).parameters else library.database
+    with pytest.raises(CAUGHT):
+        await mutation.trial(subject)

@@ -1,0 +1,166 @@
+"""Uploads and blobs as rows: limits, states, and what may be collected."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from safelight.sync_protocol.refusals import Code, Refused
+from tests.conformance.library import BLOB_SIZE_BYTES, DAY_MS, NOW_MS, Library, some_hash, some_id
+
+LATER_MS = NOW_MS + 1
+
+
+async def test_an_upload_from_beginning_to_end(library: Library) -> None:
+    """An upload's offset grows, its length is kept once known, and at its end the blob is held, uncommitted."""
+    database, upload = library.database, library.an_upload()
+    assert await database.upload(upload.upload_id) is None
+    await database.add_upload(upload, 10, 10**9)
+    assert await database.upload(upload.upload_id) == upload
+    await database.set_upload_offset(upload.upload_id, 100, None)
+    await database.set_upload_offset(upload.upload_id, 200, 300)
+    await database.set_upload_offset(upload.upload_id, 250, None)
+    assert await database.upload(upload.upload_id) == replace(upload, offset_bytes=250, length_bytes=300)
+    await database.finish_upload(upload.upload_id, name := some_hash(), 300, NOW_MS)
+    complete = replace(upload, offset_bytes=300, length_bytes=300, state="complete", blob=name)
+    assert await database.upload(upload.upload_id) == complete
+    assert await database.blob_in_space(library.space_id, name) == (300, "")
+    assert await database.blob_in_space(some_hash(), name) is None
+    await database.delete_upload(upload.upload_id)
+    assert await database.upload(upload.upload_id) is None
+    assert await database.blob_in_space(library.space_id, name) == (300, "")
+
+
+async def test_offset_never_decreases(library: Library) -> None:
+    """An offset that was stated once is never taken back."""
+    await library.database.add_upload(upload := library.an_upload(), 10, 10**9)
+    for offset_bytes in (200, 100):
+        await library.database.set_upload_offset(upload.upload_id, offset_bytes, None)
+    kept = await library.database.upload(upload.upload_id)
+    assert kept is not None
+    assert kept.offset_bytes == 200
+
+
+async def test_finishing_twice(library: Library) -> None:
+    """Finishing again with the same blob changes nothing; with another it is refused, as is an unknown upload."""
+    upload_id = await library.hold_named(name := some_hash())
+    await library.database.finish_upload(upload_id, name, BLOB_SIZE_BYTES, NOW_MS)
+    for unknown, blob, code in (
+        (upload_id, some_hash(), Code.UPLOAD_COMPLETED),
+        (some_id(), name, Code.NOT_FOUND),
+    ):
+        with pytest.raises(Refused) as refusal:
+            await library.database.finish_upload(unknown, blob, 1, NOW_MS)
+        assert refusal.value.code is code
+
+
+async def test_failed_upload_does_not_finish(library: Library) -> None:
+    """An upload that failed holds no blob; one that is complete does not fail any more."""
+    await library.database.add_upload(upload := library.an_upload(), 10, 10**9)
+    await library.database.fail_upload(upload.upload_id)
+    with pytest.raises(Refused):
+        await library.database.finish_upload(upload.upload_id, name := some_hash(), 1, NOW_MS)
+    assert await library.database.blob_in_space(library.space_id, name) is None
+    complete = await library.hold_named(some_hash())
+    await library.database.fail_upload(complete)
+    kept = await library.database.upload(complete)
+    assert kept is not None
+    assert kept.state == "complete"
+
+
+async def test_open_uploads_are_limited(library: Library) -> None:
+    """A device has so many uploads open at once, however fast it asks; those of others do not count."""
+    results = await asyncio.gather(
+        *(library.database.add_upload(library.an_upload(), 5, 10**9) for _ in range(20)), return_exceptions=True
+    )
+    assert [result.code for result in results if isinstance(result, Refused)] == [Code.QUOTA_EXCEEDED] * 15
+    await library.database.add_upload(library.an_upload(some_id()), 5, 10**9)
+
+
+async def test_uncommitted_bytes_are_limited(library: Library) -> None:
+    """What a device has on the way and held without a record is limited; committing makes room."""
+    database, most = library.database, 2 * BLOB_SIZE_BYTES
+    name = await library.hold()
+    await database.add_upload(library.an_upload(length_bytes=BLOB_SIZE_BYTES), 10, most)
+    with pytest.raises(Refused) as refusal:
+        await database.add_upload(library.an_upload(length_bytes=1), 10, most)
+    assert refusal.value.code is Code.QUOTA_EXCEEDED
+    await library.do(await library.an_asset(name))
+    await database.add_upload(library.an_upload(length_bytes=1), 10, most)
+
+
+async def test_expired_uploads(library: Library) -> None:
+    """Uploads whose time is over are found, the oldest first, whatever became of them."""
+    uploads = [replace(library.an_upload(), expires_ms=NOW_MS + age) for age in (3, 1, 2, 4)]
+    for upload in uploads:
+        await library.database.add_upload(upload, 10, 10**9)
+    await library.database.fail_upload(uploads[1].upload_id)
+    found = await library.database.expired_uploads(NOW_MS + 3, 10)
+    assert [upload.expires_ms - NOW_MS for upload in found] == [1, 2, 3]
+    assert len(await library.database.expired_uploads(NOW_MS + 3, 2)) == 2
+
+
+async def test_what_may_be_collected(library: Library) -> None:
+    """A blob that nothing refers to may go after its time; none that a record, link, young holder or upload names."""
+    database = library.database
+    loose, kept, linked, young, coming = [await library.hold() for _ in range(5)]
+    await library.do(await library.an_asset(kept))
+    await library.do(await library.an_asset(linked, tier="view"))
+    await library.publish(await library.a_link(view=(linked,)))
+    other = await Library.make(database)
+    await other.hold_named(young, now_ms=NOW_MS + DAY_MS)
+    await database.add_upload(replace(library.an_upload(), digest=coming), 10, 10**12)
+    assert await database.collectable_blobs(NOW_MS, 10) == []
+    assert await database.collectable_blobs(LATER_MS, 10) == [loose]
+    for name in (kept, linked, young, coming, some_hash()):
+        assert not await database.forget_blob(name, LATER_MS)
+        assert await database.forgotten_blobs(10) == []
+    assert await database.forget_blob(loose, LATER_MS)
+    assert await database.blob_in_space(library.space_id, loose) is None
+    assert await database.collectable_blobs(LATER_MS, 10) == []
+
+
+async def test_committed_in_one_space_held_in_another(library: Library) -> None:
+    """A blob that any space's record names stays, also for the space that only holds it."""
+    other = await Library.make(library.database)
+    name = await library.hold()
+    await other.hold_named(name)
+    await library.do(await library.an_asset(name))
+    assert await library.database.collectable_blobs(LATER_MS, 10) == []
+    assert not await library.database.forget_blob(name, LATER_MS)
+
+
+async def test_uploading_again_renews(library: Library) -> None:
+    """A blob that is uploaded again has its whole time again."""
+    await library.hold_named(name := some_hash())
+    await library.hold_named(name, now_ms=NOW_MS + DAY_MS)
+    assert await library.database.collectable_blobs(LATER_MS, 10) == []
+    assert await library.database.collectable_blobs(NOW_MS + DAY_MS + 1, 10) == [name]
+
+
+async def test_a_commit_and_a_collector(library: Library) -> None:
+    """Of a commit and a collector that meet, one wins: no record names a forgotten blob."""
+    for _ in range(20):
+        name = await library.hold()
+        commit = await library.an_asset(name)
+        forgotten, [outcome] = await asyncio.gather(
+            library.database.forget_blob(name, LATER_MS), library.commit(commit)
+        )
+        held = await library.database.blob_in_space(library.space_id, name)
+        assert forgotten == (held is None) == hasattr(outcome, "code")
+
+
+async def test_bytes_go_before_the_name_comes_again(library: Library) -> None:
+    """While a forgotten blob's bytes may be about to go, no upload may end with it and then lose them."""
+    database = library.database
+    await library.hold_named(name := some_hash())
+    assert await database.forget_blob(name, LATER_MS)
+    assert await database.forgotten_blobs(10) == [name]
+    with pytest.raises(Refused) as refusal:
+        await library.hold_named(name)
+    assert refusal.value.code is Code.UPLOAD_BUSY
+    assert await database.blob_in_space(library.space_id, name) is None
+    await database.blob_is_gone(name)
+    assert await database.forgotten_blobs(10) == []
+    await library.hold_named(name)
+    assert await database.blob_in_space(library.space_id, name) == (BLOB_SIZE_BYTES, "")

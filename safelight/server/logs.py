@@ -5,6 +5,17 @@ import sys
 from typing import Literal
 
 import structlog
+from aiohttp.http import HttpProcessingError
+
+
+class _WithoutAddresses(logging.Filter):
+    """Keeps the addresses that aiohttp logs out of the log, and what is not HTTP altogether: anyone can send that."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Blank the record's arguments; drop it if a request could not be read."""
+        error = record.exc_info[1] if record.exc_info else None
+        record.msg, record.args = "a request failed outside its route", ()
+        return not isinstance(error, HttpProcessingError)
 
 
 def configure(log_format: Literal["console", "json"], level: str) -> None:
@@ -32,4 +43,5 @@ def configure(log_format: Literal["console", "json"], level: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    logging.getLogger("aiohttp.server").addFilter(_WithoutAddresses())
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)

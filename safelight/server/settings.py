@@ -122,10 +122,8 @@ class Settings:
             raise SettingInvalid("unreferenced_grace_s and upload_lifetime_s are at least 1 second")
         split_listen(self.listen)
         proxies(self.trusted_proxies)
-        if self.public_url and (
-            urlsplit(self.public_url).scheme not in {"http", "https"} or not host_of(self.public_url)
-        ):
-            raise SettingInvalid("public_url begins with https:// (or http:// for localhost) and names a host")
+        if self.public_url and not _is_origin(self.public_url):
+            raise SettingInvalid("public_url is https:// (or http:// for localhost) and a host, without a path")
 
 
 def split_listen(listen: str) -> tuple[str, int]:
@@ -150,6 +148,12 @@ def host_of(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
+
+
+def _is_origin(url: str) -> bool:
+    split = urlsplit(url)
+    rest = (split.path.rstrip("/"), split.query, split.fragment, split.username)
+    return split.scheme in {"http", "https"} and bool(host_of(url)) and not any(rest)
 
 
 def is_secure(url: str) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from safelight.sync_protocol import signatures
+from safelight.sync_protocol.account_ledger import AccountKind, AddDeviceBody
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.messages.accounts import (
     AccountLedger,
@@ -104,6 +105,23 @@ async def test_accounts_that_the_ledger_refuses(server: Server) -> None:
     assert await refused(unlockers=[bomb, recovery]) == "password-cost-refused"
     assert await refused(unlockers=[password, stretched_words]) == "password-cost-refused"
     assert (await server.api.post("/v1/accounts", whole)).status == 200
+
+
+async def test_ids_are_given_once(server: Server) -> None:
+    """An account is created once, and a device's id belongs to one account: nobody takes over another's."""
+    person, _ = await server.account()
+    again = msgspec.structs.replace(person.create_request(await server.invite()), name="another-name")
+    answer = await server.api.post("/v1/accounts", again)
+    assert (answer.status < 500, answer.code in {"name-taken", "ledger-rule"}) == (True, True)
+    thief = Person()
+    body = AddDeviceBody(person.device_id, signatures.public_key_of(os.urandom(32)))
+    code = await server.invite()
+    assert (await server.api.post("/v1/accounts", thief.create_request(code))).status == 200
+    ticket = server.api.with_token((await unlock(server, thief)).ticket)
+    entry = thief.take(thief.entry(AccountKind.ADD_DEVICE, body))
+    answer = await ticket.post(f"/v1/accounts/{thief.account_id.hex()}/ledger", AppendAccountEntries([entry]))
+    assert (answer.status, answer.code) == (409, "account-ledger-conflict")
+    assert (await server.api.sign_in(person.signer)).token
 
 
 async def test_unlocking(server: Server) -> None:

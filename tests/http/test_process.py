@@ -24,6 +24,7 @@ from safelight.sync_protocol.messages.common import ServerInfo
 from tests.http.conftest import Owner
 from tests.support.api import Api
 from tests.support.protocol import Blob, Person, Writer
+from tests.support.raw_http import raw
 
 COMMAND = [sys.executable, "-m", "safelight.server"]
 
@@ -249,11 +250,15 @@ async def test_logs_hold_no_secrets(tmp_path: Path) -> None:
             await api.create_space(writer)
             await api.get(f"/v1/spaces/{writer.space_id.hex()}/log")
             await api.post("/v1/spaces", b'{"canary-body": 1}')
+        async with raw(server.url) as connection:
+            connection.writer.write(b"canary nonsense\r\n\r\n")
+            await connection.rest_size_bytes()
         server.process.terminate()
         _, error = await server.process.communicate()
     lines = [json.loads(line) for line in error.decode().splitlines()]
     assert {line["route"] for line in lines if line["event"] == "request"} >= {"/v1/accounts", "/v1/spaces/{space}/log"}
     assert "203.0.113.0/24" in error.decode()
-    secrets = (code, "canary", api.token, person.account_id.hex(), writer.space_id.hex(), "203.0.113.77")
+    whole = ("203.0.113.77", "127.0.0.1")
+    secrets = (code, "canary", api.token, person.account_id.hex(), writer.space_id.hex(), *whole)
     for secret in secrets:
         assert secret not in error.decode()

@@ -29,6 +29,13 @@ class Who:
         return self.device_id if self.is_camera else self.account_id
 
 
+def account_of(who: Who) -> bytes:
+    """Return the account that asks; raises FORBIDDEN for a camera, which belongs to none."""
+    if who.is_camera:
+        raise Refused(Code.FORBIDDEN, "a camera has no account")
+    return who.account_id
+
+
 async def space_for(ledgers: Ledgers, who: Who, space_id: bytes) -> LedgerState:
     """Return the space's ledger for one who stands in it; raises SPACE_UNKNOWN for everyone else, alike."""
     if who.is_camera and who.space_id != space_id:

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from safelight.server.domain.access import Who
+from safelight.server.domain.access import Who, account_of
 from safelight.server.domain.addresses import network_of
 from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.ports import AccountChange, AccountRow, Database, DeviceRow, SessionRow, UnlockerRow
@@ -137,12 +137,12 @@ class Accounts:
         return messages.AccountLedger(account_id.hex(), account.name, request.entries)
 
     async def keyring(self, who: Who) -> messages.Keyring:
-        """Return the newest keyring of the account."""
-        return messages.Keyring(*await self._database.keyring(who.account_id))
+        """Return the newest keyring of the account; raises FORBIDDEN for a camera."""
+        return messages.Keyring(*await self._database.keyring(account_of(who)))
 
     async def put_keyring(self, who: Who, request: messages.PutKeyring) -> messages.Keyring:
-        """Keep the next keyring; raises KEYRING_CONFLICT."""
-        await self._database.put_keyring(who.account_id, request.version, request.sealed)
+        """Keep the next keyring; raises KEYRING_CONFLICT, and FORBIDDEN for a camera."""
+        await self._database.put_keyring(account_of(who), request.version, request.sealed)
         return messages.Keyring(request.version, request.sealed)
 
     async def _may_see(self, who: Who, account_id: bytes) -> bool:

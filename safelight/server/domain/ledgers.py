@@ -11,7 +11,7 @@ from safelight.sync_protocol.log import Head, parse_entry
 from safelight.sync_protocol.refusals import Code, Refused
 
 _MAX_SPACES = 2000
-_MAX_SLOTS = 200_000
+_MAX_SLOTS = 20_000
 _PAGE = 500
 
 

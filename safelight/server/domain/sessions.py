@@ -4,7 +4,7 @@ import hmac
 import secrets
 from collections import OrderedDict
 
-from safelight.server.domain.access import Who
+from safelight.server.domain.access import Who, account_of
 from safelight.server.domain.accounts import token_hash
 from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.ports import Database, SessionRow
@@ -92,8 +92,8 @@ class Sessions:
         await self._database.delete_session(who.token_hash)
 
     async def devices(self, who: Who) -> messages.Devices:
-        """Return the account's devices and the cameras that it certified."""
-        rows = await self._database.devices_of(who.account_id)
+        """Return the account's devices and the cameras that it certified; raises FORBIDDEN for a camera."""
+        rows = await self._database.devices_of(account_of(who))
         return messages.Devices(
             [
                 messages.DeviceRow(

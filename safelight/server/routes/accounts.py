@@ -103,6 +103,7 @@ ROUTES = [
         "Read the newest keyring",
         Auth.SESSION_OR_TICKET,
         response=messages.Keyring,
+        refusals=(Code.FORBIDDEN,),
     ),
     Route(
         "PUT",
@@ -112,6 +113,6 @@ ROUTES = [
         Auth.SESSION_OR_TICKET,
         request=messages.PutKeyring,
         response=messages.Keyring,
-        refusals=(Code.KEYRING_CONFLICT,),
+        refusals=(Code.KEYRING_CONFLICT, Code.FORBIDDEN),
     ),
 ]

@@ -50,5 +50,13 @@ ROUTES = [
         refusals=(Code.SIGNATURE_INVALID, Code.SESSION_EXPIRED, Code.DEVICE_REVOKED),
     ),
     Route("DELETE", "/v1/sessions/current", end, "End this session", Auth.SESSION_OR_TICKET, statuses=(204,)),
-    Route("GET", "/v1/devices", devices, "List the account's devices", Auth.SESSION, response=messages.Devices),
+    Route(
+        "GET",
+        "/v1/devices",
+        devices,
+        "List the account's devices",
+        Auth.SESSION,
+        response=messages.Devices,
+        refusals=(Code.FORBIDDEN,),
+    ),
 ]

@@ -69,6 +69,8 @@ def test_flags_go_before_the_environment() -> None:
         {"data": "x", "listen": "host:99999"},
         {"data": "x", "public_url": "ftp://host"},
         {"data": "x", "public_url": "https://"},
+        {"data": "x", "public_url": "https://photos.example/below"},
+        {"data": "x", "public_url": "https://me@photos.example"},
         {"data": "x", "tls_key": "key.pem"},
         {"data": "x", "trusted_proxies": "10.0.0.0/99"},
     ],

@@ -76,6 +76,13 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
+def test_the_server_never_loads_what_decrypts() -> None:
+    """Everything that the server is made of can be loaded without a line of the code that opens sealed things."""
+    script = "import sys, safelight.server.__main__; print([name for name in sys.modules if 'sealing' in name])"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
 async def test_run_and_stop(tmp_path: Path) -> None:
     """One line when ready, nothing else on stdout; a clean end at SIGTERM."""
     async with running(tmp_path / "data") as server:

@@ -1,0 +1,145 @@
+"""Everyone who could ask something of a server: members of every role, cameras, guests, strangers, and the revoked."""
+
+import os
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from safelight.server.app import DATABASE
+from safelight.server.routes.services import SERVICES
+from safelight.server.stores.commit_facts import SQL
+from safelight.server.stores.transaction import Transaction
+from safelight.sync_protocol.ledger import Member, RevokeCameraBody
+from safelight.sync_protocol.messages.accounts import (
+    AppendAccountEntries,
+    FinishUnlock,
+    Unlocked,
+)
+from safelight.sync_protocol.messages.links import OpenLink
+from safelight.sync_protocol.roles import Role
+from tests.http.conftest import Owner, Server
+from tests.support.api import Answer, Api
+from tests.support.protocol import Blob, Link, Pairing, Person, Signer, Writer
+
+MEMBERS = ("viewer", "previewer", "contributor")
+
+
+@dataclass
+class Caller:
+    """Someone who asks: with which token and cookie, and as whom it signs."""
+
+    api: Api
+    person: Person | None = None
+    signer: Signer | None = None
+    cookie: str = ""
+
+    async def send(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
+        """Send a request; what is no bytes goes as JSON."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.cookie:
+            sent["Cookie"] = self.cookie
+        if body is not None and not isinstance(body, bytes):
+            sent.setdefault("Content-Type", "application/json")
+            body = msgspec.json.encode(body)
+        return await self.api.send(method, path, body, sent)
+
+
+@dataclass
+class World:
+    """A server with everyone on it, and what they have."""
+
+    server: Server
+    owner: Owner
+    stranger: Owner
+    callers: dict[str, Caller]
+    original: Blob = field(default_factory=lambda: Blob(os.urandom(900)))
+    preview: Blob = field(default_factory=lambda: Blob(os.urandom(800)))
+    loose: Blob = field(default_factory=lambda: Blob(os.urandom(700)))
+    strangers_blob: Blob = field(default_factory=lambda: Blob(os.urandom(600)))
+    link: Link = field(default_factory=lambda: Link(Blob(os.urandom(500))))
+    other_link: Link = field(default_factory=lambda: Link(Blob(os.urandom(500))))
+    pairing: Pairing = field(default_factory=Pairing)
+
+    def space(self, of: str) -> str:
+        """The path of the owner's space, of the stranger's, or of one that is not there."""
+        known = {"own": self.owner.space, "other": self.stranger.space}
+        return known.get(of) or f"/v1/spaces/{os.urandom(32).hex()}"
+
+    def writer(self, of: str, caller: Caller) -> Writer:
+        """What *caller* knows of a space when it signs for it."""
+        writer = self.stranger.writer if of == "other" else self.owner.writer
+        return Writer(caller.person or writer.owner, caller.signer or writer.signer, writer.ledger, writer.log)
+
+
+async def make_world(server: Server) -> World:
+    """Make a space with a member of every role, a camera, links, and things that were revoked; and a stranger's."""
+    owner, stranger = await server.owner(), await server.owner()
+    world = World(server, owner, stranger, {})
+    await owner.api.add_photo(owner.writer, world.original, world.preview)
+    await owner.api.upload(owner.writer.space_id, world.loose)
+    await stranger.api.add_photo(stranger.writer, world.strangers_blob)
+    for link in (world.link, world.other_link):
+        link.view.append(world.preview)
+        await owner.api.publish(owner.writer, link)
+    callers = world.callers
+    callers["nobody"] = Caller(server.api)
+    callers["forger"] = Caller(server.api.with_token("x" * 43))
+    callers["owner"] = Caller(owner.api, owner.person, owner.signer)
+    callers["stranger"] = Caller(stranger.api, stranger.person, stranger.signer)
+    callers["ticket"] = Caller(server.api.with_token(await _ticket(server, owner.person)), owner.person)
+    callers["guest"] = Caller(server.api, cookie=await _opened(server, world.link))
+    callers["camera"] = Caller(*await _camera(owner))
+    callers["revoked camera"] = await _revoked_camera(owner)
+    callers["revoked device"] = await _revoked_device(owner)
+    await owner.api.commit(owner.writer, world.pairing.certify(owner.writer))
+    for role in MEMBERS:
+        callers[role] = await _member(server, owner, Role(role))
+    return world
+
+
+async def _ticket(server: Server, person: Person) -> str:
+    request = FinishUnlock(person.name, "password", person.auth_keys["password"])
+    return (await server.api.post("/v1/unlock/finish", request)).as_(Unlocked).ticket
+
+
+async def _opened(server: Server, link: Link) -> str:
+    answer = await server.api.post(f"/v1/links/{link.link_id.hex()}/open", OpenLink(link.token))
+    return answer.headers["Set-Cookie"].partition(";")[0]
+
+
+async def _camera(owner: Owner) -> tuple[Api, None, Signer]:
+    api, signer = await owner.api.pair_camera(owner.writer, Pairing())
+    return api, None, signer
+
+
+async def _revoked_camera(owner: Owner) -> Caller:
+    api, signer = await owner.api.pair_camera(owner.writer, Pairing())
+    epoch, boxes = owner.writer.next_epoch()
+    entry = owner.writer.entry("camera.revoke", RevokeCameraBody(signer.device_id, epoch))
+    await owner.api.commit(owner.writer, entry, boxes)
+    return Caller(api, signer=signer)
+
+
+async def _revoked_device(owner: Owner) -> Caller:
+    entry, signer = owner.person.add_device()
+    path = f"/v1/accounts/{owner.person.account_id.hex()}/ledger"
+    await owner.api.post(path, AppendAccountEntries([entry]))
+    api = await owner.api.sign_in(signer)
+    await owner.api.post(path, AppendAccountEntries([owner.person.revoke_device(signer.device_id)]))
+    return Caller(api, owner.person, signer)
+
+
+async def _member(server: Server, owner: Owner, role: Role) -> Caller:
+    """Put an account into the space, in the ledger at hand and the table of members, as an invitation would."""
+    person, api = await server.account()
+    ledgers = server.app[SERVICES].spaces._ledgers
+    space_id = owner.writer.space_id
+    state = await ledgers.state(space_id)
+    members = {**state.members, person.account_id: Member(role, person.state)}
+    ledgers._states[space_id] = replace(state, members=members)
+
+    async def work(tx: Transaction) -> None:
+        await tx.rows(SQL["add_member"], space_id=space_id, account_id=person.account_id, role=role.value)
+
+    await server.app[DATABASE]._write(work)  # type: ignore[attr-defined]
+    return Caller(api, person, person.signer)

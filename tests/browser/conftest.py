@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.browser.studio import Studio, open_studio, run
 from tests.support.server_process import server_process
@@ -25,6 +25,8 @@ _OPTIONS = [
 ]
 # What Chromium says of every answer that is a refusal.
 _REFUSAL = "Failed to load resource: the server responded with a status of"
+# Long enough for a busy machine; whoever waits goes on at once when it is there.
+_PATIENCE_MS = 20_000
 _OFFLINE = "Failed to load resource: net::ERR_INTERNET_DISCONNECTED"
 
 
@@ -78,6 +80,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 @pytest.fixture(scope="module")
 def chromium(chromium_path: str) -> Iterator[Browser]:
     """The system's Chromium."""
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path, args=_OPTIONS)
         yield browser
@@ -91,7 +94,7 @@ def visitors(chromium: Browser, studio: Studio) -> Iterator[Callable[..., Visito
 
     def new(**options: Any) -> Visitor:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **options})
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(_PATIENCE_MS)
         made.append(Visitor(context, studio.server.url))
         return made[-1]
 

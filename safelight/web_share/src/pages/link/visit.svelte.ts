@@ -18,42 +18,9 @@ import * as keytree from "../../protocol/keytree.ts";
 import { Code, Refused } from "../../protocol/refusals.ts";
 import { buildPlace, foreignOrigin, placeOf, readPlace } from "./address.ts";
 import { Gallery, type BlobSource } from "./gallery.svelte.ts";
+import { pasteReason, sceneOf, type PasteReason, type Scene } from "./scenes.ts";
 import { LinkServer, type BlobRef } from "./server.ts";
 import { forget, recall, remember, sweep, type Remembered } from "./tab.ts";
-
-export type PasteReason = "missing" | "cut" | "mangled" | "version" | "again";
-export type RefusedReason = "expired" | "revoked" | "exhausted" | "unknown" | "substituted";
-export type TroubleReason = "network" | "busy" | "server";
-
-export type Scene =
-  | { readonly at: "checking" }
-  | { readonly at: "paste"; readonly why: PasteReason }
-  | { readonly at: "insecure"; readonly httpsAddress: string }
-  | { readonly at: "old" }
-  | { readonly at: "door"; readonly hasPassword: boolean; readonly isWrong: boolean }
-  | { readonly at: "opening"; readonly stretching: boolean; readonly estimateMs: number }
-  | { readonly at: "refused"; readonly why: RefusedReason }
-  | { readonly at: "trouble"; readonly why: TroubleReason }
-  | { readonly at: "gallery"; readonly gallery: Gallery };
-
-const PASTE_REASONS: Partial<Record<Code, PasteReason>> = {
-  [Code.LINK_ADDRESS_CUT]: "cut",
-  [Code.LINK_ADDRESS_MANGLED]: "mangled",
-  [Code.LINK_ADDRESS_VERSION]: "version",
-};
-
-const REFUSED_REASONS: Partial<Record<Code, RefusedReason>> = {
-  [Code.LINK_EXPIRED]: "expired",
-  [Code.LINK_REVOKED]: "revoked",
-  [Code.LINK_EXHAUSTED]: "exhausted",
-  [Code.LINK_NOT_OPENED]: "unknown",
-  [Code.NOT_FOUND]: "unknown",
-  [Code.MANIFEST_INVALID]: "substituted",
-  [Code.OPEN_FAILED]: "substituted",
-  [Code.PADDING_INVALID]: "substituted",
-  [Code.FORMAT_UNSUPPORTED]: "substituted",
-  [Code.LENGTH_MISMATCH]: "substituted",
-};
 
 type Keys = Pick<LinkKeys, "accessToken" | "linkKey"> & { readonly proof?: Bytes };
 
@@ -274,16 +241,9 @@ export class Visit implements BlobSource {
   }
 
   #refuse(error: unknown): void {
-    const code = error instanceof Refused ? error.code : Code.SERVER_FAULT;
-    const why = REFUSED_REASONS[code];
-    if (code === Code.UPDATE_REQUIRED) this.scene = { at: "old" };
-    else if (code === Code.LINK_NOT_OPENED && this.#address?.hasPassword) {
-      void forget(toHex(this.#address.linkId));
-      this.scene = { at: "door", hasPassword: true, isWrong: true };
-    } else if (why) this.scene = { at: "refused", why };
-    else if (code === Code.SERVER_UNREACHABLE || code === Code.TIMED_OUT) this.scene = { at: "trouble", why: "network" };
-    else if (code === Code.RATE_LIMITED) this.scene = { at: "trouble", why: "busy" };
-    else this.scene = { at: "trouble", why: "server" };
+    const hasPassword = this.#address?.hasPassword ?? false;
+    this.scene = sceneOf(error, hasPassword);
+    if (this.#address && this.scene.at === "door") void forget(toHex(this.#address.linkId));
   }
 
   #here(): LinkServer {
@@ -310,10 +270,6 @@ async function rememberedKeys(address: LinkAddress, remembered: Remembered): Pro
   const accessToken = await keytree.linkAccessToken(address.secret);
   if (address.hasPassword) return remembered.keys && { accessToken, ...remembered.keys };
   return { accessToken, linkKey: await keytree.linkKey(await keytree.linkBase(address.secret)) };
-}
-
-function pasteReason(error: unknown): PasteReason {
-  return (error instanceof Refused && PASTE_REASONS[error.code]) || "mangled";
 }
 
 function isSecure(): boolean {

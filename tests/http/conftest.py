@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 import structlog
+import uvloop
 from aiohttp import web
 
 from safelight.server import data_folder
@@ -19,6 +20,11 @@ from safelight.server.settings import Settings
 from safelight.sync_protocol import signatures
 from tests.support.api import Api
 from tests.support.protocol import Person, Signer, Writer
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:
+    """The server runs on uvloop, so its tests do."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 class Clock:

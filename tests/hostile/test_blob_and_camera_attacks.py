@@ -30,7 +30,7 @@ from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.sealing import floe
 from safelight.sync_protocol.wire import unpack
 from tests.hostile.proxy import Exchange, Proxy, with_envelope
-from tests.support.camera import camera_adds
+from tests.support.lone_camera import camera_adds
 from tests.support.guest import open_link
 from tests.support.people import Someone, add_file, new_space
 

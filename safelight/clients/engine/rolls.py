@@ -4,7 +4,9 @@ Who adds need not read: everything here works from the verified ledger's public 
 memory only.
 """
 
+import ctypes
 import secrets
+import sys
 from dataclasses import dataclass
 
 from safelight.sync_protocol import ids
@@ -36,6 +38,15 @@ def _place(label: Label, space_id: bytes, roll_id: bytes, asset_id: bytes, tier:
     return context(label, space_id, roll_id, asset_id, tier.value.encode("ascii"))
 
 
+def wipe(key: bytes) -> None:
+    """Overwrite a key of ours that nothing else refers to: memory that Python frees keeps what was in it.
+
+    Copies that libraries made while they used it are theirs to clear; where Python is not CPython, nothing is done.
+    """
+    if len(key) == KEY_SIZE_BYTES and sys.implementation.name == "cpython":
+        ctypes.memset(id(key) + bytes.__basicsize__ - 1, 0, KEY_SIZE_BYTES)
+
+
 class NewAsset:
     """One asset being sealed: its id, and the keys of its renditions until `finish` wraps them away."""
 
@@ -58,11 +69,11 @@ class NewAsset:
         self, renditions: list[RenditionRef], view: ViewPart, full: FullPart, *, fingerprint: bytes = b""
     ) -> AssetBody:
         """Return the asset for the record, metadata sealed and keys wrapped; afterwards its key is forgotten."""
-        return self._roll.finish_asset(self, self._take_key(), renditions, view, full, fingerprint)
-
-    def _take_key(self) -> bytes:
         key, self._key = self._key, b""
-        return key
+        try:
+            return self._roll.finish_asset(self, key, renditions, view, full, fingerprint)
+        finally:
+            wipe(key)
 
 
 class Roll:
@@ -88,6 +99,8 @@ class Roll:
             full=hpke.seal(state.epoch.full_inbox, roll_info(Label.ROLL_FULL, *place), key),
             view=hpke.seal(state.epoch.view_inbox, roll_info(Label.ROLL_VIEW, *place), view_key),
         )
+        wipe(key)
+        wipe(view_key)
 
     def is_spent(self, *, epoch: int, now_ms: int) -> bool:
         """Whether a new roll is due: another epoch, 500 assets, a day, or `close`."""
@@ -131,8 +144,9 @@ class Roll:
 
     def close(self) -> None:
         """Forget the keys: from here on this process opens nothing that it added, and seals nothing more."""
-        self._wrap_key = b""
-        self._view_wrap_key = b""
+        wipe(self._wrap_key)
+        wipe(self._view_wrap_key)
+        self._wrap_key = self._view_wrap_key = b""
 
 
 @dataclass(frozen=True, slots=True)

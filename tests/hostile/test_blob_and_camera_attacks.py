@@ -30,8 +30,8 @@ from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.sealing import floe
 from safelight.sync_protocol.wire import unpack
 from tests.hostile.proxy import Exchange, Proxy, with_envelope
-from tests.support.lone_camera import camera_adds
 from tests.support.guest import open_link
+from tests.support.lone_camera import camera_adds
 from tests.support.people import Someone, add_file, new_space
 
 FEW = Retries(attempts=2, first_pause_s=0.01)

@@ -17,8 +17,8 @@ from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.records import RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
-from tests.support.lone_camera import camera_adds
 from tests.support.guest import open_link
+from tests.support.lone_camera import camera_adds
 from tests.support.people import add_file, new_someone, new_space
 from tests.support.server_process import ServerProcess
 

@@ -202,6 +202,15 @@ def apply_account_entry(state: AccountState | None, envelope: bytes) -> AccountS
     return replace(_change(state, header, body), head=head)
 
 
+def is_known_account_entry(envelope: bytes) -> bool:
+    """Whether this version knows what an entry does; raises ENTRY_MALFORMED.
+
+    Readers pass over others that are not critical. A server takes none: it could not say what they may cost.
+    """
+    header = unpack(unpack(envelope, _Envelope).content, _Content).header
+    return header.kind in _BODIES and header.version == ACCOUNT_ENTRY_VERSION
+
+
 def apply_account_entries(state: AccountState | None, envelopes: Sequence[bytes]) -> AccountState:
     """Take several entries in order; raises LEDGER_RULE if there is none to begin with."""
     for envelope in envelopes:

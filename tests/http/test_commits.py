@@ -331,8 +331,8 @@ async def test_only_bindings_need_no_session(server: Server, owner: Owner) -> No
 
 async def test_camera_quota(owner: Owner) -> None:
     """A camera's own quota ends what it may add."""
-    camera, signer = await owner.api.pair_camera(owner.writer, Pairing(quota_bytes=1500))
-    blobs = [Blob(os.urandom(1000)), Blob(os.urandom(1000))]
+    camera, signer = await owner.api.pair_camera(owner.writer, Pairing(quota_bytes=10_000))
+    blobs = [Blob(os.urandom(4000)), Blob(os.urandom(4000))]
     await camera.upload(owner.writer.space_id, *blobs)
     await camera.commit(owner.writer, owner.writer.open_roll(signer), signer=signer)
     await camera.commit(owner.writer, owner.writer.add_assets(make_asset(blobs[0]), signer=signer), signer=signer)

@@ -12,7 +12,7 @@ from safelight.server.domain.addresses import network_of
 from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.ports import AccountChange, AccountRow, Database, DeviceRow, SessionRow, UnlockerRow
 from safelight.server.domain.throttle import Throttle
-from safelight.sync_protocol.account_ledger import AccountState, Unlocker, apply_account_entries
+from safelight.sync_protocol.account_ledger import AccountState, Unlocker, apply_account_entries, is_known_account_entry
 from safelight.sync_protocol.codes import to_letters
 from safelight.sync_protocol.limits import (
     ARGON2_MAX_MEMORY_KIB,
@@ -70,6 +70,7 @@ class Accounts:
         Raises INVITE_INVALID, NAME_TAKEN, NAME_INVALID, PASSWORD_COST_REFUSED and what the account's ledger raises.
         """
         name = _check_name(request.name)
+        _check_known(request.entries)
         state = apply_account_entries(None, request.entries)
         unlockers = [_check_unlocker(unlocker, state) for unlocker in request.unlockers]
         if {unlocker.kind for unlocker in unlockers} != {kind.value for kind in Unlocker}:
@@ -128,6 +129,7 @@ class Accounts:
         account = await self._database.account(account_id)
         if account is None or who.account_id != account_id:
             raise Refused(Code.NOT_FOUND)
+        _check_known(request.entries)
         before = apply_account_entries(None, await self._database.account_entries(account_id, 0))
         after = apply_account_entries(before, request.entries)
         unlockers = [_check_unlocker(request.unlocker, after)] if request.unlocker else []
@@ -165,6 +167,12 @@ def _check_name(name: str) -> str:
     if not normal or normal.strip() != normal or not normal.isprintable():
         raise Refused(Code.NAME_INVALID)
     return normal
+
+
+def _check_known(entries: Sequence[bytes]) -> None:
+    """Refuse entries of kinds that this server does not know, critical or not."""
+    if not all(map(is_known_account_entry, entries)):
+        raise Refused(Code.ENTRY_UNKNOWN_CRITICAL)
 
 
 def _check_unlocker(unlocker: messages.NewUnlocker, state: AccountState) -> UnlockerRow:

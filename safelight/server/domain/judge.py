@@ -3,20 +3,22 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from safelight.server.domain.ports import AssetUse, BlobUse, Commit, DeviceRow, NewLink, RollUse
 from safelight.sync_protocol import ledger, signatures
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger import BindCameraBody, Epoch, LedgerState, RevokeCameraBody
+from safelight.sync_protocol.ledger import BindCameraBody, Epoch, LedgerKind, LedgerState, RevokeCameraBody
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S
 from safelight.sync_protocol.links import ManifestHead
-from safelight.sync_protocol.log import Entry
+from safelight.sync_protocol.log import ENTRY_VERSION, Entry
 from safelight.sync_protocol.messages.spaces import NewBox
 from safelight.sync_protocol.records import (
     AddAssetsBody,
     AddToAlbumBody,
     OpenRollBody,
     PublishLinkBody,
+    RecordKind,
     RevokeLinkBody,
     check_record,
     tier_of_rendition,
@@ -37,6 +39,7 @@ def judge_ledger_entry(
     state: LedgerState | None, entry: Entry, boxes: Sequence[NewBox], *, now_ms: int, quota_bytes: int
 ) -> Judged:
     """Judge an entry about who may do what. *state* is None for a genesis, whose space gets *quota_bytes*."""
+    _check_known(entry, LedgerKind)
     after = ledger.apply(state, entry, state.head.number + 1 if state else 1)
     new_epoch = after.epoch if state is None or after.epoch.number != state.epoch.number else None
     commit = Commit(
@@ -59,12 +62,14 @@ def judge_ledger_entry(
         revoked_devices=_revoked_cameras(entry),
         boxes=_check_boxes(new_epoch, boxes),
         camera_quota_bytes=_camera_quota(after, entry),
+        entry_bytes=len(entry.envelope) + sum(len(box.box) for box in boxes),
     )
     return Judged(commit, after)
 
 
 def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, now_ms: int) -> Judged:
     """Judge an entry about what is there."""
+    _check_known(entry, RecordKind)
     body = check_record(state, entry)
     _check_boxes(None, boxes)
     if isinstance(body, PublishLinkBody):
@@ -90,6 +95,7 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
             link=_link_of(body) if isinstance(body, PublishLinkBody) else None,
             revoked_link=body.link_id if isinstance(body, RevokeLinkBody) else b"",
             camera_quota_bytes=_camera_quota(state, entry),
+            entry_bytes=len(entry.envelope),
         )
     )
 
@@ -102,6 +108,15 @@ def check_pairing_time(state: LedgerState, camera_id: bytes, now_ms: int) -> Non
     camera = state.cameras.get(camera_id)
     if camera is not None and camera.device_key is None and now_ms > camera.expires_ms:
         raise Refused(Code.PAIRING_EXPIRED)
+
+
+def _check_known(entry: Entry, kinds: type[StrEnum]) -> None:
+    """Refuse what this server does not know, critical or not: it cannot say who may sign it, or what it may cost.
+
+    Readers pass over such entries; a camera, or a member without any right, would else fill the log with them.
+    """
+    if entry.header.kind not in set(kinds) or entry.header.version != ENTRY_VERSION:
+        raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{entry.header.kind}, version {entry.header.version}")
 
 
 def _check_boxes(epoch: Epoch | None, boxes: Sequence[NewBox]) -> list[tuple[int, bytes, bytes]]:

@@ -180,6 +180,7 @@ class Commit:
     link: NewLink | None = None
     revoked_link: bytes = b""
     camera_quota_bytes: int = 0  # 0: none
+    entry_bytes: int = 0  # what the entry itself takes, counted as used beside its blobs
 
 
 @dataclass(frozen=True, slots=True)

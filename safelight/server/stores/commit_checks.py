@@ -94,8 +94,13 @@ def check_roll(case: Case) -> None:
 
 
 def check_quota(case: Case) -> None:
-    """The space's quota and the camera's own suffice for what this commit is the first to name."""
+    """The space's quota and the camera's own suffice for the entry and the blobs that it is the first to name.
+
+    Taking away never fails for want of room: neither an entry about who may do what, nor the end of a link.
+    """
     commit, space, _ = case
+    if commit.is_ledger or commit.revoked_link:
+        return
     added_bytes = new_bytes(commit, space)
     quota_bytes = commit.quota_bytes if commit.genesis_kind else space.quota_bytes
     if quota_bytes and added_bytes and space.used_bytes + added_bytes > quota_bytes:
@@ -137,9 +142,9 @@ def check_devices(case: Case) -> None:
 
 
 def new_bytes(commit: Commit, space: SpaceFacts) -> int:
-    """The bytes of the blobs that no entry of the space named before this one."""
+    """The bytes of the entry, and of the blobs that no entry of the space named before this one."""
     sizes = {blob.name: blob.size_bytes for blob in commit.blobs if not space.blobs[blob.name].tier}
-    return sum(sizes.values())
+    return sum(sizes.values()) + commit.entry_bytes
 
 
 CHECKS: tuple[Check, ...] = (

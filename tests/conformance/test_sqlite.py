@@ -69,6 +69,21 @@ def test_every_statement_is_prepared(tmp_path: Path) -> None:
     connection.close()
 
 
+def test_no_statement_reads_a_whole_table(tmp_path: Path) -> None:
+    """However large an archive grows, no statement goes through all of a table that grows with it."""
+    path = str(tmp_path / "safelight.db")
+    upgrade_sqlite(path)
+    connection = sqlite3.connect(path)
+    few = {"invites", "forgotten_blobs", "page", "times"}  # rows that are few, or a page that was cut already
+    for statement in load_all():
+        whole = expanded(statement, 4) if "each" in statement.names else statement
+        sql = "EXPLAIN QUERY PLAN " + numbered(whole, "?")
+        for *_, step in connection.execute(sql, [None] * len(whole.names)):
+            if step.startswith("SCAN ") and "USING" not in step and not step.startswith("SCAN (subquery"):
+                assert step.split()[1] in few, (statement.name, step)
+    connection.close()
+
+
 def test_statements_are_portable() -> None:
     """No statement uses what PostgreSQL would not take: SQLite's own functions, OR REPLACE, rowid, or `IS` a value."""
     for statement in load_all():

@@ -125,6 +125,7 @@ async def test_committed_in_one_space_held_in_another(library: Library) -> None:
     other = await Library.make(library.database)
     name = await library.hold()
     await other.hold_named(name)
+    assert await library.database.collectable_blobs(LATER_MS, 10) == [name]
     await library.do(await library.an_asset(name))
     assert await library.database.collectable_blobs(LATER_MS, 10) == []
     assert not await library.database.forget_blob(name, LATER_MS)

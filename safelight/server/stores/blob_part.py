@@ -51,9 +51,11 @@ class Part:
             self._open_again(offset_bytes, known)
 
     def write(self, pieces: Sequence[bytes | bytearray]) -> None:
-        """Write and hash *pieces*."""
+        """Write and hash *pieces*, of which more will follow."""
         with self._lock:
+            start_bytes = self.written_bytes
             self._write(pieces)
+            disk.begin_writing_out(self._fd, start_bytes, self.written_bytes - start_bytes)
 
     def flush(self, pieces: Sequence[bytes | bytearray]) -> int:
         """Write *pieces*, make all bytes durable, and return how many they are."""

@@ -112,7 +112,7 @@ class BlobRows(Engine):
     async def collectable_blobs(self, before_ms: int, limit: int) -> list[bytes]:
         """Return blobs that no record, link or open upload refers to, all held since before *before_ms*."""
         rows = await self._reading.rows(SQL["collectable"], before_ms=before_ms, page=limit)
-        return [name for (name,) in rows]
+        return list(dict.fromkeys(name for (name,) in rows))  # held in several spaces, a blob is found as often
 
     async def forget_blob(self, name: bytes, before_ms: int) -> bool:
         """Forget a blob if it is still collectable; True if it was, and its bytes may go."""

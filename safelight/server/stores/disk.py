@@ -50,6 +50,12 @@ def read_exactly(fd: int, size_bytes: int, offset_bytes: int) -> bytes:
     return data
 
 
+def begin_writing_out(fd: int, offset_bytes: int, size_bytes: int) -> None:
+    """Let the disk begin with bytes that a sync will wait for later, where the system can be told so."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(fd, offset_bytes, size_bytes, os.POSIX_FADV_DONTNEED)
+
+
 def sync_file(fd: int) -> None:
     """Make the file's bytes and length durable; raises SyncFailure."""
     try:

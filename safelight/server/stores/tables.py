@@ -246,6 +246,7 @@ SPACE_BLOBS = _clustered(
         "space_blobs_loose",
         "device_id",
         "held_ms",
+        "size_bytes",
         sqlite_where=text("refs = 0"),
         postgresql_where=text("refs = 0"),
     ),

@@ -46,11 +46,11 @@ FROM uploads WHERE expires_ms <= :now_ms ORDER BY expires_ms LIMIT :page;
 SELECT size_bytes, tier FROM space_blobs WHERE name = :name AND space_id = :space_id;
 
 -- name: collectable
-SELECT DISTINCT b.name FROM space_blobs AS b WHERE b.refs = 0 AND b.held_ms < :before_ms
+SELECT b.name FROM space_blobs AS b WHERE b.refs = 0 AND b.held_ms < :before_ms
 AND NOT EXISTS (SELECT 1 FROM space_blobs AS o WHERE o.name = b.name AND (o.refs > 0 OR o.held_ms >= :before_ms))
 AND NOT EXISTS (SELECT 1 FROM link_blobs AS l WHERE l.name = b.name)
 AND NOT EXISTS (SELECT 1 FROM uploads AS u WHERE u.state = 'open' AND u.digest = b.name)
-ORDER BY b.name LIMIT :page;
+LIMIT :page;
 
 -- name: is_collectable
 SELECT 1 FROM space_blobs AS b WHERE b.name = :name

@@ -136,7 +136,7 @@ def _make_assets() -> None:
 
 def _make_blobs() -> None:
     _make("space_blobs", "name:b space_id:b size_bytes:n tier:t refs:n device_id:b held_ms:n", ["name", "space_id"])
-    _index("space_blobs_loose", "space_blobs", "device_id held_ms", "refs = 0")
+    _index("space_blobs_loose", "space_blobs", "device_id held_ms size_bytes", "refs = 0")
     _make(
         "blob_refs",
         "space_id:b number:n place:n name:b owner_id:b rendition:t tier:t",

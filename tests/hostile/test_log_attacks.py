@@ -14,7 +14,7 @@ from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import list_spaces
 from safelight.sync_protocol.ledger import CertifyCameraBody
 from safelight.sync_protocol.log import Frame, Header, build_entry, frames_from_bytes, frames_to_bytes, parse_entry
-from safelight.sync_protocol.messages.spaces import Committed, EpochBox, SpaceRow
+from safelight.sync_protocol.messages.spaces import Committed, DevicePositionRow, EpochBox, SpaceRow
 from safelight.sync_protocol.receipts import Receipt, sign_receipt
 from safelight.sync_protocol.records import AddAssetsBody, RecordKind
 from safelight.sync_protocol.refusals import Code, Refused
@@ -262,6 +262,26 @@ async def test_a_receipt_that_is_no_promise(victim: Someone, proxy: Proxy, tmp_p
         await add_file(space, photo)
         await space.sync()
         assert await _names(space) == ["p.jpg"]
+
+
+async def test_a_server_that_forgot_my_entries(victim: Someone, proxy: Proxy, tmp_path: Path) -> None:
+    """Fewer entries of this device than it has receipts for, or another last one: said before anything is signed."""
+    await _fill(victim, tmp_path, count=1)
+    lies: list[tuple[dict[str, object], Code]] = [
+        ({"counter": 1}, Code.HISTORY_ROLLED_BACK),
+        ({"entry_id": b"x" * 32}, Code.HISTORY_FORKED),
+    ]
+    for changes, code in lies:
+        proxy.be_honest()
+
+        def forget(exchange: Exchange, changes: dict[str, object] = changes) -> Exchange:
+            return exchange.changed(exchange.as_(DevicePositionRow), **changes)
+
+        proxy.lie("GET", ".*/position$", forget)
+        async with victim.space("Home") as space:
+            with pytest.raises(Refused) as refused:
+                await space.rotate_epoch()
+            assert refused.value.code is code
 
 
 async def test_metadata_and_wraps_moved_between_assets(victim: Someone, proxy: Proxy, tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from safelight.clients.engine.account_session import change_password
 from safelight.clients.engine.accounts import create_account, login, recover
 from safelight.clients.engine.connection import Connection
 from safelight.clients.engine.profile import ProfileFolder
+from safelight.clients.engine.retries import Retries
 from safelight.clients.engine.spaces import create_space, list_spaces
 from safelight.sync_protocol.refusals import Code, Refused
+from tests.hostile.proxy import lying_server
 from tests.support.people import PASSWORD, Someone, add_file, new_someone, new_space
 from tests.support.server_process import ServerProcess
 
@@ -126,3 +128,37 @@ def test_plain_http_is_for_this_machine_only(url: str) -> None:
     with pytest.raises(Refused) as refused:
         Connection(url)
     assert refused.value.code is Code.INSECURE_SERVER
+
+
+async def test_two_devices_change_the_keyring_at_once(server: ServerProcess, tmp_path: Path) -> None:
+    """Each device's change is made on top of the other's: both spaces are there for both."""
+    ida = await new_someone(server, tmp_path / "ida", "ida")
+    laptop = await _login(server, tmp_path / "laptop", "ida")
+    async with ida.session() as first, laptop.session() as second:
+        await create_space(first, "One", "family")
+        await create_space(second, "Two", "work")
+    for device in (ida, laptop):
+        async with device.session() as session:
+            listing = await list_spaces(session)
+            assert sorted((space.name, space.kind) for space in listing.spaces) == [("One", "family"), ("Two", "work")]
+            assert listing.refused == {}
+
+
+async def test_a_space_whose_receipt_was_lost(server: ServerProcess, tmp_path: Path) -> None:
+    """The server took the genesis and its answer was lost: the keyring knows the space, so it counts."""
+    jan = await new_someone(server, tmp_path / "jan", "jan")
+    async with lying_server(server.url) as proxy:
+        proxy.lie("POST", "/v1/spaces$", lambda e: e.cut())
+        async with jan.session() as session:
+            honest = session.connection
+            session.connection = Connection(
+                proxy.url, server_key=honest.server_key, device=session.device, retries=Retries(attempts=1)
+            )
+            async with session.connection:
+                with pytest.raises(Refused) as refused:
+                    await create_space(session, "Home", "family")
+            assert refused.value.code is Code.SERVER_UNREACHABLE
+            session.connection = honest
+            listing = await list_spaces(session)
+            assert [space.name for space in listing.spaces] == ["Home"]
+            assert listing.refused == {}

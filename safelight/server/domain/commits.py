@@ -179,11 +179,6 @@ class Commits:
         try:
             results = await self._database.commit([waiting.judged.commit for waiting in group])
         except Exception as error:  # noqa: BLE001 - whatever it is, someone waits for it, and the writer must go on
-            if len(group) > 1 and not isinstance(error, Refused):
-                # One entry that the database chokes on must not take the others with it.
-                for waiting in group:
-                    await self._write([waiting])
-                return
             for waiting in group:
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)

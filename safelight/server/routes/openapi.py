@@ -12,8 +12,10 @@ from safelight.sync_protocol.refusals import TABLE, Code
 
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
-# What any route may answer, whatever it does.
+# What any route may answer, whatever it does; any that writes; any whose path may name what is not there.
 _ALWAYS = (Code.BAD_REQUEST, Code.SERVER_FAULT)
+_WRITING = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY)
+_NAMING = (Code.NOT_FOUND,)
 _WITH_BODY = (Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA, Code.TIMED_OUT)
 _WITH_SESSION = (Code.SESSION_REQUIRED, Code.SESSION_EXPIRED)
 _REASONS = {
@@ -110,7 +112,14 @@ def _responses(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
 def _refusals(route: Route) -> tuple[Code, ...]:
     has_body = route.request is not None or route.request_media != JSON
     has_session = route.auth in {Auth.SESSION, Auth.SESSION_OR_TICKET}
-    return (*_ALWAYS, *(_WITH_BODY if has_body else ()), *(_WITH_SESSION if has_session else ()), *route.refusals)
+    return (
+        *_ALWAYS,
+        *(_WITH_BODY if has_body else ()),
+        *(_WITH_SESSION if has_session else ()),
+        *(_WRITING if route.method not in {"GET", "HEAD", "OPTIONS"} else ()),
+        *(_NAMING if "{" in route.path else ()),
+        *route.refusals,
+    )
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:

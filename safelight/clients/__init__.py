@@ -1,0 +1,1 @@
+"""Clients: the engine that all of them share, the camera, and the command line."""

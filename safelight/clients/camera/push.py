@@ -13,6 +13,7 @@ from pathlib import Path
 from safelight.clients.camera import sealing
 from safelight.clients.camera.budget import Budget
 from safelight.clients.camera.develop.pool import Developers
+from safelight.clients.camera.forgetting import overwrite_freed_keys
 from safelight.clients.camera.known import KnownFiles
 from safelight.clients.camera.outcomes import Everything, Listener, Outcome, Selection, Tally
 from safelight.clients.camera.reading import digest_of, look_again
@@ -78,6 +79,7 @@ class Pusher:
     def close(self) -> None:
         """Close the roll and forget its keys: from here on this process opens nothing that it added."""
         self._rolls.close()
+        overwrite_freed_keys()
 
     async def _take_files(self, items: Iterator[Found | LeftOut], selection: Selection, tally: Tally) -> None:
         for item in items:  # shared by all tasks: each file is taken once

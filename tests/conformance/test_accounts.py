@@ -211,3 +211,15 @@ async def test_meta(database: Database) -> None:
         await database.set_meta("key", value)
         assert await database.get_meta("key") == value
     assert await database.highest_time_ms() == 0
+
+
+async def test_sessions_are_limited(database: Database) -> None:
+    """A device that signs in again and again keeps its newest sessions; another device's are not touched."""
+    account_id, device_id = await add_account(database)
+    others = [a_session(account_id, some_id()), replace(a_session(account_id, b""), purpose="ticket")]
+    sessions = [a_session(account_id, device_id, NOW_MS + number) for number in range(50)]
+    for session in [*others, *sessions]:
+        await database.add_session(session)
+    kept = [await database.session(session.token_hash) is not None for session in sessions]
+    assert kept == [False] * 18 + [True] * 32
+    assert [await database.session(session.token_hash) for session in others] == others

@@ -85,7 +85,10 @@ async def test_uncommitted_bytes_are_limited(library: Library) -> None:
     with pytest.raises(Refused) as refusal:
         await database.add_upload(library.an_upload(length_bytes=1), 10, most)
     assert refusal.value.code is Code.QUOTA_EXCEEDED
+    assert await database.uncommitted_bytes(library.device_id) == most
     await library.do(await library.an_asset(name))
+    assert await database.uncommitted_bytes(library.device_id) == BLOB_SIZE_BYTES
+    assert await database.uncommitted_bytes(some_id()) == 0
     await database.add_upload(library.an_upload(length_bytes=1), 10, most)
 
 

@@ -40,6 +40,12 @@ class BlobRows(Engine):
 
         await self._write(work)
 
+    async def uncommitted_bytes(self, device_id: bytes) -> int:
+        """Return how much a device has uploaded, finished or not, that no record names yet."""
+        _, open_bytes = (await self._reading.rows(SQL["open_uploads"], device_id=device_id))[0]
+        held_bytes = (await self._reading.rows(SQL["uncommitted"], device_id=device_id))[0][0]
+        return int(open_bytes) + int(held_bytes)
+
     async def upload(self, upload_id: bytes) -> UploadRow | None:
         """Return an upload, complete and failed ones included until they expire."""
         rows = await self._reading.rows(SQL["upload"], upload_id=upload_id)

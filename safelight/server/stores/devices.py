@@ -8,6 +8,8 @@ from safelight.server.stores.transaction import Found, Transaction
 SQL = load("devices")
 _ACCOUNTS = load("accounts")
 _LINKS = load("links")
+# Programs that run beside one another on one device, each with a session of its own, are fewer.
+MAX_SESSIONS = 32
 
 
 async def add_device(tx: Transaction, device: DeviceRow) -> bool:
@@ -59,7 +61,7 @@ class DeviceRows(Engine):
         await self._write(work)
 
     async def add_session(self, session: SessionRow) -> None:
-        """Keep a session."""
+        """Keep a session, and of its device's (or, for tickets, its account's) others no more than the newest few."""
 
         async def work(tx: Transaction) -> None:
             await tx.rows(
@@ -70,6 +72,14 @@ class DeviceRows(Engine):
                 device_id=session.device_id,
                 space_id=session.space_id,
                 expires_ms=session.expires_ms,
+            )
+            await tx.rows(
+                SQL["limit_sessions"],
+                purpose=session.purpose,
+                device_id=session.device_id,
+                account_id=session.account_id,
+                token_hash=session.token_hash,
+                keep=MAX_SESSIONS,
             )
 
         await self._write(work)

@@ -49,6 +49,11 @@ def _of(name: str, parent: str) -> Column[bytes]:
     return Column(name, LargeBinary, ForeignKey(f"{parent}.{name}"), nullable=False)
 
 
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """An index of the rows that fulfil a condition, which statements must state in the same words."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 def _clustered(name: str, *parts: Column[bytes] | Column[int] | Column[str] | PrimaryKeyConstraint | Index) -> Table:
     """A table of small rows that SQLite keeps in the order of the primary key, without a second index for it."""
     return Table(name, METADATA, *parts, sqlite_with_rowid=False)
@@ -174,13 +179,7 @@ ENTRIES = Table(
     _bytes("envelope"),
     PrimaryKeyConstraint("space_id", "number"),
     UniqueConstraint("space_id", "device_id", "counter"),
-    Index(
-        "entries_of_ledger",
-        "space_id",
-        "number",
-        sqlite_where=text("is_ledger = 1"),
-        postgresql_where=text("is_ledger = 1"),
-    ),
+    _partial("entries_of_ledger", "space_id", "number", where="is_ledger = 1"),
 )
 
 # The last entry of each device in each space, and what its records added to the space.
@@ -221,14 +220,7 @@ ASSETS = _clustered(
     _number("number"),
     _bytes("fingerprint"),
     PrimaryKeyConstraint("space_id", "asset_id"),
-    Index(
-        "assets_by_fingerprint",
-        "space_id",
-        "fingerprint",
-        "number",
-        sqlite_where=text("LENGTH(fingerprint) > 0"),
-        postgresql_where=text("LENGTH(fingerprint) > 0"),
-    ),
+    _partial("assets_by_fingerprint", "space_id", "fingerprint", "number", where="LENGTH(fingerprint) > 0"),
 )
 
 # What is held in which space. `tier` is that of the first record or link that named it, "" and refs 0 while none has.
@@ -242,14 +234,7 @@ SPACE_BLOBS = _clustered(
     _bytes("device_id"),
     _number("held_ms"),
     PrimaryKeyConstraint("name", "space_id"),
-    Index(
-        "space_blobs_loose",
-        "device_id",
-        "held_ms",
-        "size_bytes",
-        sqlite_where=text("refs = 0"),
-        postgresql_where=text("refs = 0"),
-    ),
+    _partial("space_blobs_loose", "device_id", "held_ms", "size_bytes", where="refs = 0"),
 )
 
 # Which record refers to which blob, in the order of the log; `space_blobs.refs` counts these rows.
@@ -283,12 +268,7 @@ UPLOADS = Table(
     _text("state"),
     _bytes("blob"),
     PrimaryKeyConstraint("upload_id"),
-    Index(
-        "uploads_open",
-        "device_id",
-        sqlite_where=text("state = 'open'"),
-        postgresql_where=text("state = 'open'"),
-    ),
+    _partial("uploads_open", "device_id", where="state = 'open'"),
     Index("uploads_by_expiry", "expires_ms"),
 )
 

@@ -26,6 +26,15 @@ UPDATE devices SET revoked = 1 WHERE device_id = :device_id AND space_id = :spac
 INSERT INTO sessions (token_hash, purpose, account_id, device_id, space_id, expires_ms)
 VALUES (:token_hash, :purpose, :account_id, :device_id, :space_id, :expires_ms);
 
+-- name: limit_sessions
+-- The newest few of a device, or of an account's tickets, stay.
+DELETE FROM sessions WHERE purpose = :purpose AND device_id = :device_id AND account_id = :account_id
+AND token_hash NOT IN (
+    SELECT s.token_hash FROM sessions AS s
+    WHERE s.purpose = :purpose AND s.device_id = :device_id AND s.account_id = :account_id
+    ORDER BY s.expires_ms DESC, s.token_hash = :token_hash DESC LIMIT :keep
+);
+
 -- name: session
 SELECT s.token_hash, s.purpose, s.account_id, s.device_id, s.space_id, s.expires_ms FROM sessions AS s
 LEFT JOIN devices AS d ON d.device_id = s.device_id

@@ -2,12 +2,42 @@
 
 import asyncio
 from collections import Counter
+from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from aiohttp import web
 
 from safelight.server.domain.addresses import network_of
+from safelight.server.routes.problems import problem_response, set_common_headers
+from safelight.sync_protocol.refusals import Code, Refused
+
+
+class Connection(web.RequestHandler):
+    """A connection whose answer to what is no request is a refusal like any other.
+
+    aiohttp's own repeats the line that it did not understand, which may hold a token, and names itself.
+    """
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - what could not be parsed, which is not repeated
+    ) -> web.StreamResponse:
+        """Answer what could not be parsed, and mistakes that nothing else caught; the connection closes."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.log_exception("the server made a mistake", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        code = Code.SERVER_FAULT if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Code.BAD_REQUEST
+        response = problem_response(Refused(code))
+        set_common_headers(response)
+        response.force_close()
+        return response
 
 
 class CountingServer(web.Server):
@@ -21,6 +51,10 @@ class CountingServer(web.Server):
         self._proxies = proxies
         self._counts: Counter[bytes] = Counter()
         self._networks: dict[web.RequestHandler, bytes] = {}
+
+    def __call__(self) -> web.RequestHandler:
+        """Make what handles one connection."""
+        return Connection(self, loop=self._loop, **self._kwargs)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Count a connection; where its address has too many it is closed before it is heard."""

@@ -1,19 +1,30 @@
 """Clients that take more than their share: entries that mean nothing, uploads without end, bodies that swell."""
 
+import asyncio
+import json
 import os
+from contextlib import suppress
 
 import pytest
 
+from safelight.server.domain.links import OPENINGS_AT_ONCE
+from safelight.server.routes.all import ROUTES
+from safelight.server.routes.openapi import openapi_path
+from safelight.server.routes.table import Auth, Route
 from safelight.sync_protocol import account_ledger, signatures
 from safelight.sync_protocol.account_ledger import AddDeviceBody
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ledger import RevokeCameraBody, RotateEpochBody
-from safelight.sync_protocol.messages.accounts import AppendAccountEntries
+from safelight.sync_protocol.messages.accounts import AppendAccountEntries, FinishUnlock, Unlocked
+from safelight.sync_protocol.messages.links import OpenLink
 from safelight.sync_protocol.messages.spaces import SpaceRow
 from safelight.sync_protocol.records import OpenRollBody, RecordKind
 from safelight.sync_protocol.wire import Signed, pack
 from tests.http.conftest import Owner, Server, StartServer
 from tests.support.protocol import Blob, Link, Pairing, now_ms
+from tests.support.raw_http import raw
+
+MIB = 1024 * 1024
 
 
 class Noise(Signed, frozen=True):
@@ -114,3 +125,114 @@ async def test_a_full_space_still_takes_away(start_server: StartServer) -> None:
     await owner.api.commit(owner.writer, link.revoke(owner.writer))
     epoch, boxes = owner.writer.next_epoch()
     await owner.api.commit(owner.writer, owner.writer.entry("epoch.rotate", RotateEpochBody(epoch)), boxes)
+
+
+async def test_uploads_that_state_no_length(start_server: StartServer) -> None:
+    """Who leaves the length open comes to the end of what a device may have uncommitted all the same."""
+    server = await start_server(upload_max_uncommitted_bytes=20 * MIB)
+    owner = await server.owner()
+    path = f"/v1/blobs?space={owner.writer.space_id.hex()}"
+    created = await owner.api.send("POST", path, headers={"Upload-Complete": "?0"})
+    headers = {"Content-Type": "application/partial-upload", "Upload-Complete": "?0", "Upload-Offset": "0"}
+    piece = os.urandom(12 * MIB)
+    assert (await owner.api.send("PATCH", created.headers["Location"], piece, headers)).status == 204
+    headers["Upload-Offset"] = str(len(piece))
+    answer = await owner.api.send("PATCH", created.headers["Location"], piece * 4, headers)
+    assert answer.code == "quota-exceeded"
+    state = await owner.api.send("HEAD", created.headers["Location"])
+    assert int(state.headers["Upload-Offset"]) <= 28 * MIB
+    assert (await owner.api.send("PATCH", created.headers["Location"], b"x", headers)).status >= 400
+    assert (await owner.api.send("DELETE", created.headers["Location"])).status == 204
+    assert (await owner.api.try_upload(owner.writer.space_id, b"there is room again")).status == 200
+
+
+async def test_uploads_without_length_and_the_spaces_quota(start_server: StartServer) -> None:
+    """Nor does it help against the space's quota."""
+    server = await start_server(space_quota_bytes=20 * MIB)
+    owner = await server.owner()
+    path = f"/v1/blobs?space={owner.writer.space_id.hex()}"
+    async with raw(server.api.url, owner.api.token) as connection:
+        headers = {"Upload-Complete": "?1", "Transfer-Encoding": "chunked"}
+        await connection.request("POST", path, headers)
+        piece = os.urandom(MIB)
+        with suppress(ConnectionError):
+            for _ in range(60):
+                await connection.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await connection.send(b"0\r\n\r\n")
+        assert (await connection.final()).status == 507
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.request], ids=lambda route: route.path)
+async def test_bodies_that_swell(server: Server, route: Route) -> None:
+    """Nobody without a session makes the server read megabytes of JSON, which take a hundred times that in memory."""
+    if route.auth is not Auth.NONE:
+        return
+    values = {"space": "0" * 64, "link": "0" * 32}
+    path = openapi_path(route.path).format(**values)
+    bomb = b'{"name":[' + b"[]," * 1_000_000 + b"[]]}"
+    answer = await server.api.post(path, bomb, method=route.method)
+    assert (answer.status, answer.code) == (413, "too-large")
+
+
+async def test_sessions_have_a_limit(server: Server) -> None:
+    """A device that opens session after session keeps the newest, and the table stays small."""
+    person, first = await server.account()
+    other = await server.api.sign_in(person.signer)
+    for _ in range(40):
+        newest = await server.api.sign_in(person.signer)
+    assert (await newest.get("/v1/spaces")).status == 200
+    assert (await first.get("/v1/spaces")).code == "session-required"
+    assert (await other.get("/v1/spaces")).code == "session-required"
+
+
+async def test_tickets_have_a_limit(server: Server) -> None:
+    """So do tickets."""
+    person, _ = await server.account()
+    request = FinishUnlock(person.name, "password", person.auth_keys["password"])
+    tickets = [(await server.api.post("/v1/unlock/finish", request)).as_(Unlocked).ticket for _ in range(40)]
+    assert (await server.api.with_token(tickets[-1]).get("/v1/keyring")).status == 200
+    assert (await server.api.with_token(tickets[0]).get("/v1/keyring")).code == "session-required"
+    assert (await server.api.sign_in(person.signer)).token
+
+
+async def test_openings_without_end(server: Server, owner: Owner) -> None:
+    """A guest who opens a link again and again without its cookie must wait in the end: each opening is kept."""
+    preview = Blob(os.urandom(100))
+    await owner.api.add_photo(owner.writer, Blob(os.urandom(100)), preview)
+    link = Link(Blob(os.urandom(100)), view=[preview])
+    await owner.api.publish(owner.writer, link)
+    path, request = f"/v1/links/{link.link_id.hex()}/open", OpenLink(link.token)
+    opened = await server.api.post(path, request)
+    codes = [(await server.api.post(path, request)).status for _ in range(OPENINGS_AT_ONCE + 20)]
+    assert (codes[0], codes[-1]) == (200, 429)
+    cookie = opened.headers["Set-Cookie"].partition(";")[0]
+    assert (await server.api.post(path, request, Cookie=cookie)).status == 200
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /health HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer canary\x00\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: x\r\nAuthorization Bearer canary\r\n\r\n",
+        b"GET /health?canary \x01 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://[canary/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /v1/sessions HTTP/1.1\r\nHost: canary\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+        b"POST /v1/sessions HTTP/1.1\r\nHost: canary\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x4canary\r\n",
+        b"GET /health HTTP/1.1\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    ],
+)
+async def test_what_is_not_quite_http(server: Server, request_bytes: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """What is no request gets one refusal like any other: nothing of it is repeated or logged, and the line closes."""
+    async with raw(server.api.url) as connection:
+        await connection.send(request_bytes)
+        answer = await asyncio.wait_for(connection.reader.read(), 5)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert answer.count(b"HTTP/1.") == 1
+    assert json.loads(body)["code"] == "bad-request"
+    assert b"canary" not in answer
+    for name in (b"X-Content-Type-Options: nosniff", b"Content-Security-Policy:", b"Cache-Control: no-store"):
+        assert name in head
+    assert b"aiohttp" not in head
+    assert "canary" not in caplog.text

@@ -15,16 +15,20 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from safelight.server.domain.access import Who, space_for_reader
 from safelight.server.domain.accounts import Throttles
 from safelight.server.domain.addresses import network_of
-from safelight.server.domain.clock import ServerClock
+from safelight.server.domain.clock import ServerClock, monotonic_ms
 from safelight.server.domain.downloads import Download, open_blob
 from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.ports import Blobs, Database, LinkState, Opening
+from safelight.server.domain.throttle import Throttle
 from safelight.sync_protocol.limits import HASH_SIZE_BYTES, ID_SIZE_BYTES
 from safelight.sync_protocol.messages import links as messages
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier
 
 HANDOVER_SIZE_BYTES = 16
+# Each new browser leaves a row: a wedding's guests come in at once, a program that opens for ever does not.
+OPENINGS_AT_ONCE = 1000
+OPENING_REFILL_S = 2
 _NO_HASH = bytes(HASH_SIZE_BYTES)
 
 
@@ -65,6 +69,7 @@ class Links:
         self._ledgers = ledgers
         self._clock = clock
         self._throttles = throttles
+        self._openings = Throttle(OPENINGS_AT_ONCE, OPENING_REFILL_S, monotonic_ms)
         self._cookies = URLSafeSerializer(secret, salt="link session", signer_kwargs={"digest_method": hashlib.sha256})
         self.session_lifetime_s = session_lifetime_s
 
@@ -97,7 +102,9 @@ class Links:
         )
         if opening_id is not None:
             await self._database.set_handover(opening)
-        elif not await self._database.open_link(opening, link.max_opens):
+            return self._opened(link, Guest(link_id, opening.opening_id, expires_ms), handover)
+        self._openings.take(link_id)
+        if not await self._database.open_link(opening, link.max_opens):
             raise await self._why_not(link_id)
         return self._opened(link, Guest(link_id, opening.opening_id, expires_ms), handover)
 

@@ -329,7 +329,7 @@ class Database(Protocol):
         ...
 
     async def add_session(self, session: SessionRow) -> None:
-        """Keep a session or ticket."""
+        """Keep a session or ticket; of one device's sessions, and of one account's tickets, the newest 32 stay."""
         ...
 
     async def session(self, token_hash: bytes) -> SessionRow | None:
@@ -403,6 +403,10 @@ class Database(Protocol):
     # Blobs and uploads
     async def add_upload(self, upload: UploadRow, max_open: int, max_uncommitted_bytes: int) -> None:
         """Keep a new upload; raises QUOTA_EXCEEDED when the device has too many open or too much uncommitted."""
+        ...
+
+    async def uncommitted_bytes(self, device_id: bytes) -> int:
+        """Return how much a device has uploaded, finished or not, that no record names yet."""
         ...
 
     async def upload(self, upload_id: bytes) -> UploadRow | None:

@@ -134,8 +134,11 @@ class Uploads:
             raise Refused(Code.UPLOAD_OFFSET_MISMATCH, f"it is at {upload.offset_bytes}, not {appending.offset_bytes}")
         if appending.digest and upload.digest and appending.digest != upload.digest:
             raise Refused(Code.UPLOAD_DIGEST_MISMATCH, "another digest was stated before")
+        stated = upload.length_bytes is not None
         upload = replace(upload, length_bytes=self._length(upload, appending), digest=upload.digest or appending.digest)
         self._check_content(upload, appending)
+        if not stated:
+            await self._check_room(upload, upload.length_bytes or upload.offset_bytes)
         appender = await self._blobs.append(upload.upload_id, upload.offset_bytes)
         try:
             upload = await self._receive(upload, appender, chunks, progress)
@@ -186,6 +189,18 @@ class Uploads:
         if end > self._limit(upload):
             raise Refused(Code.UPLOAD_TOO_LONG, f"{end} bytes")
 
+    async def _check_room(self, upload: UploadRow, size_bytes: int) -> None:
+        """Hold an upload whose length was not said when it was created to the same caps; raises QUOTA_EXCEEDED.
+
+        Asked again whenever more of it is durable: who leaves the length open could else fill the disk.
+        """
+        space = await self._database.space(upload.space_id)
+        if space and space.quota_bytes and space.used_bytes + size_bytes > space.quota_bytes:
+            raise Refused(Code.QUOTA_EXCEEDED)
+        others_bytes = await self._database.uncommitted_bytes(upload.device_id) - upload.offset_bytes
+        if others_bytes + size_bytes > self.rules.max_uncommitted_bytes:
+            raise Refused(Code.QUOTA_EXCEEDED, f"this device has {others_bytes} bytes that no record names besides")
+
     def _limit(self, upload: UploadRow) -> int:
         return self.rules.max_size_bytes if upload.length_bytes is None else upload.length_bytes
 
@@ -209,6 +224,8 @@ class Uploads:
                 if pending >= FLUSH_SIZE_BYTES or (pending and loop.time() - flushed_at >= FLUSH_INTERVAL_S):
                     upload = await self._flush(upload, appender)
                     flushed_at = loop.time()
+                    if upload.length_bytes is None:
+                        await self._check_room(upload, upload.offset_bytes)
                     await progress(upload.offset_bytes)
         except (Interrupted, asyncio.CancelledError):
             await asyncio.shield(self._flush(upload, appender))

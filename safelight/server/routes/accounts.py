@@ -1,6 +1,6 @@
 """Accounts: creation, unlocking, ledgers and keyrings."""
 
-from safelight.server.routes.call import Call
+from safelight.server.routes.call import LARGEST_BODY_SIZE_BYTES, Call
 from safelight.server.routes.table import Auth, Route
 from safelight.sync_protocol.messages import accounts as messages
 from safelight.sync_protocol.refusals import Code
@@ -113,6 +113,7 @@ ROUTES = [
         Auth.SESSION_OR_TICKET,
         request=messages.PutKeyring,
         response=messages.Keyring,
+        max_body_bytes=LARGEST_BODY_SIZE_BYTES,
         refusals=(Code.KEYRING_CONFLICT, Code.FORBIDDEN),
     ),
 ]

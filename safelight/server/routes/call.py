@@ -14,15 +14,18 @@ from safelight.sync_protocol.wire import parse_request
 
 T = TypeVar("T")
 
+# JSON takes up to a hundred times its size in memory while it is read, so most routes take little of it.
+USUAL_BODY_SIZE_BYTES = 512 * 1024
 # Bytes stand in JSON as base64, and an epoch for a thousand members is the largest request there is.
-_MAX_BODY_SIZE_BYTES = 2 * MAX_REQUEST_SIZE_BYTES
+LARGEST_BODY_SIZE_BYTES = 2 * MAX_REQUEST_SIZE_BYTES
 
 
 class Call:
     """A request, with what every route needs of it."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, max_body_bytes: int = USUAL_BODY_SIZE_BYTES) -> None:
         self.request = request
+        self._max_body_bytes = max_body_bytes
         self.services: Services = request.app[SERVICES]
         self.serving: Serving = request.app[SERVING]
         self._who: Who | None = None
@@ -89,7 +92,7 @@ class Call:
         return address
 
     async def _read(self) -> bytes:
-        if (self.request.content_length or 0) > _MAX_BODY_SIZE_BYTES:
+        if (self.request.content_length or 0) > self._max_body_bytes:
             raise Refused(Code.TOO_LARGE)
         pieces: list[bytes] = []
         size_bytes = 0
@@ -98,7 +101,7 @@ class Call:
                 while piece := await self.request.content.readany():
                     pieces.append(piece)
                     size_bytes += len(piece)
-                    if size_bytes > _MAX_BODY_SIZE_BYTES:
+                    if size_bytes > self._max_body_bytes:
                         raise Refused(Code.TOO_LARGE)
         except TimeoutError:
             raise Refused(Code.TIMED_OUT) from None

@@ -100,6 +100,11 @@ def _log_request(request: web.Request, status: int, code: str, took_ms: float) -
 
 async def add_common_headers(_: web.Request, response: web.StreamResponse) -> None:
     """Set what every answer has unless its route said otherwise; answers are not for caches."""
+    set_common_headers(response)
+
+
+def set_common_headers(response: web.StreamResponse) -> None:
+    """The same for answers to what never became a request."""
     response.headers["Server"] = "Safelight"
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)

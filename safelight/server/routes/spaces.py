@@ -5,7 +5,7 @@ import binascii
 
 from aiohttp import web
 
-from safelight.server.routes.call import Call
+from safelight.server.routes.call import LARGEST_BODY_SIZE_BYTES, Call
 from safelight.server.routes.table import FRAMES, Auth, Route
 from safelight.sync_protocol.limits import MAX_FEED_ENTRIES, MAX_FEED_SIZE_BYTES
 from safelight.sync_protocol.messages import spaces as messages
@@ -132,6 +132,7 @@ ROUTES = [
         request=messages.CommitEntry,
         response=messages.Committed,
         refusals=(*_COMMITTING, Code.UPDATE_REQUIRED),
+        max_body_bytes=LARGEST_BODY_SIZE_BYTES,
     ),
     Route("GET", SPACE, one, "Where a space stands", Auth.SESSION, response=messages.SpaceRow, refusals=_READING),
     Route(
@@ -183,6 +184,7 @@ ROUTES = [
         request=messages.CommitEntry,
         response=messages.Committed,
         refusals=(*_COMMITTING, *_RECORDS),
+        max_body_bytes=LARGEST_BODY_SIZE_BYTES,
     ),
     Route(
         "POST",

@@ -7,7 +7,7 @@ from enum import Enum
 import msgspec
 from aiohttp import web
 
-from safelight.server.routes.call import Call
+from safelight.server.routes.call import USUAL_BODY_SIZE_BYTES, Call
 from safelight.sync_protocol.refusals import Code
 
 JSON = "application/json"
@@ -43,6 +43,7 @@ class Route:
     request_media: str = JSON
     response_media: str = JSON
     statuses: tuple[int, ...] = (200,)
+    max_body_bytes: int = USUAL_BODY_SIZE_BYTES
 
 
 def add_routes(app: web.Application, routes: list[Route]) -> None:
@@ -53,7 +54,7 @@ def add_routes(app: web.Application, routes: list[Route]) -> None:
 
 def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def serve(request: web.Request) -> web.StreamResponse:
-        call = Call(request)
+        call = Call(request, route.max_body_bytes)
         if route.auth in {Auth.SESSION, Auth.SESSION_OR_TICKET}:
             await call.authenticate(ticket_allowed=route.auth is Auth.SESSION_OR_TICKET)
         if not route.query:

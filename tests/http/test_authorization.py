@@ -235,7 +235,13 @@ def server_routes(server: Server) -> set[str]:
 
 
 def check(answer: Answer, expected: str, case: str) -> None:
-    """Check an answer: its status, its code where it has a body, and what every answer has."""
+    """Check an answer: its status, its code where it has a body, and the headers that every answer has."""
+    assert answer.headers["Server"] == "Safelight", case
+    assert answer.headers["X-Content-Type-Options"] == "nosniff", case
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin", case
+    assert answer.headers["Referrer-Policy"] == "no-referrer", case
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none';"), case
+    assert answer.headers["Cache-Control"] in {"no-store", "private, no-cache"}, case
     if expected == OK:
         assert 200 <= answer.status < 300, (case, answer.status, answer.body)
     else:

@@ -192,6 +192,17 @@ async def test_quota(library: Library) -> None:
     assert await refused(small, await small.an_asset(await small.hold())) is Code.QUOTA_EXCEEDED
 
 
+async def test_entries_count_and_taking_away_needs_no_room(library: Library) -> None:
+    """Entries count against the quota with what they take; a full space still takes its ledger and the end of a link."""
+    small = await Library.make(library.database, quota_bytes=100_000)
+    link_id = await small.publish(await small.a_link())
+    assert await refused(small, replace(small.a_record(), entry_bytes=99_001)) is Code.QUOTA_EXCEEDED
+    await small.do(replace(small.a_record(), entry_bytes=99_000))
+    assert await refused(small, replace(small.a_record(), entry_bytes=1)) is Code.QUOTA_EXCEEDED
+    await small.do(replace(small.a_record(), entry_bytes=1, revoked_link=link_id))
+    await small.do(replace(small.a_ledger_entry(epoch=2), entry_bytes=1))
+
+
 async def test_camera_quota(library: Library) -> None:
     """A camera adds as many bytes as its own quota allows; other devices do not count."""
     camera = some_id()

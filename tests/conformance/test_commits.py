@@ -193,7 +193,7 @@ async def test_quota(library: Library) -> None:
 
 
 async def test_entries_count_and_taking_away_needs_no_room(library: Library) -> None:
-    """Entries count against the quota with what they take; a full space still takes its ledger and the end of a link."""
+    """Entries count against the quota; a full space still takes its ledger and the end of a link."""
     small = await Library.make(library.database, quota_bytes=100_000)
     link_id = await small.publish(await small.a_link())
     assert await refused(small, replace(small.a_record(), entry_bytes=99_001)) is Code.QUOTA_EXCEEDED

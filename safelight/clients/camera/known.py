@@ -50,6 +50,12 @@ class KnownFiles:
             self._worker = asyncio.create_task(self._work())
         return await answer
 
+    async def stop(self) -> None:
+        """Give up the question under way."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.wait([self._worker])
+
     async def _work(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:_MAX_QUESTION], self._waiting[_MAX_QUESTION:]

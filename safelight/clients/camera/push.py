@@ -76,6 +76,11 @@ class Pusher:
         await all_of(self._take_files(items, selection, tally) for _ in range(FILES_AT_ONCE))
         return tally
 
+    async def stop(self) -> None:
+        """Give up what is under way."""
+        await self._adder.stop()
+        await self._known.stop()
+
     def close(self) -> None:
         """Close the roll and forget its keys: from here on this process opens nothing that it added."""
         self._rolls.close()
@@ -276,4 +281,5 @@ async def open_pusher(held: ProfileFolder, developers: Developers | None, listen
         try:
             yield pusher
         finally:
+            await pusher.stop()
             pusher.close()

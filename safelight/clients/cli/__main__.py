@@ -51,6 +51,8 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         complain(f"an error that should not happen: {type(error).__name__} (set {_DEBUG_VARIABLE}=1 to see where)")
         return EXIT_REFUSED
+    if code == EXIT_STOPPED:
+        complain("stopped")  # typer makes this code of a Ctrl-C, without a word
     return code if isinstance(code, int) else 0
 
 

@@ -89,6 +89,12 @@ class AssetAdder:
             self._worker = asyncio.create_task(self._work())
         return await done
 
+    async def stop(self) -> None:
+        """Give up the commit under way, as when the process is interrupted; its pending entry is settled next time."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.wait([self._worker])
+
     async def _work(self) -> None:
         while self._waiting:
             batch = self._take_batch()

@@ -112,14 +112,18 @@ async def test_wrong_password_and_unknown_name_look_alike(server: ServerProcess,
     assert codes[0][0] is Code.UNLOCK_FAILED
 
 
-async def test_a_vault_is_refused_with_the_reason(server: ServerProcess, tmp_path: Path) -> None:
-    """This version makes no vaults, and says so."""
+async def test_spaces_that_cannot_be_made(server: ServerProcess, tmp_path: Path) -> None:
+    """This version makes no vaults, and says so; a name stands for one space."""
     hans = await new_someone(server, tmp_path / "hans", "hans")
     async with hans.session() as session:
         with pytest.raises(Refused) as refused:
             await create_space(session, "Secrets", "vault")
     assert refused.value.code is Code.POLICY_FORBIDS
-    assert "second secret" in refused.value.detail
+        assert "second secret" in refused.value.detail
+        await create_space(session, "Shed", "family")
+        with pytest.raises(Refused) as refused:
+            await create_space(session, " Shed ", "work")
+        assert refused.value.code is Code.BAD_REQUEST
 
 
 @pytest.mark.parametrize("url", ["http://example.org", "ftp://localhost", "localhost:8080", "http://192.168.1.7:80"])

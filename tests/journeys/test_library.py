@@ -1,5 +1,6 @@
 """A library by the engine against a real server: cameras fill it, links show it, export gives it back."""
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from safelight.clients.engine import downloads
 from safelight.clients.engine.albums import add_to_album, create_album, find_album, list_albums
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.cameras import add_camera, open_camera
@@ -15,6 +17,7 @@ from safelight.clients.engine.links import LinkWish, create_link, list_links, re
 from safelight.clients.engine.pairing_codes import list_cameras, pair_camera, revoke_camera
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.space_view import SpaceView
+from safelight.clients.engine.uploads import upload_blob
 from safelight.sync_protocol.records import RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
 from tests.support.guest import open_link
@@ -86,6 +89,66 @@ async def test_names_are_kept_apart_and_safe(server: ServerProcess, tmp_path: Pa
     assert all(content in written for content in contents)
 
 
+async def test_export_leaves_what_it_did_not_write(server: ServerProcess, tmp_path: Path) -> None:
+    """Files and sidecars of other programs stay as they are; an export that was stopped goes on."""
+    olaf = await new_someone(server, tmp_path / "olaf", "olaf")
+    await new_space(olaf, "Home")
+    out = tmp_path / "out"
+    out.mkdir()
+    foreign = {"a.jpg": b"another picture", "b.jpg.json": b'{"title": "from elsewhere"}', "c.txt": b"notes"}
+    for name, content in foreign.items():
+        (out / name).write_bytes(content)
+    (out / ".safelight-0123.part").write_bytes(b"of a stopped export")
+    async with olaf.space("Home") as space:
+        for name in ("a.jpg", "b.jpg", "c.jpg"):
+            (tmp_path / name).write_bytes(name.encode())
+            await add_file(space, tmp_path / name)
+        await space.sync()
+        (out / "c.jpg").write_bytes(b"c.jpg")  # what an export wrote before it was stopped
+        for written in (2, 0):
+            report = await export_space(space, out)
+            assert (report.written, report.present, report.failed) == (written, 3 - written, {})
+    assert {name: (out / name).read_bytes() for name in foreign} == foreign
+    assert (out / "a (2).jpg").read_bytes() == b"a.jpg"
+    assert (out / "b (2).jpg").read_bytes() == b"b.jpg"
+    assert sorted(path.name for path in out.iterdir() if path.name.startswith(".")) == []
+    _checksums_hold(out)
+
+
+async def test_a_target_that_cannot_be_written(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is named as what it is, not as a fault of the network; nothing half-written stays."""
+    pia = await new_someone(server, tmp_path / "pia", "pia")
+    await new_space(pia, "Home")
+    photo = tmp_path / "p.jpg"
+    photo.write_bytes(b"p" * 1000)
+
+    def full(handle: int, data: memoryview) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with pia.space("Home") as space:
+        await add_file(space, photo)
+        await space.sync()
+        monkeypatch.setattr(downloads, "_write_all", full)
+        report = await export_space(space, tmp_path / "out")
+        assert [refusal.code for refusal in report.failed.values()] == [Code.FILE_UNREADABLE]
+        assert "No space left" in str(next(iter(report.failed.values())))
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["SHA256SUMS"]
+
+
+async def test_a_spool_that_shrinks_under_an_upload(server: ServerProcess, tmp_path: Path) -> None:
+    """The source's own failure is told at once, and not tried again as if the network had cut."""
+    quin = await new_someone(server, tmp_path / "quin", "quin")
+    space_id = await new_space(quin, "Home")
+    spool = tmp_path / "spool"
+    spool.write_bytes(b"x" * 1000)
+    async with quin.session() as session:
+        with pytest.raises(Refused) as refused:
+            await upload_blob(session.connection, space_id, spool, digest=b"d" * 32, size_bytes=2_000_000)
+    assert refused.value.code is Code.FILE_UNREADABLE
+
+
 async def test_a_camera_adds_and_is_revoked(server: ServerProcess, tmp_path: Path) -> None:
     """A paired camera adds what members read; its code works once; revoked, it adds nothing more."""
     dora = await new_someone(server, tmp_path / "dora", "dora")
@@ -150,6 +213,7 @@ async def test_links_show_what_they_were_made_for(server: ServerProcess, tmp_pat
         (shown,) = guest.assets
         assert {rendition.name for rendition in shown.renditions} == {RenditionName.PREVIEW, RenditionName.THUMBNAIL}
         assert shown.name == ""
+        assert (guest.content.title, guest.content.label) == ("Proofs", "")
         assert await guest.see(shown, shown.renditions[0]) == b"preview bytes"
         original = assets[0].ref(RenditionName.ORIGINAL)
         status, _ = await guest.fetch(original.blob)

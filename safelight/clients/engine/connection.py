@@ -8,7 +8,6 @@ import asyncio
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -27,14 +26,16 @@ from safelight.clients.engine.answers import (
     reason,
     retry_after_s,
 )
+from safelight.clients.engine.device_session import DeviceKey, DeviceSession
 from safelight.clients.engine.retries import Retries
-from safelight.sync_protocol import signatures
-from safelight.sync_protocol.contexts import Label, context
+from safelight.clients.engine.stalls import Body, Moving, unless_stalled
 from safelight.sync_protocol.log import Frame, frames_from_bytes
 from safelight.sync_protocol.messages.common import Request, ServerInfo
 from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession, Session
 from safelight.sync_protocol.messages.spaces import Bell
 from safelight.sync_protocol.refusals import Code, Refused
+
+__all__ = ["Connection", "DeviceKey"]
 
 T = TypeVar("T")
 
@@ -43,15 +44,6 @@ CONNECT_TIMEOUT_S = 15
 READ_TIMEOUT_S = 60
 BELL_HEARTBEAT_S = 30
 _RETRIED_STATUSES = frozenset({408, 429, 502, 503, 504})
-_NEW_SESSION = frozenset({Code.SESSION_REQUIRED, Code.SESSION_EXPIRED})
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceKey:
-    """A device (or camera) and the 32-byte seed that it signs with."""
-
-    device_id: bytes
-    signing_seed: bytes = field(repr=False)
 
 
 class Connection:
@@ -74,9 +66,8 @@ class Connection:
         self.retries = retries or Retries()
         self._pinned_key = server_key
         self._info: ServerInfo | None = None
-        self._token: str | None = None
         self._info_lock = asyncio.Lock()
-        self._session_lock = asyncio.Lock()
+        self._session = DeviceSession(device, self._ask_challenge, self._open_session)
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -154,19 +145,22 @@ class Connection:
         path: str,
         *,
         headers: Mapping[str, str],
-        body: AsyncIterator[bytes | memoryview] | None = None,
+        body: Body | None = None,
     ) -> Answer:
-        """Send one signed-in request once, its *body* streamed; ConnectionCut when the network fails.
+        """Send one signed-in request once, its *body* streamed; ConnectionCut when the network fails or stands still.
 
         For uploads, which repeat in their own way. A session that ended is renewed for the next attempt.
         """
         await self.server_info()
         token = await self._session_token()
+        signed = {**headers, "Authorization": f"Bearer {token}"}
         try:
-            return await self._send(method, path, body or b"", {**headers, "Authorization": f"Bearer {token}"})
+            if body is None:
+                return await self._send(method, path, b"", signed)
+            moving = Moving(body)
+            return await unless_stalled(self._send(method, path, moving.pieces(), signed), moving, READ_TIMEOUT_S)
         except Refused as refusal:
-            if refusal.code in _NEW_SESSION and self._token == token:
-                self._token = None
+            self._session.ended(token, refusal)
             raise
 
     @asynccontextmanager
@@ -184,14 +178,14 @@ class Connection:
             ) as response:
                 if response.status not in (200, 206):
                     refusal = read_refusal(response, await read_limited(response))
-                    if refusal.code in _NEW_SESSION and self._token == token:
-                        self._token = None
+                    self._session.ended(token, refusal)
                     raise refusal
                 if bool(start) != (response.status == 206):
                     raise Refused(Code.LENGTH_MISMATCH, "the server sent another range than was asked for")
                 yield response.content
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ConnectionCut(str(error)) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            # Not every OSError: a full disk under whoever writes what is read here is no fault of the network.
+            raise ConnectionCut(reason(error)) from error
 
     async def open_bell(self, space_id: bytes) -> AsyncGenerator[Bell, None]:
         """Yield the bell's rings, without end; after each (re)connection one of number 0, which says: look.
@@ -212,7 +206,7 @@ class Connection:
                         if message.type is aiohttp.WSMsgType.TEXT:
                             yield decode(message.data.encode(), Bell)
             except aiohttp.WSServerHandshakeError as error:
-                self._token = None
+                self._session.forget()
                 if error.status not in (401, *_RETRIED_STATUSES):
                     raise Refused(Code.SPACE_UNKNOWN if error.status == 404 else Code.FORBIDDEN) from None
             except (aiohttp.ClientError, TimeoutError, OSError):
@@ -240,30 +234,19 @@ class Connection:
             signed = {**headers, "Authorization": f"Bearer {token}"}
             return await self._repeat(method, path, data, signed, repeatable=repeatable)
         except Refused as refusal:
-            if refusal.code not in _NEW_SESSION:
+            if not self._session.ended(token, refusal):
                 raise
-        if self._token == token:
-            self._token = None
         renewed = {**headers, "Authorization": f"Bearer {await self._session_token()}"}
         return await self._repeat(method, path, data, renewed, repeatable=repeatable)
 
     async def _session_token(self) -> str:
-        """Prove the device's key. What is signed names the server's, so no other server can sign in here with it."""
-        async with self._session_lock:
-            if self._token is None:
-                if self.device is None:
-                    raise Refused(Code.SESSION_REQUIRED)
-                device_id = self.device.device_id
-                asked = AskChallenge(device_id.hex())
-                challenge = await self.request(
-                    "POST", "/v1/sessions/challenge", asked, Challenge, anonymous=True, repeatable=True
-                )
-                message = context(Label.SIGN_SESSION, self.server_key, device_id, challenge.challenge)
-                signature = signatures.sign(self.device.signing_seed, message)
-                opening = OpenSession(device_id.hex(), challenge.challenge, signature)
-                session = await self.request("POST", "/v1/sessions", opening, Session, anonymous=True)
-                self._token = session.token
-            return self._token
+        return await self._session.token(self.server_key)
+
+    async def _ask_challenge(self, asked: AskChallenge) -> Challenge:
+        return await self.request("POST", "/v1/sessions/challenge", asked, Challenge, anonymous=True)
+
+    async def _open_session(self, opening: OpenSession) -> Session:
+        return await self.request("POST", "/v1/sessions", opening, Session, anonymous=True)
 
     async def _repeat(
         self, method: str, path: str, data: bytes, headers: Mapping[str, str], *, repeatable: bool
@@ -286,9 +269,7 @@ class Connection:
                 raise refusal
             await asyncio.sleep(self.retries.pause_s(failures, wished_s=wished_s))
 
-    async def _send(
-        self, method: str, path: str, data: bytes | AsyncIterator[bytes | memoryview], headers: Mapping[str, str]
-    ) -> Answer:
+    async def _send(self, method: str, path: str, data: bytes | Body, headers: Mapping[str, str]) -> Answer:
         target, _, query = path.partition("?")
         url = self.url.joinpath(target.lstrip("/")).with_query(query or None)
         try:
@@ -305,6 +286,8 @@ class Connection:
         except aiohttp.ClientConnectorError as error:
             raise NotSent(reason(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error.__cause__, Refused):
+                raise error.__cause__ from None  # the body's source failed, not the network
             raise ConnectionCut(reason(error)) from error
 
     def _client(self) -> aiohttp.ClientSession:
@@ -313,7 +296,7 @@ class Connection:
         return self._http
 
 
-def _payload(data: bytes | AsyncIterator[bytes | memoryview]) -> io.BytesIO | AsyncIterator[bytes | memoryview] | None:
+def _payload(data: bytes | Body) -> io.BytesIO | Body | None:
     """Bytes go out in pieces, too: an entry of a megabyte at once would hold up the event loop."""
     if isinstance(data, bytes):
         return io.BytesIO(data) if data else None

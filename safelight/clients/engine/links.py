@@ -53,7 +53,10 @@ _FULL = (*_VIEW, RenditionName.ORIGINAL)
 
 @dataclass(frozen=True, slots=True)
 class LinkWish:
-    """What a maker wants of a link. *originals* None means: as far as the space's policy allows."""
+    """What a maker wants of a link. *originals* None means: as far as the space's policy allows.
+
+    The *label* is a note for the makers alone; guests see the album's title.
+    """
 
     password: str | None = None
     expires_ms: int = 0
@@ -117,7 +120,6 @@ async def create_link(space: SpaceView, album: Album, wish: LinkWish) -> MadeLin
         asset_count=len(assets),
         tier="full" if originals else "view",
         originals=originals,
-        label=wish.label,
         expires_ms=wish.expires_ms,
     )
     now_ms = space.session.clock()

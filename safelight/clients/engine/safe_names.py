@@ -4,12 +4,16 @@ A name that needs no change keeps its exact bytes.
 """
 
 import hashlib
+import re
 import unicodedata
 
 MAX_NAME_SIZE_BYTES = 255
 SIDECAR_ENDING = ".json"
 _DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in "123456789")})
 _RESERVED = frozenset('<>:"\\|?*')  # on Windows, and on the file systems that come from there
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_ESCAPED = {"\\": "\\", "n": "\n", "r": "\r"}
+_ESCAPE = re.compile(r"\\([\\nr])")
 _REORDERING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _ROOM_BYTES = 40  # for what is put after a name: a number and an ending
 
@@ -66,6 +70,17 @@ def checksum_line(digest: bytes, name: str) -> str:
     escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     mark = "\\" if escaped != name else ""
     return f"{mark}{digest.hex()}  {escaped}\n"
+
+
+def read_checksum_line(line: str) -> tuple[str, bytes] | None:
+    """Return name and digest of a line as `checksum_line` makes it; None for any other."""
+    escaped = line.startswith("\\")
+    digest, _, name = line.removeprefix("\\").partition("  ")
+    if not _DIGEST.fullmatch(digest) or not name:
+        return None
+    if escaped:
+        name = _ESCAPE.sub(lambda found: _ESCAPED[found[1]], name)
+    return name, bytes.fromhex(digest)
 
 
 def _is_unsafe(character: str, *, strict: bool) -> bool:

@@ -56,11 +56,13 @@ async def create_space(session: AccountSession, name: str, kind: SpaceKind) -> b
     """Make a space of *kind* and return its id; this account is its owner.
 
     The keyring lists the space before the server takes it: a space that it does not list is one that was slipped in.
-    Raises POLICY_FORBIDS for a vault, which this version cannot make.
+    Raises POLICY_FORBIDS for a vault, which this version cannot make, and BAD_REQUEST for a name that is taken.
     """
     name = check_name(name, "a space's name")
     if kind == "vault":
         raise Refused(Code.POLICY_FORBIDS, "a vault needs a second secret, which this version cannot make yet")
+    if any(space.name == name for space in (await list_spaces(session)).spaces):
+        raise Refused(Code.BAD_REQUEST, "a space of that name is there already")
     envelope, boxes = _sign_genesis(session, name, kind)
     space_id = ids.space_id(envelope)
     content = session.content

@@ -118,7 +118,7 @@ async def test_spaces_that_cannot_be_made(server: ServerProcess, tmp_path: Path)
     async with hans.session() as session:
         with pytest.raises(Refused) as refused:
             await create_space(session, "Secrets", "vault")
-    assert refused.value.code is Code.POLICY_FORBIDS
+        assert refused.value.code is Code.POLICY_FORBIDS
         assert "second secret" in refused.value.detail
         await create_space(session, "Shed", "family")
         with pytest.raises(Refused) as refused:

@@ -96,6 +96,7 @@ def runner_for(app: web.Application, settings: Settings) -> web.AppRunner:
         app,
         settings.connections_per_address,
         proxies(settings.trusted_proxies),
+        settings.stall_timeout_s,
         access_log=None,
         handle_signals=False,
         shutdown_timeout=_SHUTDOWN_S,

@@ -1,6 +1,7 @@
 """Connections: so many for one address, and no more, so that one client cannot hold them all."""
 
 import asyncio
+import socket
 from collections import Counter
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -11,6 +12,9 @@ from aiohttp import web
 from safelight.server.domain.addresses import network_of
 from safelight.server.routes.problems import problem_response, set_common_headers
 from safelight.sync_protocol.refusals import Code, Refused
+
+# Linux's alone, like the deployments; elsewhere a proxy in front does the same.
+_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
 class Connection(web.RequestHandler):
@@ -29,6 +33,8 @@ class Connection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002 - what could not be parsed, which is not repeated
     ) -> web.StreamResponse:
         """Answer what could not be parsed, and mistakes that nothing else caught; the connection closes."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # whoever asked went away, or was cut off: no mistake, and not to be logged by the thousand
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log_exception("the server made a mistake", exc_info=exc)
         if request.writer.output_size > 0:
@@ -44,11 +50,17 @@ class CountingServer(web.Server):
     """Counts connections by address; those of trusted proxies, which bring everyone's, are not counted."""
 
     def __init__(
-        self, made: web.Server, limit: int, proxies: tuple[IPv4Network | IPv6Network, ...], **options: Any
+        self,
+        made: web.Server,
+        limit: int,
+        proxies: tuple[IPv4Network | IPv6Network, ...],
+        stall_timeout_s: int,
+        **options: Any,
     ) -> None:
         super().__init__(made.request_handler, request_factory=made.request_factory, **options)
         self._limit = limit
         self._proxies = proxies
+        self._stall_timeout_s = stall_timeout_s
         self._counts: Counter[bytes] = Counter()
         self._networks: dict[web.RequestHandler, bytes] = {}
 
@@ -59,6 +71,7 @@ class CountingServer(web.Server):
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Count a connection; where its address has too many it is closed before it is heard."""
         super().connection_made(handler, transport)
+        _end_when_stalled(transport, self._stall_timeout_s)
         peer = transport.get_extra_info("peername")
         if not peer or any(ip_address(peer[0]) in network for network in self._proxies):
             return
@@ -79,19 +92,36 @@ class CountingServer(web.Server):
             del self._counts[network]
 
 
+def _end_when_stalled(transport: asyncio.Transport, timeout_s: int) -> None:
+    """Let the system end a connection whose other side takes nothing for so long, whatever answer it was sent.
+
+    aiohttp waits for ever there, also when it closes: the bytes of a page stay, and so does the connection.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.family in {socket.AF_INET, socket.AF_INET6} and _USER_TIMEOUT is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, timeout_s * 1000)
+
+
 class CountingRunner(web.AppRunner):
     """Runs the application behind a `CountingServer`."""
 
     def __init__(
-        self, app: web.Application, limit: int, proxies: tuple[IPv4Network | IPv6Network, ...], **options: Any
+        self,
+        app: web.Application,
+        limit: int,
+        proxies: tuple[IPv4Network | IPv6Network, ...],
+        stall_timeout_s: int,
+        **options: Any,
     ) -> None:
         super().__init__(app, **options)
         self._limit = limit
         self._proxies = proxies
+        self._stall_timeout_s = stall_timeout_s
         self._options = {
             key: value for key, value in options.items() if key not in {"handle_signals", "shutdown_timeout"}
         }
 
     async def _make_server(self) -> web.Server:
         # aiohttp has no other place where one learns of a connection before its first request.
-        return CountingServer(await super()._make_server(), self._limit, self._proxies, **self._options)
+        made = await super()._make_server()
+        return CountingServer(made, self._limit, self._proxies, self._stall_timeout_s, **self._options)

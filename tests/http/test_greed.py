@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 from contextlib import suppress
 
 import pytest
@@ -236,3 +237,33 @@ async def test_what_is_not_quite_http(server: Server, request_bytes: bytes, capl
         assert name in head
     assert b"aiohttp" not in head
     assert "canary" not in caplog.text
+
+
+async def test_readers_that_stand_still(start_server: StartServer) -> None:
+    """Who asks for pages and takes none of them is cut off after a while, not only from blobs."""
+    server = await start_server(stall_timeout_s=1)
+    host, port = server.api.url.removeprefix("http://").split(":")
+    with socket.socket() as stalled:
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        stalled.connect((host, int(port)))
+        stalled.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+        await asyncio.sleep(0.5)
+        assert len(server.runner.server.connections) == 1  # type: ignore[union-attr]  # it runs
+        for _ in range(100):
+            await asyncio.sleep(0.2)
+            if not server.runner.server.connections:  # type: ignore[union-attr]  # it runs
+                return
+    pytest.fail("it is still there")
+
+
+async def test_who_goes_away_is_no_mistake(owner: Owner, caplog: pytest.LogCaptureFixture) -> None:
+    """A download that its reader gives up leaves nothing in the log."""
+    big = Blob(os.urandom(MIB) * 16)
+    await owner.api.upload(owner.writer.space_id, big)
+    for _ in range(3):
+        async with raw(owner.api.url, owner.api.token) as connection:
+            await connection.request("GET", f"{owner.space}/blobs/{big.name.hex()}", {})
+            await connection.reader.readuntil(b"\r\n\r\n")
+            connection.cut()
+        await asyncio.sleep(0.2)
+    assert not [record for record in caplog.records if record.name.startswith("aiohttp")]

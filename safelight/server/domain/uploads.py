@@ -241,8 +241,11 @@ class Uploads:
         try:
             blob, size_bytes = await appender.finish(upload.digest)
             await self._database.finish_upload(upload.upload_id, blob, size_bytes, self._clock.now_ms())
-        except Refused:
-            await self._spoil(upload)
+        except Refused as refusal:
+            # A full disk at the last moment loses nothing: what is still there is completed when there is room again.
+            kept_bytes = await self._blobs.part_size_bytes(upload.upload_id)
+            if refusal.code is Code.UPLOAD_DIGEST_MISMATCH or kept_bytes < upload.offset_bytes or not kept_bytes:
+                await self._spoil(upload)
             raise
         return replace(upload, state="complete", blob=blob, offset_bytes=size_bytes, length_bytes=size_bytes)
 

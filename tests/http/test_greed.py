@@ -267,3 +267,21 @@ async def test_who_goes_away_is_no_mistake(owner: Owner, caplog: pytest.LogCaptu
             connection.cut()
         await asyncio.sleep(0.2)
     assert not [record for record in caplog.records if record.name.startswith("aiohttp")]
+
+
+async def test_a_stranger_locks_nobody_out(start_server: StartServer) -> None:
+    """Guessing at a name from elsewhere does not keep its owner out at home, nor give the guesser more guesses."""
+    server = await start_server(unlock_burst=3, unlock_refill_s=3600)
+    person, _ = await server.account()
+    right = FinishUnlock(person.name, "password", person.auth_keys["password"])
+    wrong = FinishUnlock(person.name, "password", os.urandom(32))
+    home, elsewhere = {"X-Forwarded-For": "203.0.113.7"}, {"X-Forwarded-For": "198.51.100.9"}
+    assert (await server.api.post("/v1/unlock/finish", right, **home)).status == 200
+    codes = [(await server.api.post("/v1/unlock/finish", wrong, **elsewhere)).code for _ in range(4)]
+    assert codes == ["unlock-failed"] * 3 + ["rate-limited"]
+    for last in range(10):
+        other = {"X-Forwarded-For": f"192.0.2.{last}"}
+        assert (await server.api.post("/v1/unlock/finish", wrong, **other)).code == "rate-limited"
+    assert (await server.api.post("/v1/unlock/finish", right, **home)).status == 200
+    codes = [(await server.api.post("/v1/unlock/finish", wrong, **home)).code for _ in range(4)]
+    assert codes == ["unlock-failed"] * 3 + ["rate-limited"]

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 import unicodedata
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from safelight.sync_protocol.messages import accounts as messages
 from safelight.sync_protocol.refusals import Code, Refused
 
 TICKET_LIFETIME_S = 15 * 60
+_MAX_HOMES = 10_000
 _NO_SALT = bytes(ARGON2_SALT_SIZE_BYTES)
 
 
@@ -55,6 +57,7 @@ class Accounts:
         self._database = database
         self._clock = clock
         self._throttles = throttles
+        self._homes: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
         self._secret = secret
 
     async def new_invite(self, lifetime_s: int) -> str:
@@ -97,7 +100,7 @@ class Accounts:
     async def finish_unlock(self, request: messages.FinishUnlock, address: str) -> messages.Unlocked:
         """Check the proof and release the wrapped secret; raises UNLOCK_FAILED, alike for wrong names and passwords."""
         name = unicodedata.normalize("NFC", request.name)
-        keys = (hashlib.sha256(name.encode()).digest(), network_of(address))
+        keys = self._attempts_of(name, address)
         self._throttles.addresses.take(keys[1])
         self._throttles.names.take(keys[0])
         account = await self._database.account_by_name(name)
@@ -107,6 +110,7 @@ class Accounts:
             raise Refused(Code.UNLOCK_FAILED)
         self._throttles.addresses.give_back(keys[1])
         self._throttles.names.give_back(keys[0])
+        self._remember_home(name, address)
         ticket = secrets.token_urlsafe(32)
         expires_ms = self._clock.now_ms() + TICKET_LIFETIME_S * 1000
         session = SessionRow(token_hash(ticket), "ticket", account.account_id, b"", b"", expires_ms)
@@ -146,6 +150,22 @@ class Accounts:
         """Keep the next keyring; raises KEYRING_CONFLICT, and FORBIDDEN for a camera."""
         await self._database.put_keyring(account_of(who), request.version, request.sealed)
         return messages.Keyring(request.version, request.sealed)
+
+    def _attempts_of(self, name: str, address: str) -> tuple[bytes, bytes]:
+        """Whose attempts these are: the name's, or the name's at home, and the address's.
+
+        A network from which the name was unlocked has attempts of its own, or anyone could keep its owner out for ever.
+        """
+        network = network_of(address)
+        key = hashlib.sha256(name.encode()).digest()
+        return (key + network if (key, network) in self._homes else key), network
+
+    def _remember_home(self, name: str, address: str) -> None:
+        home = (hashlib.sha256(name.encode()).digest(), network_of(address))
+        self._homes[home] = None
+        self._homes.move_to_end(home)
+        if len(self._homes) > _MAX_HOMES:
+            self._homes.popitem(last=False)
 
     async def _may_see(self, who: Who, account_id: bytes) -> bool:
         if who.is_camera:

@@ -53,8 +53,9 @@ def create(
         return
     say(f"Account {name} is ready. These are its recovery words; they are shown this once:")
     say()
-    for start in range(0, len(created.recovery_words), 6):
-        say("  " + "  ".join(f"{word:<8}" for word in created.recovery_words[start : start + 6]).rstrip())
+    numbered = [f"{number:>2} {word}" for number, word in enumerate(created.recovery_words, 1)]
+    for start in range(0, len(numbered), 6):
+        say("  " + "  ".join(f"{word:<11}" for word in numbered[start : start + 6]).rstrip())
     say()
     say("Write them on paper and keep them where you keep what must not be lost.")
 

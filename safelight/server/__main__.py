@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _run(settings: Settings) -> None:
     """Serve until a signal comes; then finish what is under way, for a while."""
+    stopped = _stop_signal()  # before the line that says we serve: who reads it may stop us at once
     logs.configure(settings.log_format, settings.log_level)
     data_folder.prepare(settings.data, existing=settings.existing)
     secrets = data_folder.load_secrets(settings.data)
@@ -90,7 +91,7 @@ async def _run(settings: Settings) -> None:
                 sys.stderr.write(f"warning: {app[SERVING].warning}\n")
             sys.stdout.write(f"listening on {address}\n")
             sys.stdout.flush()
-            await _until_stopped()
+            await stopped.wait()
     finally:
         await runner.cleanup()
 
@@ -140,11 +141,11 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-async def _until_stopped() -> None:
+def _stop_signal() -> asyncio.Event:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    return stopped
 
 
 if __name__ == "__main__":

@@ -113,8 +113,9 @@ def test_killed_in_the_middle_and_pushed_again(owner: Cli, camera: Cli, tmp_path
     before = len(owner.json("asset", "list", "--space", "Family"))
     assert 40 <= before < 120
     last = camera.json("camera", "push", str(roll), "--no-renditions")
-    assert last["uploaded"] == 120 - before
-    assert last["failed"] == 0
+    # A commit that was under way at the kill may have landed after the count.
+    assert 0 < last["uploaded"] <= 120 - before
+    assert (last["uploaded"] + last["known"], last["failed"]) == (120, 0)
     rows = owner.json("asset", "list", "--space", "Family")
     assert sorted(row["name"] for row in rows) == sorted(_digests(roll))
     assert _exported(owner, tmp_path / "export") == _digests(roll)

@@ -92,7 +92,8 @@ def recover(server: ServerOption, name: NameOption, json: JsonOption = False) ->
 def password(json: JsonOption = False) -> None:
     """Change the account's password.
 
-    Whoever learnt the old password and got in is not shut out by this: for that, revoke their device.
+    Whoever learnt the old password and got in is not shut out by this: for that, revoke their device. On another device
+    the same command, with that device's password until now and the account's new one, takes the new one there, too.
     In scripts SAFELIGHT_PASSWORD is the old one and SAFELIGHT_NEW_PASSWORD the new one.
     """
     with profile() as folder:

@@ -30,9 +30,17 @@ def clean(text: str) -> str:
 
 
 def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Print one JSON document: bytes as hexadecimal, UTF-8 as it is."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_encode) + "\n")
+    """Print one JSON document: bytes as hexadecimal, UTF-8 as it is but for what a terminal would obey."""
+    lines = json.dumps(document, indent=2, ensure_ascii=False, default=_encode).split("\n")
+    sys.stdout.write("\n".join(map(_escaped, lines)) + "\n")
     sys.stdout.flush()
+
+
+def _escaped(line: str) -> str:
+    """Escape the way JSON does what JSON leaves as it is: C1 controls, direction marks, lone surrogates."""
+    if line.isprintable():
+        return line
+    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in line)
 
 
 def _encode(value: object) -> str:
@@ -42,13 +50,13 @@ def _encode(value: object) -> str:
 
 
 def say(text: str = "") -> None:
-    """Print a line for a person."""
-    print(text, flush=True)
+    """Print a line for a person; names and what a server said may stand in it."""
+    print(clean(text), flush=True)
 
 
 def note(text: str) -> None:
     """Print a line on stderr that is no error: what a person should know, out of a script's way."""
-    print(text, file=sys.stderr, flush=True)
+    print(clean(text), file=sys.stderr, flush=True)
 
 
 def complain(text: str) -> None:
@@ -62,7 +70,7 @@ def print_table(columns: Iterable[Column], rows: Iterable[Sequence[str]]) -> Non
     console = Console(highlight=False)
     if not console.is_terminal:
         for row in rows:
-            say("\t".join(clean(cell) for cell in row))
+            print("\t".join(clean(cell) for cell in row), flush=True)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:

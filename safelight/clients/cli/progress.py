@@ -93,7 +93,7 @@ class PushProgress:
 
     def waiting(self, refusal: Refused, pause_s: float) -> None:
         """Something is in the way of watching."""
-        self._err.print(Text(f"{refusal.sentence} The next try comes in {pause_s:.0f} s."))
+        self._err.print(Text(f"{clean(refusal.sentence)} The next try comes in {pause_s:.0f} s."))
 
     def rested(self) -> None:
         """All is up, and the folder is watched."""

@@ -122,27 +122,41 @@ async def change_password(
     """Set a new password for the account, proven by the old one. UNLOCK_FAILED if that is wrong.
 
     The account secret stays the same: who knew it still knows it. Other devices of this person go on working, and ask
-    for the password that they were set up with.
+    for the password that they were set up with. Where *new_password* is the account's already, only this device
+    takes it: it was changed elsewhere, or here by a call whose answer was lost.
     """
     profile = folder.load_account()
     accounts.check_new_password(new_password)
-    salt = secrets.token_bytes(16)
-    stretched = await accounts.stretch_password(new_password, salt, passwords.DEFAULT_COSTS)
-    auth_key, wrap_key = passwords.password_keys(stretched)
     async with Connection(profile.server_url, server_key=profile.server_key) as connection:
-        opened = await accounts.unlock_account(connection, profile.name, Unlocker.PASSWORD, password)
+        try:
+            opened = await accounts.unlock_account(connection, profile.name, Unlocker.PASSWORD, password)
+            is_set = False
+        except Refused as refusal:
+            if refusal.code is not Code.UNLOCK_FAILED:
+                raise
+            opened = await accounts.unlock_account(connection, profile.name, Unlocker.PASSWORD, new_password)
+            is_set = True
         if opened.state.account_id != profile.account_id:
             raise Refused(Code.LEDGER_RULE, "the server answered with another account")
         accounts.check_account_pin(opened.entries, Head(profile.account_number, profile.account_hash))
         held = await asyncio.to_thread(unwrap, profile, password)
-        chain = EntryChain(opened.keys, profile.account_id, opened.state.head)
-        unlocker = new_unlocker(
-            chain, Unlocker.PASSWORD, auth_key, wrap_key, clock(), salt=salt, costs=passwords.DEFAULT_COSTS
-        )
-        await accounts.append_entries(connection, opened, AppendAccountEntries(chain.entries, unlocker))
-    pinned = msgspec.structs.replace(profile, account_number=chain.head.number, account_hash=chain.head.hash)
+        head = opened.state.head if is_set else await _set_password(connection, opened, new_password, clock())
+    pinned = msgspec.structs.replace(profile, account_number=head.number, account_hash=head.hash)
     folder.save(
         await asyncio.to_thread(
             accounts.wrap_profile, pinned, held, new_password, use_system_keyring=use_system_keyring
         )
     )
+
+
+async def _set_password(connection: Connection, opened: accounts.OpenedAccount, password: str, signed_ms: int) -> Head:
+    """Set the account's password at the server, and return the ledger's new head."""
+    salt = secrets.token_bytes(16)
+    stretched = await accounts.stretch_password(password, salt, passwords.DEFAULT_COSTS)
+    auth_key, wrap_key = passwords.password_keys(stretched)
+    chain = EntryChain(opened.keys, opened.state.account_id, opened.state.head)
+    unlocker = new_unlocker(
+        chain, Unlocker.PASSWORD, auth_key, wrap_key, signed_ms, salt=salt, costs=passwords.DEFAULT_COSTS
+    )
+    await accounts.append_entries(connection, opened, AppendAccountEntries(chain.entries, unlocker))
+    return chain.head

@@ -5,6 +5,7 @@ out, and the account's ledger, whose identity must be the one that the account s
 """
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import secrets
@@ -93,6 +94,11 @@ async def create_account(
         new_unlocker(chain, Unlocker.RECOVERY, recovery[0], recovery[1], clock()),
     ]
     async with Connection(server_url, device=device) as connection:
+        await connection.server_info()
+        # All that can fail here comes before the account is made: afterwards its words must be shown.
+        held = ProfileSecrets(keys.secret, device.signing_seed)
+        profile = _new_profile(connection, chain.account_id, name, device, chain.head)
+        profile = await asyncio.to_thread(wrap_profile, profile, held, password, use_system_keyring=use_system_keyring)
         asked = CreateAccount(invite.strip(), name, chain.entries, unlockers)
         try:
             await connection.request("POST", "/v1/accounts", asked, AccountCreated, anonymous=True, repeatable=False)
@@ -100,12 +106,10 @@ async def create_account(
             # The answer may have been lost after the account was made: then its device can sign in.
             if refusal.code is not Code.SERVER_UNREACHABLE or not await _exists(connection, chain.account_id):
                 raise
-        held = ProfileSecrets(keys.secret, device.signing_seed)
-        profile = _new_profile(connection, chain.account_id, name, device, chain.head)
-        profile = await asyncio.to_thread(wrap_profile, profile, held, password, use_system_keyring=use_system_keyring)
         folder.save(profile)
         keyring = KeyringDocument(connection, chain.account_id, keys.secret, 0)
-        await keyring.update(pin_account(connection.server_key, chain.head))
+        with contextlib.suppress(Refused):  # opening the account makes up for it, or says what is wrong
+            await keyring.update(pin_account(connection.server_key, chain.head))
     return CreatedAccount(profile, words)
 
 

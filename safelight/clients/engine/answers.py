@@ -16,9 +16,10 @@ from safelight.sync_protocol.refusals import Code, Refused
 T = TypeVar("T")
 
 MAX_ANSWER_SIZE_BYTES = 16 * 1024 * 1024
+MAX_URL_LENGTH = 1024
+_SPACES = re.compile(" {2,}")
 # What an answer to HEAD, which has no body, can mean.
 _BY_STATUS = {401: Code.SESSION_REQUIRED, 403: Code.FORBIDDEN, 404: Code.NOT_FOUND, 410: Code.NOT_FOUND}
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\uffff]+")
 
 
 class ConnectionCut(Exception):
@@ -49,6 +50,8 @@ class Answer:
 
 def check_server_url(text: str) -> URL:
     """Return the server's address; INSECURE_SERVER unless it is https, or http on this machine."""
+    if len(text) > MAX_URL_LENGTH:
+        raise Refused(Code.INSECURE_SERVER, "this is not an address")
     try:
         url = URL(text.rstrip("/"))
     except ValueError:
@@ -85,8 +88,9 @@ def read_refusal(response: aiohttp.ClientResponse, body: bytes) -> Refused:
 
 
 def printable(text: str) -> str:
-    """Return at most 300 characters of *text* without control characters: what a server says may reach a terminal."""
-    return _UNPRINTABLE.sub(" ", text)[:300]
+    """Return at most 300 characters of *text* without control or direction characters: a terminal may show them."""
+    kept = (character if character.isprintable() else " " for character in text[:1000])
+    return _SPACES.sub(" ", "".join(kept))[:300]
 
 
 def retry_after_s(response: aiohttp.ClientResponse) -> float:
@@ -118,3 +122,14 @@ def decode(data: bytes, shape: type[T]) -> T:
         return msgspec.json.decode(data, type=shape)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Refused(Code.SERVER_UNREACHABLE, f"it does not answer as a Safelight server does: {error}") from None
+
+
+def stay_here() -> aiohttp.TraceConfig:
+    """No redirect is followed, not even by a WebSocket's handshake, which has no setting for it."""
+
+    async def refuse(*_: object) -> None:
+        raise aiohttp.ClientConnectionError("the server sends to another address")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(refuse)
+    return trace

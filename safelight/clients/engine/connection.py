@@ -25,6 +25,7 @@ from safelight.clients.engine.answers import (
     read_refusal,
     reason,
     retry_after_s,
+    stay_here,
 )
 from safelight.clients.engine.device_session import DeviceKey, DeviceSession
 from safelight.clients.engine.retries import Retries
@@ -76,7 +77,10 @@ class Connection:
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
             timeout=timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "Safelight"},
+            # *An answer that swells*: nothing is asked for compressed, and nothing is unpacked.
+            headers={"User-Agent": "Safelight", "Accept-Encoding": "identity"},
+            auto_decompress=False,
+            trace_configs=[stay_here()],
         )
         return self
 
@@ -108,6 +112,17 @@ class Connection:
                 self._pinned_key = info.server_key
                 self._info = info
             return self._info
+
+    async def public_url(self) -> str:
+        """The address for others, in links and pairing codes: what the server says, else the one that is used here.
+
+        *A server that sends people elsewhere*: nothing but an https address, or this machine's, is handed on.
+        """
+        stated = (await self.server_info()).public_url
+        try:
+            return str(check_server_url(stated)).rstrip("/")
+        except Refused:
+            return str(self.url).rstrip("/")
 
     async def request(
         self,
@@ -173,7 +188,7 @@ class Connection:
         try:
             async with self._client().get(
                 self.url.joinpath(path.lstrip("/")),
-                headers={**ranges, "Authorization": f"Bearer {token}", "Accept-Encoding": "identity"},
+                headers={**ranges, "Authorization": f"Bearer {token}"},
                 allow_redirects=False,
             ) as response:
                 if response.status not in (200, 206):

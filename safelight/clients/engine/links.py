@@ -235,8 +235,7 @@ def _makers_place(space: SpaceView, link_id: bytes, epoch: int) -> bytes:
 
 
 async def _url(space: SpaceView, address: LinkAddress) -> str:
-    info = await space.session.connection.server_info()
-    public = (info.public_url or str(space.session.connection.url)).rstrip("/")
+    public = await space.session.connection.public_url()
     return f"{public}/s/{address.link_id.hex()}#{build_fragment(address)}"
 
 

@@ -78,9 +78,8 @@ async def pair_camera(
     )
     receipt = await space.commit(LedgerKind.CERTIFY_CAMERA, body)
     connection = space.session.connection
-    info = await connection.server_info()
     pairing = Pairing(
-        server_url=(info.public_url or str(connection.url)).rstrip("/"),
+        server_url=await connection.public_url(),
         server_fingerprint=ids.key_fingerprint(connection.server_key),
         space_id=space.space_id,
         head=Head(receipt.number, receipt.entry_id),

@@ -148,8 +148,7 @@ class _Upload:
             try:
                 if await self._advance():
                     return
-                failures = 0
-                continue
+                continue  # an upload was made; only bytes that the server has are progress
             except ConnectionCut as error:
                 self._cut = True
                 self._halve()

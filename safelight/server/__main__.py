@@ -8,7 +8,8 @@ import signal
 import socket
 import ssl
 import sys
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
+from typing import Any
 
 import uvloop
 from aiohttp import web
@@ -52,8 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="serve until stopped")
     for setting in fields(Settings):
-        unit = f" ({setting.metadata['unit']})" if setting.metadata["unit"] else ""
-        text = f"{setting.metadata['sentence']}{unit} [{variable_of(setting.name)}]".replace("%", "%%")
+        text = _help_of(setting)
         if setting.type is bool:
             run.add_argument(flag_of(setting.name), help=text, metavar="yes|no", nargs="?", const="yes")
         else:
@@ -63,6 +63,15 @@ def _parser() -> argparse.ArgumentParser:
     invite.add_argument("--invite-lifetime-s", help="how long the code is good (seconds)", metavar="VALUE")
     invite.add_argument("--json", action="store_true", help="print a JSON document")
     return parser
+
+
+def _help_of(setting: "Field[Any]") -> str:
+    """Return a setting's help: sentence, unit, default where there is one, variable."""
+    unit = f" ({setting.metadata['unit']})" if setting.metadata["unit"] else ""
+    value = setting.default
+    shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+    default = "" if value is MISSING or value == "" else f"; default: {shown}"
+    return f"{setting.metadata['sentence']}{unit}{default} [{variable_of(setting.name)}]".replace("%", "%%")
 
 
 async def _run(settings: Settings) -> None:
@@ -126,6 +135,9 @@ def _listener(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise OSError(f"cannot listen at {host}, port {port}: {error.strerror or error}") from None
     except BaseException:
         listener.close()
         raise
@@ -137,7 +149,10 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except OSError as error:  # ssl.SSLError among them; neither says which file
+        raise OSError(f"{settings.tls_cert} and {settings.tls_key}: {error.strerror or error}") from None
     return context
 
 

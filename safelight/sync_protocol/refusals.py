@@ -113,9 +113,9 @@ class Row:
 
 
 TABLE: dict[Code, Row] = {
-    Code.BAD_REQUEST: Row(400, "The request is not in the form this address takes; see the detail."),
+    Code.BAD_REQUEST: Row(400, "This cannot be done as it was asked."),
     Code.TOO_LARGE: Row(413, "That is larger than this server takes in one piece; send it in smaller pieces."),
-    Code.NOT_FOUND: Row(404, "There is nothing at this address, or it is not yours to see."),
+    Code.NOT_FOUND: Row(404, "It was not found, or it is not yours to see."),
     Code.METHOD_NOT_ALLOWED: Row(405, "This address does not take that method."),
     Code.UNSUPPORTED_MEDIA: Row(415, "Send the body in the content type that this address takes."),
     Code.RATE_LIMITED: Row(429, "Too many attempts; wait a little and try again."),
@@ -204,13 +204,13 @@ TABLE: dict[Code, Row] = {
     Code.SERVER_KEY_CHANGED: Row(422, "This is not the server that this profile knows: its key has changed."),
     Code.SPACE_INJECTED: Row(422, "The server lists a space that this account neither made nor joined; it is ignored."),
     Code.PROFILE_MISSING: Row(
-        400, "There is no Safelight profile here yet; create an account, log in or add a camera first."
+        400, "There is no Safelight profile for this here; create an account, log in or add a camera first."
     ),
     Code.PROFILE_LOCKED: Row(403, "The password does not unlock this profile."),
     Code.PROFILE_EXISTS: Row(409, "This profile folder is in use already; choose another with SAFELIGHT_PROFILE."),
     Code.PROFILE_BUSY: Row(409, "Another Safelight process is using this profile; wait for it to finish."),
     Code.FILE_CHANGED: Row(409, "The file changed while it was read; it will be read again."),
-    Code.FILE_UNREADABLE: Row(400, "The file could not be read; see the detail."),
+    Code.FILE_UNREADABLE: Row(400, "The file or folder could not be used."),
     Code.UPDATE_REQUIRED: Row(422, "This space needs a newer Safelight; update to go on."),
 }
 

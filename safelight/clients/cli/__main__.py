@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import resource
 import sys
 import traceback
 from collections.abc import Sequence
@@ -61,12 +62,14 @@ def _usage(error: typer.TyperException) -> int:
     if message.startswith(("Usage:", "\n")):
         print(message.strip(), file=sys.stderr)  # a command group without a command: its help
     else:
-        complain(message.rstrip(".") + "; see --help")
+        message = " ".join(message.replace("Value error, ", "").split()).rstrip(".")
+        complain(message + (" See --help." if message.endswith("?") else "; see --help"))
     return error.exit_code
 
 
 def main() -> None:
-    """Run the command that was typed."""
+    """Run the command that was typed. No crash leaves passwords and keys in a core file."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     sys.exit(run(sys.argv[1:]))
 
 

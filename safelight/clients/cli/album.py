@@ -39,7 +39,7 @@ def add(
     title: TitleArgument,
     space: SpaceOption,
     asset_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="ID...", help="Assets, by as much of their ids as is theirs alone.")
+        list[str] | None, typer.Argument(metavar="ID", help="Assets, by as much of their ids as is theirs alone.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Add all of the space's assets.")] = False,
     json: JsonOption = False,

@@ -66,7 +66,8 @@ def pair(
         return
     print_qr(code.uri)
     say(code.uri)
-    note("On the phone: safelight camera add URI. Whoever uses this code first becomes the camera: show nobody else.")
+    note(f"On the device that shall add, within the hour: safelight camera add '{code.uri[:15]}…'")
+    note("Whoever uses this code first becomes the camera: show it to nobody else.")
 
 
 @app.command(name="list")
@@ -107,8 +108,10 @@ def revoke(
     async def shut_out(view: SpaceView) -> bytes:
         wanted = camera_id.strip().lower()
         found = [one.camera_id for one in await list_cameras(view) if one.camera_id.hex().startswith(wanted)]
-        if len(found) != 1 or not wanted:
-            raise Refused(Code.NOT_FOUND, f"there is not exactly one camera whose id begins with {wanted[:32]!r}")
+        if not wanted or not found:
+            raise Refused(Code.NOT_FOUND, f"no camera's id begins with {wanted[:32]!r}; `camera list` shows them")
+        if len(found) > 1:
+            raise Refused(Code.BAD_REQUEST, f"more than one camera's id begins with {wanted[:32]!r}")
         await revoke_camera(view, found[0])
         return found[0]
 
@@ -133,6 +136,7 @@ def add(
         print_json({"id": made.camera_id, "space_id": made.space_id, "server": made.server_url})
     else:
         say("This computer is now a camera: it can add photographs to the space, and read none back.")
+        say("Next: safelight camera push DIR, or safelight camera run DIR to go on watching a folder.")
 
 
 @app.command()

@@ -100,6 +100,7 @@ async def in_spaces(
             continue
         with SpaceView(session, known) as view:
             await view.sync()
+            warn_of_problems(view)
             found = await work(view)
         if found is not None:
             return found

@@ -31,7 +31,12 @@ _ABOUT = {
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Only its members ever read it.")],
-    kind: Annotated[Kind, typer.Option("--kind", help="family: links show previews; work: links may give originals.")],
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            "--kind", help="family: links show previews; work: links may give originals; vault: not to be had yet."
+        ),
+    ],
     json: JsonOption = False,
 ) -> None:
     """Make a space; you are its owner.

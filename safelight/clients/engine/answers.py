@@ -1,5 +1,6 @@
 """What a server answers: whole answers, refusals read from problem documents, and failures of the network."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -101,6 +102,10 @@ def retry_after_s(response: aiohttp.ClientResponse) -> float:
 
 def reason(error: Exception) -> str:
     """What failed, in words that may be shown."""
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        failure = error.os_error
+        why = os.strerror(failure.errno) if failure.errno and failure.errno > 0 else failure.strerror
+        return printable(f"{error.host}:{error.port}: {why or failure}")
     return printable(str(error)) or type(error).__name__
 
 

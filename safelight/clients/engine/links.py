@@ -279,8 +279,11 @@ async def revoke_link(space: SpaceView, link_id: bytes) -> None:
 
 
 def find_link(space: SpaceView, prefix: str) -> bytes | None:
-    """Return the id of the space's link that begins with *prefix*; BAD_REQUEST for more than one."""
-    found = [link_id for link_id, _, _ in space.index.links() if link_id.hex().startswith(prefix.strip().lower())]
+    """Return the id of the space's link that begins with *prefix*; BAD_REQUEST for more than one, or no prefix."""
+    wanted = prefix.strip().lower()
+    if not wanted:  # else a script's empty variable would mean the only link there is
+        raise Refused(Code.BAD_REQUEST, "name the link by its id; `link list` shows it")
+    found = [link_id for link_id, _, _ in space.index.links() if link_id.hex().startswith(wanted)]
     if len(found) > 1:
-        raise Refused(Code.BAD_REQUEST, "more than one link's id begins so")
+        raise Refused(Code.BAD_REQUEST, f"more than one link's id begins with {wanted[:32]!r}")
     return found[0] if found else None

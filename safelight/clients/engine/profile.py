@@ -73,14 +73,21 @@ def profile_path(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 class ProfileFolder:
-    """A profile's folder, held by this process alone while it is entered; PROFILE_BUSY where another one holds it."""
+    """A profile's folder, held by this process alone while it is entered.
+
+    Entering raises PROFILE_BUSY where another one holds it, and FILE_UNREADABLE where there can be no such folder.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: int | None = None
 
     def __enter__(self) -> Self:
-        handle = os.open(durable.make_folder(self.path) / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            handle = os.open(durable.make_folder(self.path) / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+            raise Refused(Code.FILE_UNREADABLE, f"the profile {self.path}: {why}") from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -113,14 +120,20 @@ class ProfileFolder:
         """Return the account's profile; PROFILE_MISSING if this is a camera's."""
         profile = self.load()
         if not isinstance(profile, AccountProfile):
-            raise Refused(Code.PROFILE_MISSING, "this profile is a camera's, not an account's")
+            raise Refused(
+                Code.PROFILE_MISSING,
+                "this profile is a camera's, which adds and reads nothing; SAFELIGHT_PROFILE names another",
+            )
         return profile
 
     def load_camera(self) -> CameraProfile:
         """Return the camera's profile; PROFILE_MISSING if this is an account's."""
         profile = self.load()
         if not isinstance(profile, CameraProfile):
-            raise Refused(Code.PROFILE_MISSING, "this profile is an account's, not a camera's")
+            raise Refused(
+                Code.PROFILE_MISSING,
+                "this profile is an account's; pair a camera, and add it with another SAFELIGHT_PROFILE",
+            )
         return profile
 
     def require_free(self) -> None:

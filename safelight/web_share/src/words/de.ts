@@ -65,7 +65,7 @@ export const de: Words = {
 
   trouble: {
     networkTitle: "Der Server ist nicht erreichbar",
-    network: "Vielleicht ist die Verbindung weg. Verbraucht wurde nichts: Versuch es noch einmal, wenn sie wieder da ist.",
+    network: "Vielleicht ist die Verbindung weg. Verloren ist nichts: Versuch es noch einmal, wenn sie wieder da ist.",
     busyTitle: "Ein wenig zu schnell",
     busy: "Von hier kamen zu viele Versuche. Warte eine Minute und versuch es dann noch einmal.",
     serverTitle: "Der Server ist gestolpert",

@@ -52,7 +52,7 @@ export const en = {
     revoked: "Whoever made it has taken it back. If that is a surprise, ask them.",
     exhaustedTitle: "This link has been used up",
     exhausted:
-      "It could be opened a certain number of times, and that many have opened it. If you opened it before, use the same browser; else ask whoever sent it for a new one.",
+      "It could be opened a certain number of times, and that many have opened it. If you opened it before, use the same browser again. Otherwise ask whoever sent it for a new one.",
     unknownTitle: "This did not open",
     unknown: "The link is not known here. Perhaps its address is not quite whole, or it is no longer kept.",
     substitutedTitle: "These are not the photos you were sent",
@@ -63,7 +63,7 @@ export const en = {
 
   trouble: {
     networkTitle: "The server cannot be reached",
-    network: "Perhaps the connection is down. Nothing was used up: try again when it is back.",
+    network: "Perhaps the connection is down. Nothing is lost: try again when it is back.",
     busyTitle: "A little too fast",
     busy: "Too many attempts came from here. Wait a minute, then try again.",
     serverTitle: "The server stumbled",

@@ -46,8 +46,11 @@ export class Language {
     return shown.map((piece, i) => (i ? String(piece).padStart(2, "0") : String(piece))).join(":");
   }
 
-  day(timeMs: number): string {
-    return new Intl.DateTimeFormat(this.tag, { dateStyle: "long" }).format(timeMs);
+  /** The last day before *timeMs*; with the time of day, when that is within two days from *nowMs*. */
+  until(timeMs: number, nowMs: number): string {
+    if (timeMs - nowMs < 2 * 86_400_000)
+      return new Intl.DateTimeFormat(this.tag, { dateStyle: "long", timeStyle: "short" }).format(timeMs);
+    return new Intl.DateTimeFormat(this.tag, { dateStyle: "long" }).format(timeMs - 1);
   }
 
   /** A time without zone ("2024-05-03T10:12:00"), as the camera's clock showed it; empty if it is none. */

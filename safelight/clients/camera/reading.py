@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import os
 import stat
+from functools import partial
 from io import FileIO
 from pathlib import Path
 
@@ -35,10 +36,20 @@ def check_unchanged(found: Found) -> None:
         raise Refused(Code.FILE_CHANGED, found.relative)
 
 
+def check_opened(found: Found, status: os.stat_result) -> None:
+    """Raise FILE_CHANGED if *status*, of a file that was opened, is not that of the one that was found.
+
+    A folder that someone else may write to can lead elsewhere for a moment; what is open stays what it is.
+    """
+    if stamp_of(status) != found.stamp:
+        raise Refused(Code.FILE_CHANGED, found.relative)
+
+
 def digest_of(found: Found) -> bytes:
     """Return the file's SHA-256; FILE_CHANGED or FILE_UNREADABLE as for sealing it."""
     try:
         with _open(found.path) as file:
+            check_opened(found, os.fstat(file.fileno()))
             digest = hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise Refused(Code.FILE_UNREADABLE, f"{found.relative}: {error.strerror}") from None
@@ -50,6 +61,7 @@ def type_of(found: Found) -> FileType:
     """Return what the file is, by its first bytes."""
     try:
         with _open(found.path) as file:
+            check_opened(found, os.fstat(file.fileno()))
             return file_type(file.read(HEAD_SIZE_BYTES), found.name)
     except OSError as error:
         raise Refused(Code.FILE_UNREADABLE, f"{found.relative}: {error.strerror}") from None
@@ -60,7 +72,7 @@ def seal_original(asset: KeepsKeys, found: Found, spool: Path | None) -> SealedF
     try:
         # A FIFO that took the file's place would otherwise be waited for without end.
         check_unchanged(found)
-        sealed = seal_file(asset, RenditionName.ORIGINAL, found.path, spool=spool)
+        sealed = seal_file(asset, RenditionName.ORIGINAL, found.path, spool=spool, check=partial(check_opened, found))
         check_unchanged(found)
     except BaseException:
         if spool is not None:

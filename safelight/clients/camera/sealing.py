@@ -1,13 +1,14 @@
 """From a file to a sealed asset: its original, what developing made of it, and its metadata, under one fresh key."""
 
 import asyncio
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 from safelight.clients.camera.develop.messages import IMAGE_MEDIA_TYPE, Developed, Image, Metadata, NotDeveloped
 from safelight.clients.camera.develop.pool import Developers
 from safelight.clients.camera.magic import FileType
-from safelight.clients.camera.reading import check_unchanged, seal_original, type_of
+from safelight.clients.camera.reading import check_opened, check_unchanged, seal_original, type_of
 from safelight.clients.camera.scan import Found
 from safelight.clients.engine.files import SealedFile, seal_bytes
 from safelight.clients.engine.rolls import NewAsset
@@ -56,7 +57,10 @@ async def develop(negative: Negative, fingerprint: bytes, developers: Developers
     Raises FILE_CHANGED if the file is no longer the one that was sealed: the preview would show something else.
     """
     wanted = developers is not None and negative.type.kind == "photo"
-    answer = await developers.develop(negative.found.path) if developers and wanted else NOT_ASKED
+    answer: Developed | NotDeveloped = NOT_ASKED
+    if developers and wanted:
+        check = functools.partial(check_opened, negative.found)
+        answer = await developers.develop(negative.found.path, check=check)
     await asyncio.to_thread(check_unchanged, negative.found)
     return await asyncio.to_thread(_finish, negative, fingerprint, answer, wanted=wanted)
 

@@ -6,6 +6,7 @@ Length and FLOE header come from the record, never from the wire; a cut goes on 
 import asyncio
 import hashlib
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,11 +161,13 @@ async def download_file(
 ) -> None:
     """Write a file's content to *target*, which appears whole and verified, with its time, or not at all.
 
-    FILE_UNREADABLE where the target cannot be written.
+    FILE_UNREADABLE where the target cannot be written, or is there and no file: a device stays one.
     """
-    temporary = target.with_name(f".safelight-{file.ref.rendition_id.hex()}.part")
+    await asyncio.to_thread(_check_target, target)
+    # A name that nobody can guess: in a folder that others may write to, a link may have been laid.
+    temporary = target.with_name(f".safelight-{secrets.token_hex(16)}.part")
     try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             await download(connection, file, lambda data: _write_all(handle, data), on_progress=on_progress)
             if modified_ns is not None:
@@ -179,6 +182,11 @@ async def download_file(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _check_target(target: Path) -> None:
+    if os.path.lexists(target) and not target.is_file():
+        raise Refused(Code.FILE_UNREADABLE, f"{target} is there, and is no ordinary file")
 
 
 def _write_all(handle: int, data: memoryview) -> None:

@@ -6,6 +6,7 @@ All of it blocks: run it in a thread.
 import hashlib
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from safelight.clients.engine import durable
@@ -21,6 +22,7 @@ from safelight.clients.engine.sidecars import sidecar_asset
 from safelight.sync_protocol.refusals import Code, Refused
 
 CHECKSUMS_NAME = "SHA256SUMS"
+_MAX_SIDECAR_SIZE_BYTES = 16 * 1024 * 1024  # what it says came out of one record
 
 
 class ExportFolder:
@@ -42,6 +44,8 @@ class ExportFolder:
             self._strict = not self._takes('.safelight-probe:"*?')
         except OSError as error:
             raise Refused(Code.FILE_UNREADABLE, f"{self.path}: {error.strerror}") from None
+        if _is_in_the_way(self.path / CHECKSUMS_NAME):
+            raise Refused(Code.FILE_UNREADABLE, f"{self.path / CHECKSUMS_NAME} is no ordinary file")
         lines = (durable.read_file(self.path / CHECKSUMS_NAME) or b"").decode("utf-8", "replace").split("\n")
         self._known = dict(found for line in lines if (found := read_checksum_line(line)))
 
@@ -84,13 +88,15 @@ class ExportFolder:
 
     def _is_strangers(self, name: str, asset_id: bytes, sha256: bytes) -> bool:
         """Whether a file of that name, or a sidecar, is not of this asset: what no export wrote stays."""
-        path = self.path / name
-        beside = durable.read_file(self.path / sidecar_name(name))
+        path, beside_path = self.path / name, self.path / sidecar_name(name)
+        if _is_in_the_way(path) or _is_in_the_way(beside_path, max_size_bytes=_MAX_SIDECAR_SIZE_BYTES):
+            return True
+        beside = durable.read_file(beside_path)
         if beside is not None:
             return sidecar_asset(beside) != asset_id.hex()
-        if not os.path.lexists(path) or self._known.get(name) == sha256:
+        if not path.exists() or self._known.get(name) == sha256:
             return False
-        return not path.is_file() or _hash(path) != sha256
+        return _hash(path) != sha256
 
     def _is_other_part(self, name: str, length_bytes: int, modified_ns: int) -> bool:
         path = self.path / name
@@ -126,6 +132,15 @@ class ExportFolder:
         earlier = {name: digest for name, digest in self._known.items() if (self.path / name).is_file()}
         lines = [checksum_line(digest, name) for name, digest in sorted({**earlier, **self._sums}.items())]
         _publish(self.path / CHECKSUMS_NAME, "".join(lines).encode("utf-8"))
+
+
+def _is_in_the_way(path: Path, *, max_size_bytes: int | None = None) -> bool:
+    """Whether something stands there that no export wrote: a pipe (which would be waited for), a folder, a link."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return not stat.S_ISREG(found.st_mode) or (max_size_bytes is not None and found.st_size > max_size_bytes)
 
 
 def _hash(path: Path) -> bytes:

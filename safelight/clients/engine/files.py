@@ -7,6 +7,7 @@ of it blocks: run it in a thread.
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -47,15 +48,25 @@ class SealedFile:
     source: bytearray | Path
 
 
-def seal_file(asset: KeepsKeys, name: RenditionName, path: Path, *, spool: Path | None = None) -> SealedFile:
+def seal_file(
+    asset: KeepsKeys,
+    name: RenditionName,
+    path: Path,
+    *,
+    spool: Path | None = None,
+    check: Callable[[os.stat_result], None] | None = None,
+) -> SealedFile:
     """Seal the file at *path*; into the file *spool* if it has 8 MiB or more, which is then durable.
 
+    *check* looks at the status of what was opened, and raises if it is not what was meant.
     Raises FILE_UNREADABLE; FILE_CHANGED if it changed while it was read (read it again, as a new rendition); and
     TOO_LARGE if it needs a spool and none is given.
     """
     try:
         with open(_open_regular(path), "rb", buffering=0) as file:
             before = os.fstat(file.fileno())
+            if check is not None:
+                check(before)
             sealer = _Sealer(asset, name, before.st_size, before.st_mtime_ns)
             if before.st_size < MAX_IN_MEMORY_SIZE_BYTES:
                 sealed = sealer.into_memory(file)

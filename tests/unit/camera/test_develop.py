@@ -214,3 +214,12 @@ async def test_several_pictures_at_once(tmp_path: Path) -> None:
     async with developers(2) as opened:
         answers = await asyncio.gather(*(_developed(opened, path) for path in paths))
     assert [answer.width for answer in answers] == list(range(50, 62))
+
+
+async def test_a_pipe_is_not_waited_for(pool: Developers, tmp_path: Path) -> None:
+    """A FIFO, a folder or a device that took the picture's place holds nothing up."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        async with asyncio.timeout(5):
+            answer = await pool.develop(path)
+        assert isinstance(answer, NotDeveloped)

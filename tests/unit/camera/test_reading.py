@@ -1,5 +1,6 @@
 """Reading files that change, vanish or turn into something else meanwhile."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -96,6 +97,41 @@ def test_what_is_no_file_any_more_is_left(found: scan.Found, become: str, tmp_pa
     if become in {"gone", "link"}:
         with pytest.raises(Refused):
             reading.type_of(found)
+
+
+@pytest.mark.parametrize("read", ["seal", "digest"])
+def test_a_file_that_is_another_while_it_is_read(
+    found: scan.Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    """Exchanged for a link to another file just while it is opened, and put back: what was opened is looked at."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"s" * 1003)
+    os.utime(secret, ns=(found.stamp.modified_ns, found.stamp.modified_ns))
+    # The attacker holds the folder: its parent is exchanged, so that no last component is a link.
+    (tmp_path / "theirs").mkdir()
+    os.link(secret, tmp_path / "theirs" / "file.jpg")
+    there = dataclasses.replace(found, path=tmp_path / "here" / "file.jpg")
+    (tmp_path / "ours").mkdir()
+    found.path.rename(tmp_path / "ours" / "file.jpg")
+    (tmp_path / "here").symlink_to("ours")
+    there = reading.look_again(there)
+    real = os.open
+
+    def exchange_and_open(path: str, flags: int, mode: int = 0o777, **named: int) -> int:
+        if not str(path).endswith("file.jpg"):
+            return real(path, flags, mode, **named)
+        (tmp_path / "here").unlink()
+        (tmp_path / "here").symlink_to("theirs")
+        try:
+            return real(path, flags, mode, **named)
+        finally:
+            (tmp_path / "here").unlink()
+            (tmp_path / "here").symlink_to("ours")
+
+    monkeypatch.setattr(os, "open", exchange_and_open)
+    with pytest.raises(Refused) as refused:
+        reading.seal_original(Keys(), there, None) if read == "seal" else reading.digest_of(there)
+    assert refused.value.code is Code.FILE_CHANGED
 
 
 def test_a_spool_file_does_not_outlive_a_failure(found: scan.Found, tmp_path: Path) -> None:

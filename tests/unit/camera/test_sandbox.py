@@ -67,3 +67,14 @@ def test_processor_time_has_an_end() -> None:
     """A loop without end is ended by the system."""
     done = _run_inside("sandbox.allow_cpu_time(0)\nwhile True: pass")
     assert done.returncode < 0, done
+
+
+def test_when_memory_runs_out_developing_ends_first() -> None:
+    """Pictures that want all memory together cost previews, not the camera that holds the originals."""
+    script = (
+        "from safelight.clients.camera.develop import sandbox\n"
+        "sandbox.die_with_parent()\n"
+        "print(open('/proc/self/oom_score_adj').read())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "1000", done

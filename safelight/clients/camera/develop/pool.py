@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import os
 import socket
+import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
@@ -109,12 +110,22 @@ class Developers:
         for worker in self._workers:
             self._idle.put_nowait(worker)
 
-    async def develop(self, path: Path) -> Answer:
-        """Develop the picture at *path*; NotDeveloped for whatever goes wrong: the original still goes up."""
+    async def develop(self, path: Path, *, check: Callable[[os.stat_result], None] | None = None) -> Answer:
+        """Develop the picture at *path*; NotDeveloped for whatever goes wrong: the original still goes up.
+
+        *check* looks at the status of what was opened, and raises if it is not what was meant.
+        """
         worker = await self._idle.get()
         try:
-            descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            # A FIFO that took the picture's place is not waited for.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+            descriptor = await asyncio.to_thread(os.open, path, flags)
             try:
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    return NotDeveloped("it is no ordinary file")
+                if check is not None:
+                    check(status)
                 return await worker.develop(descriptor)
             finally:
                 os.close(descriptor)

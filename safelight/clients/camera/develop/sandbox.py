@@ -13,6 +13,7 @@ import platform
 import resource
 import struct
 import sys
+from pathlib import Path
 
 MEMORY_LIMIT_BYTES = 1536 * 1024 * 1024
 CPU_LIMIT_S = 40
@@ -79,8 +80,13 @@ def allow_cpu_time(seconds: int = CPU_LIMIT_S) -> None:
 
 
 def die_with_parent() -> None:
-    """End this process when the one that started it ends (Linux; elsewhere the closed socket ends it)."""
+    """End this process when the one that started it ends (Linux; elsewhere the closed socket ends it), or sooner.
+
+    Sooner: when pictures that want much memory use up what there is, this process is ended before any other.
+    """
     if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000")
         _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
         _prctl(_PR_SET_DUMPABLE, 0)
 

@@ -8,6 +8,7 @@ disk. Prints the medians; exits 1 if the push is not at least twice as fast.
 import argparse
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -24,7 +25,6 @@ from tools.ensure_program import find
 
 FLOOR = 2.0
 _START_TIMEOUT_S = 20
-_PORT = 18_913
 
 
 def write_files(folder: Path, count: int, size_bytes: int) -> None:
@@ -62,28 +62,34 @@ def copy(rclone: str, photos: Path, count: int) -> float:
 @contextmanager
 def served(rclone: str, folder: Path) -> Iterator[Path]:
     """Serve a new folder over WebDAV; yield a configuration with a crypt remote over it."""
-    store, config = folder / "store", folder / "rclone.conf"
+    store, config, address = folder / "store", folder / "rclone.conf", f"127.0.0.1:{_free_port()}"
     store.mkdir()
     passwords = [
         subprocess.run([rclone, "obscure", word], capture_output=True, text=True, check=True).stdout.strip()
         for word in ("one password", "another one")
     ]
     config.write_text(
-        f"[dav]\ntype = webdav\nurl = http://127.0.0.1:{_PORT}\nvendor = other\n"
+        f"[dav]\ntype = webdav\nurl = http://{address}\nvendor = other\n"
         f"[sealed]\ntype = crypt\nremote = dav:roll\npassword = {passwords[0]}\npassword2 = {passwords[1]}\n"
     )
-    command = [rclone, "--config", str(config), "serve", "webdav", str(store), "--addr", f"127.0.0.1:{_PORT}"]
+    command = [rclone, "--config", str(config), "serve", "webdav", str(store), "--addr", address]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
         try:
-            _wait(f"http://127.0.0.1:{_PORT}/")
+            _wait(server, f"http://{address}/")
             yield config
         finally:
             server.terminate()
 
 
-def _wait(url: str) -> None:
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(server: "subprocess.Popen[bytes]", url: str) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while True:
+    while server.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own server on this machine
                 return
@@ -91,6 +97,7 @@ def _wait(url: str) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+    raise RuntimeError("rclone did not serve")
 
 
 def measure(rclone: str, count: int, size_bytes: int, runs: int) -> bool:

@@ -6,6 +6,7 @@ themselves (`engine.adding`), and so do questions (`known`). What is in memory, 
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -32,7 +33,7 @@ from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.sealing.fingerprints import content_fingerprint
 from safelight.sync_protocol.sealing.floe import sealed_size_bytes
 
-FILES_AT_ONCE = 12
+FILES_AT_ONCE = 24
 UPLOADS_AT_ONCE = 6
 MEMORY_SIZE_BYTES = 48 * 1024**2
 _TRIES = 4
@@ -135,17 +136,25 @@ class Pusher:
                 async with self._memory.take(size_bytes):
                     negative = await self._expose(found)
                     self._check_same(negative, fingerprint)
-                    return await self._finish_small(negative, fingerprint)
+                    sealed = await self._finish_small(negative, fingerprint)
+                    del negative
+                return await self._commit(sealed)
         return await self._push_unasked(found, size_bytes)
 
     async def _push_unasked(self, found: Found, size_bytes: int) -> tuple[Outcome, str]:
         """Seal a small file that is probably new, and only then ask."""
-        async with self._memory.take(size_bytes):
+        async with contextlib.AsyncExitStack() as memory:
+            await memory.enter_async_context(self._memory.take(size_bytes))
             negative = await self._expose(found)
             fingerprint = self._fingerprint(negative.original.sha256)
             if fingerprint not in self._claims:
                 async with self._claim(fingerprint) as is_new:
-                    return await self._finish_small(negative, fingerprint) if is_new else self._seen(fingerprint)
+                    if not is_new:
+                        return self._seen(fingerprint)
+                    sealed = await self._finish_small(negative, fingerprint)
+                    del negative
+                    await memory.aclose()
+                    return await self._commit(sealed)
         # The same bytes are on their way already. Nobody waits for others while holding memory: they may need it.
         async with self._claim(fingerprint) as is_new:
             if not is_new:
@@ -161,9 +170,13 @@ class Pusher:
         if self._fingerprint(negative.original.sha256) != fingerprint:
             raise Refused(Code.FILE_CHANGED, negative.found.relative)
 
-    async def _finish_small(self, negative: sealing.Negative, fingerprint: bytes) -> tuple[Outcome, str]:
+    async def _finish_small(self, negative: sealing.Negative, fingerprint: bytes) -> SealedAsset:
+        """Develop and send; what comes back holds none of the files any more, and waits only for its commit."""
         sealed = await sealing.develop(negative, fingerprint, self._developers)
         await all_of(self._upload(file.source, file.ref) for file in sealed.files)
+        return dataclasses.replace(sealed, files=[])
+
+    async def _commit(self, sealed: SealedAsset) -> tuple[Outcome, str]:
         await self._adder.add(sealed.roll_id, sealed.body)
         return Outcome.UPLOADED, sealed.note
 

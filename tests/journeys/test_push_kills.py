@@ -1,0 +1,63 @@
+"""Kill -9 of the camera at random moments with bytes on their way: at the end all is there, and nothing twice."""
+
+import contextlib
+import hashlib
+import random
+import time
+from pathlib import Path
+
+from tests.support.commands import kill, new_account, new_camera
+from tests.support.server_process import ServerProcess
+
+KILLS = 15
+# Some in one request, some in memory, some through the spool.
+SIZES_BYTES = (900, 60_000, 700_000, 3_000_000, 9_000_000, 20_000_000)
+
+
+def _roll(folder: Path, chance: random.Random) -> dict[str, str]:
+    """Photographs of all sizes; their digests by name."""
+    folder.mkdir()
+    digests = {}
+    for number in range(90):
+        data = chance.randbytes(chance.choice(SIZES_BYTES) + chance.randrange(1000))
+        name = f"IMG_{number:03}.JPG"
+        (folder / name).write_bytes(data)
+        digests[name] = hashlib.sha256(data).hexdigest()
+    return digests
+
+
+def _stored(server: ServerProcess) -> int:
+    """Whatever the server holds of blobs and uploads, in bytes."""
+    total = 0
+    for path in server.data.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # renamed while we looked
+            total += path.stat().st_size if path.is_file() and "blob" in str(path) else 0
+    return total
+
+
+def test_a_camera_killed_again_and_again(server: ServerProcess, tmp_path: Path) -> None:
+    """After fifteen kills while bytes went up, one push completes the roll; every file is there once, byte for byte."""
+    owner = new_account(server, tmp_path / "owner", f"kills-{time.time_ns()}")
+    owner.ok("space", "create", "Family", "--kind", "family")
+    camera = new_camera(owner, "Family", tmp_path / "phone")
+    chance = random.Random(20)
+    digests = _roll(tmp_path / "roll", chance)
+    in_flight = 0
+    for _ in range(KILLS):
+        before = _stored(server)
+        process = camera.start("camera", "push", str(tmp_path / "roll"), "--no-renditions")
+        while _stored(server) == before and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(chance.random() * 0.5)
+        in_flight += process.poll() is None
+        kill(process)
+    assert in_flight >= KILLS * 0.8
+
+    done = camera.json("camera", "push", str(tmp_path / "roll"), "--no-renditions")
+    assert (done["uploaded"] + done["known"], done["failed"]) == (len(digests), 0)
+    rows = owner.json("asset", "list", "--space", "Family")
+    assert sorted(row["name"] for row in rows) == sorted(digests)
+    assert list(camera.profile.rglob("spool/*")) == []
+    owner.ok("export", str(tmp_path / "out"), "--space", "Family")
+    sums = dict(line.split("  ")[::-1] for line in (tmp_path / "out" / "SHA256SUMS").read_text().splitlines())
+    assert sums == digests

@@ -27,7 +27,6 @@ from tools.demo_pictures import paint_pictures
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 SPACE, ALBUM, ACCOUNT, CAMERA = "Demo", "From the roll", "demo", "Demo camera"
-_START_TIMEOUT_S = 30
 _MAX_ALBUM_ASSETS = 500
 
 
@@ -103,7 +102,8 @@ def serving(data: Path, listen: str) -> Iterator["subprocess.Popen[str]"]:
         )
         try:
             if not any(line.startswith("listening on ") for line in process.stdout or ()):
-                sys.exit(f"the server did not start; see {log.name}")
+                said = Path(log.name).read_text(errors="replace").strip().splitlines()[-1:]
+                sys.exit("\n".join([*said, f"The server did not start (see {log.name}). Is another demo running?"]))
             yield process
         finally:
             process.terminate()
@@ -166,6 +166,8 @@ def main() -> None:
     photos = Path(arguments.photos).expanduser() if arguments.photos else None
     if photos and not photos.is_dir():
         sys.exit(f"{photos} is not a folder; try: make demo PHOTOS=~/Pictures")
+    if photos and not any(entry.is_file() for entry in photos.rglob("*")):
+        sys.exit(f"{photos} has no file in it; name a folder with photographs, or none: then the demo paints some.")
     folder = arguments.data.resolve()
     if arguments.fresh and (folder / "demo.json").exists():
         shutil.rmtree(folder)
@@ -195,4 +197,4 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        say("\nStopped. The same command goes on from here; --fresh would begin anew.")
+        say("\nStopped. The same command goes on from here; without the folder demo-data it begins anew.")

@@ -1,6 +1,6 @@
 """Commits: a run of them judged in order and written together.
 
-PROTOCOL.md §9. The run costs a few statements to read, no wait between, and one `run_many` a table to write: so commits
+The run costs a few statements to read, no wait between, and one `run_many` a table to write: so commits
 that wait together cost little more than the rows they leave. All checks come before the first write, so nothing is
 written for a commit that is refused.
 """

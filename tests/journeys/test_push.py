@@ -114,8 +114,8 @@ def test_killed_in_the_middle_and_pushed_again(owner: Cli, camera: Cli, tmp_path
     assert 40 <= before < 300
     last = camera.json("camera", "push", str(roll), "--no-renditions")
     # A commit that was under way at the kill may have landed after the count.
-    assert 0 < last["uploaded"] <= 120 - before
-    assert (last["uploaded"] + last["known"], last["failed"]) == (120, 0)
+    assert 0 < last["uploaded"] <= 300 - before
+    assert (last["uploaded"] + last["known"], last["failed"]) == (300, 0)
     rows = owner.json("asset", "list", "--space", "Family")
     assert sorted(row["name"] for row in rows) == sorted(_digests(roll))
     assert _exported(owner, tmp_path / "export") == _digests(roll)

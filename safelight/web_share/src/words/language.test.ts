@@ -38,7 +38,7 @@ describe("languages", () => {
     expect(english.taken("2024-05-03")).toBe("3 May 2024");
     const end = new Date(2027, 1, 1).getTime();
     expect(english.until(end, end - 9 * 86_400_000)).toBe("31 January 2027");
-    expect(english.until(end, end - 3_600_000)).toBe("1 February 2027 at 00:00");
+    expect(english.until(end, end - 3_600_000)).toBe("1 Feb 2027, 00:00");
     expect(chooseLanguage(["de"]).size(3_240_000)).toBe("3,2 MB");
   });
 });

@@ -49,7 +49,7 @@ export class Language {
   /** The last day before *timeMs*; with the time of day, when that is within two days from *nowMs*. */
   until(timeMs: number, nowMs: number): string {
     if (timeMs - nowMs < 2 * 86_400_000)
-      return new Intl.DateTimeFormat(this.tag, { dateStyle: "long", timeStyle: "short" }).format(timeMs);
+      return new Intl.DateTimeFormat(this.tag, { dateStyle: "medium", timeStyle: "short" }).format(timeMs);
     return new Intl.DateTimeFormat(this.tag, { dateStyle: "long" }).format(timeMs - 1);
   }
 

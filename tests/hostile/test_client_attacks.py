@@ -21,6 +21,7 @@ from safelight.clients.engine.links import LinkWish, create_link
 from safelight.clients.engine.pairing_codes import pair_camera
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.retries import Retries
+from safelight.clients.engine.spaces import find_space
 from safelight.clients.engine.uploads import upload_blob
 from safelight.sync_protocol.messages.common import ServerInfo
 from safelight.sync_protocol.pairing import parse_pairing_uri
@@ -178,3 +179,17 @@ async def test_another_device_takes_the_new_password(victim: Someone, server: Se
     other.password = NEW_PASSWORD
     async with other.session() as session:
         assert session.state.head.number == 5
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+async def test_a_pairing_code_made_by_a_clock_that_is_wrong(victim: Someone, days: int) -> None:
+    """A clock that is 400 days off makes no code that lives for 400 days, and none that is dead already: it is said."""
+    await new_space(victim, "Home")
+    async with victim.session() as session:
+        session.clock = lambda: time.time_ns() // 1_000_000 + days * 86_400_000
+        with await find_space(session, "Home") as space:
+            await space.sync()
+            with pytest.raises(Refused) as refused:
+                await pair_camera(space, "Phone")
+    assert refused.value.code is Code.LEDGER_RULE
+    assert "clock" in refused.value.detail

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TypeVar
 
 import uvloop
@@ -11,6 +11,7 @@ import uvloop
 from safelight.clients.cli.asking import ask_password
 from safelight.clients.cli.output import note
 from safelight.clients.engine.account_session import AccountSession, open_account
+from safelight.clients.engine.index import Problem
 from safelight.clients.engine.profile import ProfileFolder, profile_path
 from safelight.clients.engine.profile_secrets import needs_password
 from safelight.clients.engine.space_view import SpaceView
@@ -18,6 +19,8 @@ from safelight.clients.engine.spaces import find_space, list_spaces
 from safelight.sync_protocol.refusals import Refused
 
 T = TypeVar("T")
+
+_PROBLEMS_NAMED = 5
 
 
 def run(work: Coroutine[object, object, T]) -> T:
@@ -71,17 +74,19 @@ def with_space(wanted: str, work: Callable[[SpaceView], Coroutine[object, object
     async def inside(session: AccountSession) -> T:
         with await find_space(session, wanted) as view:
             await view.sync()
-            warn_of_problems(view)
+            warn_of_problems(view.problems)
             return await work(view)
 
     return with_account(inside)
 
 
-def warn_of_problems(view: SpaceView) -> None:
-    """Say which records of the space were set aside, and why: one bad record blocks nothing and is not silent."""
-    for problem in view.problems:
+def warn_of_problems(problems: Sequence[Problem]) -> None:
+    """Say which records of a space were set aside, and why: one bad record blocks nothing and is not silent."""
+    for problem in problems[:_PROBLEMS_NAMED]:
         what = "was set aside" if problem.set_aside else "is not as it should be"
         note(f"safelight: entry {problem.number} {what}: {Refused(problem.code, problem.detail).sentence}")
+    if len(problems) > _PROBLEMS_NAMED:
+        note(f"safelight: and {len(problems) - _PROBLEMS_NAMED} more such entries")
 
 
 async def in_spaces(
@@ -100,7 +105,7 @@ async def in_spaces(
             continue
         with SpaceView(session, known) as view:
             await view.sync()
-            warn_of_problems(view)
+            warn_of_problems(view.problems)
             found = await work(view)
         if found is not None:
             return found

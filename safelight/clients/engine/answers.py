@@ -66,7 +66,7 @@ def check_server_url(text: str) -> URL:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
+    if host == "localhost":  # names below it are left to the resolver by many systems, and so to the network
         return True
     try:
         return ip_address(host).is_loopback

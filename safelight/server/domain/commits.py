@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from safelight.server.domain.access import Who, space_for
 from safelight.server.domain.bells import Bells
 from safelight.server.domain.clock import ServerClock
-from safelight.server.domain.judge import Judged, check_pairing_time, judge_ledger_entry, judge_record
+from safelight.server.domain.judge import (
+    Judged,
+    check_certificate_time,
+    check_pairing_time,
+    judge_ledger_entry,
+    judge_record,
+)
 from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.ports import Committed, Database, Rejected
 from safelight.sync_protocol.account_ledger import AccountState
@@ -131,6 +137,8 @@ class Commits:
             if entry.header.kind == LedgerKind.BIND_CAMERA:
                 check_pairing_time(state, entry.header.author_id, now_ms)
             judged = judge_ledger_entry(state, entry, boxes, now_ms=now_ms, quota_bytes=0)
+            if entry.header.kind == LedgerKind.CERTIFY_CAMERA:
+                check_certificate_time(entry, now_ms)
             await self._check_account(judged)
         else:
             judged = judge_record(state, entry, boxes, now_ms=now_ms)

@@ -8,8 +8,15 @@ from enum import StrEnum
 from safelight.server.domain.ports import AssetUse, BlobUse, Commit, DeviceRow, NewLink, RollUse
 from safelight.sync_protocol import ledger, signatures
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger import BindCameraBody, Epoch, LedgerKind, LedgerState, RevokeCameraBody
-from safelight.sync_protocol.limits import MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S
+from safelight.sync_protocol.ledger import (
+    BindCameraBody,
+    CertifyCameraBody,
+    Epoch,
+    LedgerKind,
+    LedgerState,
+    RevokeCameraBody,
+)
+from safelight.sync_protocol.limits import MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S, PAIRING_MAX_AGE_S
 from safelight.sync_protocol.links import ManifestHead
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry
 from safelight.sync_protocol.messages.spaces import NewBox
@@ -25,6 +32,8 @@ from safelight.sync_protocol.records import (
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import unpack
+
+_CLOCK_TOLERANCE_S = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,16 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
             entry_bytes=len(entry.envelope),
         )
     )
+
+
+def check_certificate_time(entry: Entry, now_ms: int) -> None:
+    """Hold a new pairing code's lifetime to the server's own clock; raises LEDGER_RULE.
+
+    The ledger measures it from the signed time: a device whose clock is a year ahead would make a code for a year.
+    """
+    expires_ms = unpack(entry.body, CertifyCameraBody).expires_ms
+    if not now_ms < expires_ms <= now_ms + (PAIRING_MAX_AGE_S + _CLOCK_TOLERANCE_S) * 1000:
+        raise Refused(Code.LEDGER_RULE, "a pairing code lives at most a day; is this computer's clock right?")
 
 
 def check_pairing_time(state: LedgerState, camera_id: bytes, now_ms: int) -> None:

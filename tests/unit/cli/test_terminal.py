@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from safelight.clients.camera.outcomes import Outcome
-from safelight.clients.cli import output
+from safelight.clients.cli import output, running
 from safelight.clients.cli.link import _date
 from safelight.clients.cli.progress import PushProgress
+from safelight.clients.engine.index import Problem
 from safelight.sync_protocol.refusals import Code, Refused
 
 # A screen cleared, a window's title set, a link, C1 controls, writing turned round, lines broken in Unicode's ways.
@@ -62,3 +63,14 @@ def test_times_that_a_calendar_has() -> None:
     """Local time to the minute; nothing where there is none."""
     assert _date(0) == ""
     assert _date(int(datetime(2027, 1, 31, tzinfo=UTC).timestamp() * 1000)).startswith("2027-01-3")
+
+
+def test_a_server_that_sends_garbage_does_not_fill_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    """A few of many entries that were set aside are named, and the others counted."""
+    problems = [Problem(number, Code.ENTRY_MALFORMED, HOSTILE, set_aside=True) for number in range(1, 2001)]
+    running.warn_of_problems(problems)
+    lines = capsys.readouterr().err.split("\n")
+    assert len(lines) < 12
+    assert all(line.isprintable() for line in lines)
+    assert "entry 1 " in lines[0]
+    assert "1995 more" in lines[-2]

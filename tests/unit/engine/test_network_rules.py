@@ -75,7 +75,16 @@ def test_addresses_that_are_safe(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://photos.example", "http://10.0.0.1", "http://127.0.0.1.example", "https://a:b@h", "https://h/?q", "h", ""],
+    [
+        "http://photos.example",
+        "http://10.0.0.1",
+        "http://127.0.0.1.example",
+        "http://a.localhost",
+        "https://a:b@h",
+        "https://h/?q",
+        "h",
+        "",
+    ],
 )
 def test_addresses_that_are_not(url: str) -> None:
     """No plain http to others, no password in an address, nothing that is no address."""

@@ -149,7 +149,7 @@ def test_what_fails_is_said_and_the_rest_goes_up(
 ) -> None:
     """A folder that cannot be read is a failure with a reason and exit code 1; a missing one uploads nothing."""
     line = camera.refused("camera", "push", str(tmp_path / "absent"))
-    assert line.startswith("safelight: The file could not be read")
+    assert line.startswith("safelight: The file or folder could not be used")
     (tmp_path / "file").touch()
     camera.refused("camera", "push", str(tmp_path / "file"))
     camera.refused("camera", "push", code=2)

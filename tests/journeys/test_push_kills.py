@@ -14,16 +14,12 @@ KILLS = 15
 SIZES_BYTES = (900, 60_000, 700_000, 3_000_000, 9_000_000, 20_000_000)
 
 
-def _roll(folder: Path, chance: random.Random) -> dict[str, str]:
-    """Photographs of all sizes; their digests by name."""
-    folder.mkdir()
-    digests = {}
-    for number in range(90):
+def _add_photographs(folder: Path, chance: random.Random) -> None:
+    """Some more photographs of all sizes."""
+    folder.mkdir(exist_ok=True)
+    for _ in range(20):
         data = chance.randbytes(chance.choice(SIZES_BYTES) + chance.randrange(1000))
-        name = f"IMG_{number:03}.JPG"
-        (folder / name).write_bytes(data)
-        digests[name] = hashlib.sha256(data).hexdigest()
-    return digests
+        (folder / f"IMG_{chance.randrange(10**9):09}.JPG").write_bytes(data)
 
 
 def _stored(server: ServerProcess) -> int:
@@ -41,18 +37,19 @@ def test_a_camera_killed_again_and_again(server: ServerProcess, tmp_path: Path) 
     owner.ok("space", "create", "Family", "--kind", "family")
     camera = new_camera(owner, "Family", tmp_path / "phone")
     chance = random.Random(20)
-    digests = _roll(tmp_path / "roll", chance)
     in_flight = 0
     for _ in range(KILLS):
+        _add_photographs(tmp_path / "roll", chance)
         before = _stored(server)
         process = camera.start("camera", "push", str(tmp_path / "roll"), "--no-renditions")
         while _stored(server) == before and process.poll() is None:
             time.sleep(0.005)
-        time.sleep(chance.random() * 0.5)
+        time.sleep(chance.random() * 0.3)
         in_flight += process.poll() is None
         kill(process)
     assert in_flight >= KILLS * 0.8
 
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / "roll").iterdir()}
     done = camera.json("camera", "push", str(tmp_path / "roll"), "--no-renditions")
     assert (done["uploaded"] + done["known"], done["failed"]) == (len(digests), 0)
     rows = owner.json("asset", "list", "--space", "Family")

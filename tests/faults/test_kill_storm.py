@@ -6,6 +6,8 @@ import pytest
 
 from tests.faults.storm import HASTY, Storm
 
+pytestmark = pytest.mark.timeout(600)  # half a minute each on a quiet machine
+
 
 def test_a_short_storm(tmp_path: Path) -> None:
     """Eight kills with bytes on their way."""

@@ -6,6 +6,8 @@ import random
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import kill, new_account, new_camera
 from tests.support.server_process import ServerProcess
 
@@ -31,6 +33,7 @@ def _stored(server: ServerProcess) -> int:
     return total
 
 
+@pytest.mark.timeout(600)  # a minute on a quiet machine
 def test_a_camera_killed_again_and_again(server: ServerProcess, tmp_path: Path) -> None:
     """After fifteen kills while bytes went up, one push completes the roll; every file is there once, byte for byte."""
     owner = new_account(server, tmp_path / "owner", f"kills-{time.time_ns()}")

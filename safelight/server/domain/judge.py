@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from safelight.server.domain.ports import AssetUse, BlobUse, Commit, DeviceRow, NewLink, RollUse
@@ -51,17 +51,8 @@ def judge_ledger_entry(
     _check_known(entry, LedgerKind)
     after = ledger.apply(state, entry, state.head.number + 1 if state else 1)
     new_epoch = after.epoch if state is None or after.epoch.number != state.epoch.number else None
-    commit = Commit(
-        space_id=after.space_id,
-        entry_id=entry.id,
-        envelope=entry.envelope,
-        kind=entry.header.kind,
-        author_id=entry.header.author_id,
-        device_id=entry.header.device_id,
-        counter=entry.header.counter,
-        previous_id=entry.header.previous_id,
-        ledger_number=state.head.number if state else 0,
-        now_ms=now_ms,
+    commit = replace(
+        _commit_of(entry, boxes, before=state, after=after, now_ms=now_ms),
         is_ledger=True,
         genesis_kind=after.kind if state is None else "",
         quota_bytes=quota_bytes if state is None else 0,
@@ -70,8 +61,6 @@ def judge_ledger_entry(
         cameras=_bound_cameras(state, after, entry, now_ms),
         revoked_devices=_revoked_cameras(entry),
         boxes=_check_boxes(new_epoch, boxes),
-        camera_quota_bytes=_camera_quota(after, entry),
-        entry_bytes=len(entry.envelope) + sum(len(box.box) for box in boxes),
     )
     return Judged(commit, after)
 
@@ -83,30 +72,16 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
     _check_boxes(None, boxes)
     if isinstance(body, PublishLinkBody):
         _check_manifest(body)
-    return Judged(
-        Commit(
-            space_id=state.space_id,
-            entry_id=entry.id,
-            envelope=entry.envelope,
-            kind=entry.header.kind,
-            author_id=entry.header.author_id,
-            device_id=entry.header.device_id,
-            counter=entry.header.counter,
-            previous_id=entry.header.previous_id,
-            ledger_number=state.head.number,
-            now_ms=now_ms,
-            roll=_roll_of(state, body),
-            assets=[AssetUse(asset.asset_id, asset.fingerprint) for asset in body.assets]
-            if isinstance(body, AddAssetsBody)
-            else (),
-            blobs=_blobs_of(body),
-            known_assets=[item.asset_id for item in body.items] if isinstance(body, AddToAlbumBody) else (),
-            link=_link_of(body) if isinstance(body, PublishLinkBody) else None,
-            revoked_link=body.link_id if isinstance(body, RevokeLinkBody) else b"",
-            camera_quota_bytes=_camera_quota(state, entry),
-            entry_bytes=len(entry.envelope),
-        )
+    commit = replace(
+        _commit_of(entry, boxes, before=state, after=state, now_ms=now_ms),
+        roll=_roll_of(state, body),
+        assets=_assets_of(body),
+        blobs=_blobs_of(body),
+        known_assets=[item.asset_id for item in body.items] if isinstance(body, AddToAlbumBody) else (),
+        link=_link_of(body) if isinstance(body, PublishLinkBody) else None,
+        revoked_link=body.link_id if isinstance(body, RevokeLinkBody) else b"",
     )
+    return Judged(commit)
 
 
 def check_certificate_time(entry: Entry, now_ms: int) -> None:
@@ -127,6 +102,26 @@ def check_pairing_time(state: LedgerState, camera_id: bytes, now_ms: int) -> Non
     camera = state.cameras.get(camera_id)
     if camera is not None and camera.device_key is None and now_ms > camera.expires_ms:
         raise Refused(Code.PAIRING_EXPIRED)
+
+
+def _commit_of(
+    entry: Entry, boxes: Sequence[NewBox], *, before: LedgerState | None, after: LedgerState, now_ms: int
+) -> Commit:
+    """What every entry asks of the database: its place in its space and after its device's last one, and its cost."""
+    return Commit(
+        space_id=after.space_id,
+        entry_id=entry.id,
+        envelope=entry.envelope,
+        kind=entry.header.kind,
+        author_id=entry.header.author_id,
+        device_id=entry.header.device_id,
+        counter=entry.header.counter,
+        previous_id=entry.header.previous_id,
+        ledger_number=before.head.number if before else 0,
+        now_ms=now_ms,
+        camera_quota_bytes=_camera_quota(after, entry),
+        entry_bytes=len(entry.envelope) + sum(len(box.box) for box in boxes),
+    )
 
 
 def _check_known(entry: Entry, kinds: type[StrEnum]) -> None:
@@ -182,6 +177,11 @@ def _roll_of(state: LedgerState, body: object) -> RollUse | None:
         max_assets=MAX_ASSETS_PER_ROLL,
         max_age_s=MAX_ROLL_AGE_S,
     )
+
+
+def _assets_of(body: object) -> list[AssetUse]:
+    assets = body.assets if isinstance(body, AddAssetsBody) else ()
+    return [AssetUse(asset.asset_id, asset.fingerprint) for asset in assets]
 
 
 def _blobs_of(body: object) -> list[BlobUse]:

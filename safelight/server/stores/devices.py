@@ -1,8 +1,11 @@
 """Devices, cameras among them, and their sessions."""
 
+from collections.abc import Mapping, Sequence
+
 from safelight.server.domain.ports import DeviceRow, SessionRow
 from safelight.server.stores.engine import Engine
 from safelight.server.stores.statements import load
+from safelight.server.stores.together import Together
 from safelight.server.stores.transaction import Found, Transaction
 
 SQL = load("devices")
@@ -42,6 +45,9 @@ async def revoke_in_space(tx: Transaction, device_id: bytes, space_id: bytes) ->
 
 class DeviceRows(Engine):
     """What signs, and what it holds open."""
+
+    def __init__(self) -> None:
+        self._sessions = Together(self._sessions_of)
 
     async def device(self, device_id: bytes) -> DeviceRow | None:
         """Return the device of that id, revoked or not."""
@@ -86,8 +92,11 @@ class DeviceRows(Engine):
 
     async def session(self, token_hash: bytes) -> SessionRow | None:
         """Return the session, if it is there and its device is not revoked (expiry is the domain's to judge)."""
-        rows = await self._reading.rows(SQL["session"], token_hash=token_hash)
-        return SessionRow(*rows[0]) if rows else None
+        return await self._sessions.find(token_hash)
+
+    async def _sessions_of(self, token_hashes: Sequence[bytes]) -> Mapping[bytes, SessionRow]:
+        rows = [SessionRow(*row) for row in await self._reading.rows_in(SQL["sessions"], token_hashes)]
+        return {row.token_hash: row for row in rows}
 
     async def delete_session(self, token_hash: bytes) -> None:
         """End a session."""

@@ -77,6 +77,7 @@ class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, L
     """The port `Database`, in one file of the data folder. Open it with `open`, close it with `close`."""
 
     def __init__(self, lock: DatabaseLock, writer: SqliteWriter, readers: SqliteReaders) -> None:
+        super().__init__()
         self._lock = lock
         self._writer = writer
         self._readers = readers

@@ -35,10 +35,10 @@ AND token_hash NOT IN (
     ORDER BY s.expires_ms DESC, s.token_hash = :token_hash DESC LIMIT :keep
 );
 
--- name: session
+-- name: sessions
 SELECT s.token_hash, s.purpose, s.account_id, s.device_id, s.space_id, s.expires_ms FROM sessions AS s
 LEFT JOIN devices AS d ON d.device_id = s.device_id
-WHERE s.token_hash = :token_hash AND COALESCE(d.revoked, 0) = 0;
+WHERE s.token_hash IN (:each) AND COALESCE(d.revoked, 0) = 0;
 
 -- name: delete_session
 DELETE FROM sessions WHERE token_hash = :token_hash;

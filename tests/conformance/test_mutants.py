@@ -128,7 +128,7 @@ MUTATIONS = [
     ),
     Mutation(spaces.SQL, "entries", "total <= :max_bytes", ":max_bytes > 0", test_logs.test_pages_by_size),
     Mutation(
-        devices.SQL, "session", "COALESCE(d.revoked, 0) = 0", "1 = 1", test_accounts.test_revoked_device_has_no_session
+        devices.SQL, "sessions", "COALESCE(d.revoked, 0) = 0", "1 = 1", test_accounts.test_revoked_device_has_no_session
     ),
     Mutation(
         devices.SQL,

@@ -11,7 +11,7 @@ import msgspec
 
 from safelight.sync_protocol.account_ledger import InboxKey, PublicKey
 from safelight.sync_protocol.ids import Hash, Id, OptionalHash
-from safelight.sync_protocol.ledger import LedgerState, SealedField, authorise
+from safelight.sync_protocol.ledger_state import LedgerState, authorise
 from safelight.sync_protocol.limits import (
     HASH_SIZE_BYTES,
     MAX_ASSETS_PER_RECORD,
@@ -23,7 +23,7 @@ from safelight.sync_protocol.limits import (
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry, SignatureBytes
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right, Tier
-from safelight.sync_protocol.wire import Count, Sealed, Signed, SizeBytes, TimeMs, WideInteger, unpack
+from safelight.sync_protocol.wire import Count, Sealed, SealedField, Signed, SizeBytes, TimeMs, WideInteger, unpack
 
 
 @unique

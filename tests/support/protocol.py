@@ -9,10 +9,11 @@ import os
 import time
 from dataclasses import dataclass, field, replace
 
-from safelight.sync_protocol import account_ledger, ids, ledger, links, log, records, signatures
+from safelight.sync_protocol import account_ledger, ids, ledger, ledger_entries, links, log, records, signatures
 from safelight.sync_protocol.account_ledger import AccountKind, AccountState, Identity, Unlocker
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger import BoxRef, Epoch, LedgerKind, LedgerState, Policy, SpaceTerms
+from safelight.sync_protocol.ledger_entries import BoxRef, Epoch, LedgerKind, Policy, SpaceTerms
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import NO_HEAD, Entry, Head, Header
 from safelight.sync_protocol.messages.accounts import CreateAccount, NewUnlocker
 from safelight.sync_protocol.messages.spaces import CommitEntry, NewBox
@@ -212,7 +213,7 @@ class Writer:
         )
         packed = pack(terms)
         message = context(Label.SIGN_GENESIS_IDENTITY, self.signer.device_id, packed)
-        body = ledger.CreateSpaceBody(packed, signatures.sign(self.owner.identity_seed, message))
+        body = ledger_entries.CreateSpaceBody(packed, signatures.sign(self.owner.identity_seed, message))
         entry = self.entry(LedgerKind.CREATE_SPACE, body)
         return entry, CommitEntry(entry.envelope, boxes)
 
@@ -240,7 +241,7 @@ class Writer:
         who = signer or self.signer
         who.counter, who.last_id = entry.header.counter, entry.id
         self.log = Head(number, chain)
-        if ledger.is_ledger_kind(entry.header.kind):
+        if ledger_entries.is_ledger_kind(entry.header.kind):
             self.ledger = replace(ledger.apply(self.ledger, entry, number), head=Head(number, entry.id))
 
     def next_epoch(self) -> tuple[Epoch, list[NewBox]]:
@@ -276,7 +277,7 @@ class Pairing:
 
     def certify(self, writer: Writer) -> Entry:
         """Certify the camera."""
-        body = ledger.CertifyCameraBody(
+        body = ledger_entries.CertifyCameraBody(
             camera_id=self.camera_id,
             pairing_key=signatures.public_key_of(self.pairing_seed),
             expires_ms=now_ms() + self.lifetime_ms,
@@ -289,8 +290,8 @@ class Pairing:
 
     def bind(self, writer: Writer, signer: Signer) -> Entry:
         """Bind the key of *signer* to the camera."""
-        message = ledger.bind_message(writer.space_id, self.camera_id, signer.key)
-        body = ledger.BindCameraBody(self.camera_id, signer.key, signatures.sign(self.pairing_seed, message))
+        message = ledger_entries.bind_message(writer.space_id, self.camera_id, signer.key)
+        body = ledger_entries.BindCameraBody(self.camera_id, signer.key, signatures.sign(self.pairing_seed, message))
         return writer.entry(LedgerKind.BIND_CAMERA, body, signer)
 
     def read_signature(self, space_id: bytes) -> bytes:

@@ -8,14 +8,14 @@ from enum import StrEnum
 from safelight.server.domain.ports import AssetUse, BlobUse, Commit, DeviceRow, NewLink, RollUse
 from safelight.sync_protocol import ledger, signatures
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger import (
+from safelight.sync_protocol.ledger_entries import (
     BindCameraBody,
     CertifyCameraBody,
     Epoch,
     LedgerKind,
-    LedgerState,
     RevokeCameraBody,
 )
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S, PAIRING_MAX_AGE_S
 from safelight.sync_protocol.links import ManifestHead
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry
@@ -143,7 +143,7 @@ def _check_boxes(epoch: Epoch | None, boxes: Sequence[NewBox]) -> list[tuple[int
 
 
 def _bound_cameras(before: LedgerState | None, after: LedgerState, entry: Entry, now_ms: int) -> list[DeviceRow]:
-    if before is None or entry.header.kind != ledger.LedgerKind.BIND_CAMERA:
+    if before is None or entry.header.kind != LedgerKind.BIND_CAMERA:
         return []
     body = unpack(entry.body, BindCameraBody)
     owner_id = after.cameras[body.camera_id].certified_by
@@ -151,7 +151,7 @@ def _bound_cameras(before: LedgerState | None, after: LedgerState, entry: Entry,
 
 
 def _revoked_cameras(entry: Entry) -> list[bytes]:
-    if entry.header.kind != ledger.LedgerKind.REVOKE_CAMERA:
+    if entry.header.kind != LedgerKind.REVOKE_CAMERA:
         return []
     return [unpack(entry.body, RevokeCameraBody).camera_id]
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from safelight.sync_protocol import ledger, receipts, records, signatures
+from safelight.sync_protocol import ledger_entries, receipts, records, signatures
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger import LedgerKind
+from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.receipts import Receipt
 from safelight.sync_protocol.records import (
     AddAssetsBody,
@@ -122,7 +122,7 @@ def test_strangers_and_forgers_commit_nothing(space: Space) -> None:
 
 def test_writes_under_an_old_epoch_are_refused(space: Space) -> None:
     """Rolls, albums and links are of the epoch in force."""
-    space.take(space.entry(LedgerKind.ROTATE_EPOCH, ledger.RotateEpochBody(space.next_epoch())))
+    space.take(space.entry(LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(space.next_epoch())))
     album = CreateAlbumBody(id_of("album"), 1, 1, inbox_of("a"), inbox_of("b"), b"", b"", b"")
     for kind, body in (
         (RecordKind.OPEN_ROLL, OpenRollBody(id_of("roll"), 1, b"full", b"view")),

@@ -1,4 +1,4 @@
-/** The shapes of ledger entries, under the names of sync_protocol/ledger.py. */
+/** The shapes of ledger entries, under the names of sync_protocol/ledger_entries.py. */
 
 import { inboxKey, publicKey } from "./account_ledger.ts";
 import { MAX_MEMBERS } from "./limits.ts";

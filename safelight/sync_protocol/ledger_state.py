@@ -1,0 +1,104 @@
+"""Where a space's ledger stands: its members, cameras and epochs, and what each of them may do there.
+
+docs/spec/log.md §5. Only `ledger.apply` makes a new state of an old one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from safelight.sync_protocol.account_ledger import AccountState
+from safelight.sync_protocol.ledger_entries import Epoch, Policy, SpaceKind
+from safelight.sync_protocol.log import Entry, Head, verify_entry
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import CAMERA_RIGHTS, RIGHTS, TIERS, Right, Role, Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account in the space: its role, and its own ledger as far as it counts here."""
+
+    role: Role
+    account: AccountState
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera: certified, then bound once, until revoked."""
+
+    certified_by: bytes
+    pairing_key: bytes
+    expires_ms: int
+    quota_bytes: int
+    name: bytes
+    name_epoch: int
+    dedupe: bytes
+    device_key: bytes | None = None
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """Who may do what in a space, up to the ledger entry at `head`."""
+
+    space_id: bytes
+    head: Head
+    kind: SpaceKind
+    nonce: bytes
+    creator_id: bytes
+    policy: Policy
+    name: bytes
+    dedupe: bytes
+    members: Mapping[bytes, Member]
+    epochs: tuple[Epoch, ...]
+    cameras: Mapping[bytes, Camera] = field(default_factory=dict)
+
+    @property
+    def epoch(self) -> Epoch:
+        """The epoch in force."""
+        return self.epochs[-1]
+
+    def rights_of(self, author_id: bytes) -> frozenset[Right]:
+        """The rights of a member or of a camera that is bound and not revoked; of anyone else, none."""
+        member = self.members.get(author_id)
+        if member:
+            return RIGHTS[member.role]
+        return CAMERA_RIGHTS if self._standing_camera(author_id) else frozenset()
+
+    def may_add(self, account_id: bytes) -> bool:
+        """Whether a member may add, and so may its cameras."""
+        member = self.members.get(account_id)
+        return member is not None and Right.ADD in RIGHTS[member.role]
+
+    def tier_of(self, account_id: bytes) -> Tier:
+        """The tier that an account reads here."""
+        member = self.members.get(account_id)
+        return TIERS[member.role] if member else Tier.NONE
+
+    def signing_key(self, author_id: bytes, device_id: bytes) -> bytes | None:
+        """The signing key of a device in good standing, a camera's included (its device id is its own id)."""
+        member = self.members.get(author_id)
+        if member:
+            return member.account.device_key(device_id)
+        camera = self._standing_camera(author_id)
+        return camera.device_key if camera and device_id == author_id else None
+
+    def _standing_camera(self, camera_id: bytes) -> Camera | None:
+        camera = self.cameras.get(camera_id)
+        if camera is None or camera.device_key is None or camera.revoked or not self.may_add(camera.certified_by):
+            return None
+        return camera
+
+
+def authorise(state: LedgerState, entry: Entry, right: Right | None) -> None:
+    """Check by the ledger at the entry's slot that its signer stands, signed it, and has *right*.
+
+    Raises ENTRY_WRONG_SPACE, SIGNER_UNKNOWN, SIGNATURE_INVALID or RIGHT_MISSING.
+    """
+    if entry.header.space_id != state.space_id:
+        raise Refused(Code.ENTRY_WRONG_SPACE)
+    key = state.signing_key(entry.header.author_id, entry.header.device_id)
+    if key is None:
+        raise Refused(Code.SIGNER_UNKNOWN)
+    verify_entry(entry, key)
+    if right is not None and right not in state.rights_of(entry.header.author_id):
+        raise Refused(Code.RIGHT_MISSING, right.value)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from safelight.sync_protocol import account_ledger, ledger, log, pairing, receipts, signatures
+from safelight.sync_protocol import account_ledger, ledger_entries, log, pairing, receipts, signatures
 from safelight.sync_protocol.account_ledger import AccountKind
-from safelight.sync_protocol.ledger import LedgerKind
+from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.log import Entry, Frame, Head
 from safelight.sync_protocol.records import (
     AddAssetsBody,
@@ -69,7 +69,7 @@ def _grown() -> tuple[Space, Signer]:
     space.take(space.entry(RecordKind.OPEN_ROLL, OpenRollBody(id_of("roll"), 1, b"full", b"view"), camera), camera)
     space.take(_asset_record(space, camera), camera)
     space.camera("old phone")
-    body = ledger.RevokeCameraBody(id_of("camera old phone"), space.next_epoch())
+    body = ledger_entries.RevokeCameraBody(id_of("camera old phone"), space.next_epoch())
     space.take(space.entry(LedgerKind.REVOKE_CAMERA, body))
     return space, camera
 
@@ -147,19 +147,21 @@ def spaces() -> list[Values]:
     )
     replay(
         "an epoch that skips a number",
-        lambda space, _: space.entry(LedgerKind.ROTATE_EPOCH, ledger.RotateEpochBody(space.epoch(4, [_reader(space)]))),
+        lambda space, _: space.entry(
+            LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(space.epoch(4, [_reader(space)]))
+        ),
         Code.EPOCH_OLD,
     )
     replay(
         "an epoch without the owner's box",
-        lambda space, _: space.entry(LedgerKind.ROTATE_EPOCH, ledger.RotateEpochBody(space.epoch(3, []))),
+        lambda space, _: space.entry(LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(space.epoch(3, []))),
         Code.LEDGER_RULE,
     )
     replay(
         "an epoch under an old inbox",
         lambda space, _: space.entry(
             LedgerKind.ROTATE_EPOCH,
-            ledger.RotateEpochBody(
+            ledger_entries.RotateEpochBody(
                 msgspec.structs.replace(space.next_epoch(), full_inbox=space.state.epochs[0].full_inbox)
             ),
         ),
@@ -183,7 +185,9 @@ def spaces() -> list[Values]:
     )
     replay(
         "an epoch by a camera",
-        lambda space, camera: space.entry(LedgerKind.ROTATE_EPOCH, ledger.RotateEpochBody(space.next_epoch()), camera),
+        lambda space, camera: space.entry(
+            LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(space.next_epoch()), camera
+        ),
         Code.RIGHT_MISSING,
     )
     replay(
@@ -219,10 +223,12 @@ def _last(space: Space, signer: Signer) -> Signer:
 def _advance_without_epoch(space: Space) -> Entry:
     owner = space.owner
     owner.add_device("laptop")
-    added = ledger.AdvanceAccountBody(owner.account_id, owner.entries[1:], None)
+    added = ledger_entries.AdvanceAccountBody(owner.account_id, owner.entries[1:], None)
     space.take(space.entry(LedgerKind.ADVANCE_ACCOUNT, added))
     owner.revoke_device(id_of("device laptop"))
-    return space.entry(LedgerKind.ADVANCE_ACCOUNT, ledger.AdvanceAccountBody(owner.account_id, owner.entries[2:], None))
+    return space.entry(
+        LedgerKind.ADVANCE_ACCOUNT, ledger_entries.AdvanceAccountBody(owner.account_id, owner.entries[2:], None)
+    )
 
 
 def promises() -> list[Values]:

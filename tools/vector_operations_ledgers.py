@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from safelight.sync_protocol import account_ledger, ledger, log, pairing, receipts, records
+from safelight.sync_protocol import (
+    account_ledger,
+    ledger,
+    ledger_entries,
+    ledger_state,
+    log,
+    pairing,
+    receipts,
+    records,
+)
 from safelight.sync_protocol.refusals import Refused
 from safelight.sync_protocol.roles import Right
 
@@ -34,7 +43,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.log = log.LogState()
-        self.ledger: ledger.LedgerState | None = None
+        self.ledger: ledger_state.LedgerState | None = None
         self.chains: dict[int, bytes] = {0: b""}
         self.ledgers: dict[int, bytes] = {0: b""}
         self.set_aside: list[str] = []
@@ -45,7 +54,7 @@ class _Reader:
         self.chains[frame.number] = frame.chain
         entry = log.parse_entry(frame.envelope)
         log.check_heads(entry, frame.number, self.chains.get, self.ledgers.get)
-        if ledger.is_ledger_kind(entry.header.kind):
+        if ledger_entries.is_ledger_kind(entry.header.kind):
             log.check_position(self.log, entry)
             self.ledger = ledger.apply(self.ledger, entry, frame.number)
             self.ledgers[frame.number] = entry.id

@@ -14,11 +14,10 @@ from safelight.sync_protocol import signatures
 from safelight.sync_protocol.codes import from_letters, to_letters
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ids import Hash, Id, key_fingerprint
-from safelight.sync_protocol.ledger import SealedField
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES, MANIFEST_PAGE_ASSETS, MAX_MANIFEST_PAGES
 from safelight.sync_protocol.records import FloeHeader, PageRef, RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.wire import Count, Sealed, Signed, SizeBytes, TimeMs, pack, unpack
+from safelight.sync_protocol.wire import Count, Sealed, SealedField, Signed, SizeBytes, TimeMs, pack, unpack
 
 LINK_VERSION = 1
 LINK_SECRET_SIZE_BYTES = 16

@@ -12,7 +12,7 @@ from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsse
 from safelight.clients.engine.pairing_codes import pair_camera
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import list_spaces
-from safelight.sync_protocol.ledger import CertifyCameraBody
+from safelight.sync_protocol.ledger_entries import CertifyCameraBody
 from safelight.sync_protocol.log import Frame, Header, build_entry, frames_from_bytes, frames_to_bytes, parse_entry
 from safelight.sync_protocol.messages.spaces import Committed, DevicePositionRow, EpochBox, SpaceRow
 from safelight.sync_protocol.receipts import Receipt, sign_receipt

@@ -5,8 +5,8 @@ import os
 
 import msgspec
 
-from safelight.sync_protocol import ledger, log
-from safelight.sync_protocol.ledger import LedgerKind, RotateEpochBody
+from safelight.sync_protocol import ledger_entries, log
+from safelight.sync_protocol.ledger_entries import LedgerKind, RotateEpochBody
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_ROLL
 from safelight.sync_protocol.log import Head, frames_from_bytes
 from safelight.sync_protocol.messages.spaces import (
@@ -105,7 +105,7 @@ async def test_a_ledger_entry_between_records(owner: Owner) -> None:
     assert (answer.status, answer.code) == (409, "counter-conflict")
     stale = owner.writer.entry(
         LedgerKind.CERTIFY_CAMERA,
-        unpack(Pairing().certify(owner.writer).body, ledger.CertifyCameraBody),
+        unpack(Pairing().certify(owner.writer).body, ledger_entries.CertifyCameraBody),
         ledger=Head(1, b"x" * 32),
     )
     assert (await owner.api.try_commit(owner.writer, stale)).code == "entry-stale"

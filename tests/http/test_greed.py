@@ -15,7 +15,7 @@ from safelight.server.routes.table import Auth, Route
 from safelight.sync_protocol import account_ledger, signatures
 from safelight.sync_protocol.account_ledger import AddDeviceBody
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger import RevokeCameraBody, RotateEpochBody
+from safelight.sync_protocol.ledger_entries import RevokeCameraBody, RotateEpochBody
 from safelight.sync_protocol.messages.accounts import AppendAccountEntries, FinishUnlock, Unlocked
 from safelight.sync_protocol.messages.links import OpenLink
 from safelight.sync_protocol.messages.spaces import SpaceRow

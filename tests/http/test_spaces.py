@@ -6,7 +6,7 @@ import os
 import pytest
 
 from safelight.sync_protocol import log
-from safelight.sync_protocol.ledger import AdvanceAccountBody, LedgerKind, RevokeCameraBody
+from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, LedgerKind, RevokeCameraBody
 from safelight.sync_protocol.log import frames_from_bytes
 from safelight.sync_protocol.messages.accounts import AppendAccountEntries
 from safelight.sync_protocol.messages.spaces import (

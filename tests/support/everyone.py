@@ -9,7 +9,8 @@ from safelight.server.app import DATABASE
 from safelight.server.routes.services import SERVICES
 from safelight.server.stores.commit_facts import SQL
 from safelight.server.stores.transaction import Transaction
-from safelight.sync_protocol.ledger import Member, RevokeCameraBody
+from safelight.sync_protocol.ledger_entries import RevokeCameraBody
+from safelight.sync_protocol.ledger_state import Member
 from safelight.sync_protocol.messages.accounts import (
     AppendAccountEntries,
     FinishUnlock,

@@ -6,10 +6,11 @@ Everything is deterministic: the same calls give the same bytes.
 import hashlib
 from dataclasses import dataclass, field
 
-from safelight.sync_protocol import account_ledger, ids, ledger, log, signatures
+from safelight.sync_protocol import account_ledger, ids, ledger, ledger_entries, log, signatures
 from safelight.sync_protocol.account_ledger import AccountKind, AccountState, Identity
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger import BoxRef, Epoch, LedgerKind, LedgerState, Policy, SpaceTerms
+from safelight.sync_protocol.ledger_entries import BoxRef, Epoch, LedgerKind, Policy, SpaceTerms
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import NO_HEAD, Entry, Head, Header
 from safelight.sync_protocol.records import RecordKind
 from safelight.sync_protocol.roles import TIERS, Tier
@@ -139,11 +140,11 @@ class Space:
         readers = [(key, TIERS[member.role]) for key, member in self.state.members.items()]
         return self.epoch(self.state.epoch.number + 1, readers)
 
-    def genesis_body(self, terms: SpaceTerms | None = None) -> ledger.CreateSpaceBody:
+    def genesis_body(self, terms: SpaceTerms | None = None) -> ledger_entries.CreateSpaceBody:
         """Build the genesis' body, signed by the owner's identity."""
         packed = pack(terms or self.terms)
         message = context(Label.SIGN_GENESIS_IDENTITY, self.owner.device_id, packed)
-        return ledger.CreateSpaceBody(packed, signatures.sign(self.owner.identity_seed, message))
+        return ledger_entries.CreateSpaceBody(packed, signatures.sign(self.owner.identity_seed, message))
 
     def header(self, kind: str, signer: Signer | None = None, **changes: object) -> Header:
         """Build the header of the entry that *signer* would sign next, with *changes*."""
@@ -172,7 +173,7 @@ class Space:
         """Give *entry* the next slot, and apply it if it belongs to the ledger."""
         number = self.log.number + 1
         frame = log.Frame(number, NOW_MS, log.next_chain(self.log.chain, number, entry.id), entry.id, entry.envelope)
-        if ledger.is_ledger_kind(entry.header.kind):
+        if ledger_entries.is_ledger_kind(entry.header.kind):
             self.ledger = ledger.apply(self.ledger, entry, number)
         self.log = log.place(log.step(self.log, frame), entry)
         who = signer or self.signer
@@ -185,7 +186,7 @@ class Space:
         self.take(self.entry(LedgerKind.CREATE_SPACE, self.genesis_body()))
         return self
 
-    def certify_body(self, name: str = "phone", **changes: object) -> ledger.CertifyCameraBody:
+    def certify_body(self, name: str = "phone", **changes: object) -> ledger_entries.CertifyCameraBody:
         """Build the certificate of a camera."""
         values: dict[str, object] = {
             "camera_id": id_of(f"camera {name}"),
@@ -196,14 +197,14 @@ class Space:
             "name": b"sealed camera name",
             "dedupe": b"sealed dedupe key",
         }
-        return ledger.CertifyCameraBody(**{**values, **changes})  # type: ignore[arg-type]  # values by name
+        return ledger_entries.CertifyCameraBody(**{**values, **changes})  # type: ignore[arg-type]  # values by name
 
-    def bind_body(self, name: str = "phone", *, pairing_seed: bytes | None = None) -> ledger.BindCameraBody:
+    def bind_body(self, name: str = "phone", *, pairing_seed: bytes | None = None) -> ledger_entries.BindCameraBody:
         """Build the binding of a certified camera."""
         camera_id, key = id_of(f"camera {name}"), signatures.public_key_of(seed_of(f"camera {name}"))
-        message = ledger.bind_message(self.state.space_id, camera_id, key)
+        message = ledger_entries.bind_message(self.state.space_id, camera_id, key)
         signature = signatures.sign(pairing_seed or seed_of(f"pairing {name}"), message)
-        return ledger.BindCameraBody(camera_id, key, signature)
+        return ledger_entries.BindCameraBody(camera_id, key, signature)
 
     def camera(self, name: str = "phone") -> Signer:
         """Certify and bind a camera; returns its signer."""

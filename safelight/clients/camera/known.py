@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from safelight.clients.engine.connection import Connection
-from safelight.sync_protocol.ledger import LedgerState
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import Frame, parse_entry
 from safelight.sync_protocol.messages.spaces import AskFingerprints, KnownFingerprints
 from safelight.sync_protocol.records import AddAssetsBody, check_record

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from safelight.clients.engine.clock import Clock, now_ms
 from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.rolls import Roll
-from safelight.sync_protocol.ledger import LedgerState
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD, MAX_ENTRY_SIZE_BYTES
 from safelight.sync_protocol.receipts import Receipt
 from safelight.sync_protocol.records import AddAssetsBody, AssetBody, RecordKind

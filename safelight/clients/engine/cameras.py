@@ -15,7 +15,8 @@ from safelight.clients.engine.memory import SpaceMemory
 from safelight.clients.engine.profile import PROFILE_VERSION, CameraProfile, ProfileFolder
 from safelight.sync_protocol import ids, signatures
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger import BindCameraBody, LedgerKind, LedgerState, bind_message
+from safelight.sync_protocol.ledger_entries import BindCameraBody, LedgerKind, bind_message
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES
 from safelight.sync_protocol.log import ENTRY_VERSION, DevicePosition, Head, Header, build_entry
 from safelight.sync_protocol.messages.spaces import CommitEntry, Committed

@@ -12,7 +12,7 @@ from typing import Protocol
 from safelight.clients.engine.clock import Clock, now_ms
 from safelight.clients.engine.connection import Connection, DeviceKey
 from safelight.clients.engine.memory import SpaceMemory
-from safelight.sync_protocol.ledger import LedgerKind
+from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.log import ENTRY_VERSION, DevicePosition, Entry, Head, Header, build_entry, parse_entry
 from safelight.sync_protocol.messages.spaces import CommitEntry, Committed, DevicePositionRow, NewBox
 from safelight.sync_protocol.receipts import Receipt, verify_receipt

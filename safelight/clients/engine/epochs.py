@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from safelight.sync_protocol.contexts import Label, context, uint
-from safelight.sync_protocol.ledger import BoxRef, Epoch, Member
+from safelight.sync_protocol.ledger_entries import BoxRef, Epoch
+from safelight.sync_protocol.ledger_state import Member
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES
 from safelight.sync_protocol.messages.spaces import NewBox
 from safelight.sync_protocol.refusals import Code, Refused

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 from safelight.clients.engine.connection import Connection
 from safelight.clients.engine.memory import SpaceMemory
-from safelight.sync_protocol.ledger import LedgerState, apply, is_ledger_kind
+from safelight.sync_protocol.ledger import apply
+from safelight.sync_protocol.ledger_entries import is_ledger_kind
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import Frame, Head, parse_entry
 from safelight.sync_protocol.messages.spaces import SpaceRow
 from safelight.sync_protocol.refusals import Code, Refused

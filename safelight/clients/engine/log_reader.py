@@ -6,7 +6,8 @@ A bad ledger entry stops the space. A bad record is set aside, counted in the ch
 from safelight.clients.engine.index import AssetPlace, Index, Problem, RollPlace
 from safelight.clients.engine.memory import SpaceMemory
 from safelight.sync_protocol import ledger
-from safelight.sync_protocol.ledger import LedgerState, is_ledger_kind
+from safelight.sync_protocol.ledger_entries import is_ledger_kind
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import (
     DevicePosition,
     Entry,

@@ -7,7 +7,8 @@ from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import check_name
 from safelight.sync_protocol import ids, signatures
 from safelight.sync_protocol.contexts import Label, context, uint
-from safelight.sync_protocol.ledger import Camera, CertifyCameraBody, LedgerKind, RevokeCameraBody
+from safelight.sync_protocol.ledger_entries import CertifyCameraBody, LedgerKind, RevokeCameraBody
+from safelight.sync_protocol.ledger_state import Camera
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES, PAIRING_MAX_AGE_S
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.pairing import Pairing, build_pairing_uri

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from safelight.sync_protocol import ids
 from safelight.sync_protocol.contexts import Label, context, uint
-from safelight.sync_protocol.ledger import LedgerState
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES, MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S
 from safelight.sync_protocol.records import (
     VIEW_RENDITIONS,

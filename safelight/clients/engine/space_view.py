@@ -15,7 +15,8 @@ from safelight.clients.engine.index import Index, Problem
 from safelight.clients.engine.keyring_document import KnownSpace, with_space
 from safelight.clients.engine.log_reader import LogReader
 from safelight.sync_protocol.contexts import Label, context, uint
-from safelight.sync_protocol.ledger import AdvanceAccountBody, Epoch, LedgerKind, LedgerState, RotateEpochBody
+from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, Epoch, LedgerKind, RotateEpochBody
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.spaces import EpochBox, SpaceRow
 from safelight.sync_protocol.receipts import Receipt

@@ -11,7 +11,8 @@ from safelight.clients.engine.keyring_document import KnownSpace, with_space
 from safelight.clients.engine.space_view import SpaceView, field_place
 from safelight.sync_protocol import ids, signatures
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger import CreateSpaceBody, LedgerKind, Member, Policy, SpaceKind, SpaceTerms
+from safelight.sync_protocol.ledger_entries import CreateSpaceBody, LedgerKind, Policy, SpaceKind, SpaceTerms
+from safelight.sync_protocol.ledger_state import Member
 from safelight.sync_protocol.limits import HASH_SIZE_BYTES, KEY_SIZE_BYTES, MAX_NAME_LENGTH
 from safelight.sync_protocol.log import ENTRY_VERSION, NO_HEAD, DevicePosition, Head, Header, build_entry
 from safelight.sync_protocol.messages.spaces import CommitEntry, Committed, NewBox, SpaceRow, Spaces

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from safelight.server.domain.ledgers import Ledgers
-from safelight.sync_protocol.ledger import LedgerState
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier, reads
 

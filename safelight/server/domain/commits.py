@@ -24,7 +24,8 @@ from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.ports import Committed, Database, Rejected
 from safelight.sync_protocol.account_ledger import AccountState
 from safelight.sync_protocol.ids import space_id as space_id_of
-from safelight.sync_protocol.ledger import LedgerKind, LedgerState, is_ledger_kind
+from safelight.sync_protocol.ledger_entries import LedgerKind, is_ledger_kind
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import Entry, check_heads, parse_entry
 from safelight.sync_protocol.messages import spaces as messages
 from safelight.sync_protocol.receipts import RECEIPT_VERSION, Receipt, sign_receipt

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from safelight.server.domain.ports import Database, EntryRow
 from safelight.sync_protocol import ledger
-from safelight.sync_protocol.ledger import LedgerState
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import Head, parse_entry
 from safelight.sync_protocol.refusals import Code, Refused
 

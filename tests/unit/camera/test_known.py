@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from safelight.clients.camera.known import KnownFiles
-from safelight.sync_protocol.ledger import LedgerKind, RevokeCameraBody
+from safelight.sync_protocol.ledger_entries import LedgerKind, RevokeCameraBody
 from safelight.sync_protocol.log import Frame
 from safelight.sync_protocol.messages.spaces import AskFingerprints, KnownFingerprint, KnownFingerprints
 from safelight.sync_protocol.records import AddAssetsBody, AssetBody, RecordKind, RenditionName, RenditionRef

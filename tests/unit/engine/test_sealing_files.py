@@ -18,7 +18,8 @@ from safelight.clients.engine.epochs import EpochSecrets, make_epoch, open_all_e
 from safelight.clients.engine.files import MAX_IN_MEMORY_SIZE_BYTES, SealedFile, seal_bytes, seal_file
 from safelight.clients.engine.rolls import Roll, open_asset_keys, open_full_part, open_roll, open_view_part
 from safelight.sync_protocol.account_ledger import apply_account_entries
-from safelight.sync_protocol.ledger import LedgerState, Member, Policy
+from safelight.sync_protocol.ledger_entries import Policy
+from safelight.sync_protocol.ledger_state import LedgerState, Member
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.padding import padme

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from safelight.sync_protocol import account_ledger, ids, ledger, links, log, signatures
+from safelight.sync_protocol import account_ledger, ids, ledger, ledger_entries, links, log, signatures
 from safelight.sync_protocol.account_ledger import MAX_UNLOCKERS, AccountKind, AddDeviceBody, SetUnlockerBody
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger import LedgerKind, LedgerState
+from safelight.sync_protocol.ledger_entries import LedgerKind
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.accounts import CreateAccount, StartUnlock
 from safelight.sync_protocol.messages.sessions import AskChallenge
@@ -118,7 +119,7 @@ def test_a_links_password_is_whole_or_absent(space: Space, size_bytes: int) -> N
 def test_an_entry_is_not_hidden_as_purged(space: Space) -> None:
     """An empty envelope keeps the chain whole, so a server could blank a revocation with one."""
     camera = space.camera()
-    body = ledger.RevokeCameraBody(camera.device_id, space.next_epoch())
+    body = ledger_entries.RevokeCameraBody(camera.device_id, space.next_epoch())
     frame = space.take(space.entry(LedgerKind.REVOKE_CAMERA, body))
     state = log.LogState()
     for good in space.frames[:-1]:
@@ -170,11 +171,11 @@ def with_role(state: LedgerState, account_id: bytes, role: Role) -> LedgerState:
 def test_a_new_epoch_has_new_inboxes(space: Space, inbox: str) -> None:
     """An epoch that goes on under an old inbox is one by name only: who was removed reads on."""
     first = space.state.epoch
-    space.take(space.entry(LedgerKind.ROTATE_EPOCH, ledger.RotateEpochBody(space.next_epoch())))
+    space.take(space.entry(LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(space.next_epoch())))
     for old in (first, space.state.epoch):
         again = msgspec.structs.replace(space.next_epoch(), **{inbox: getattr(old, inbox)})
         with refuses(Code.LEDGER_RULE):
-            ledger.apply(space.state, space.entry(LedgerKind.ROTATE_EPOCH, ledger.RotateEpochBody(again)), 3)
+            ledger.apply(space.state, space.entry(LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(again)), 3)
 
 
 def test_the_two_inboxes_of_an_epoch_differ(space: Space) -> None:
@@ -182,7 +183,7 @@ def test_the_two_inboxes_of_an_epoch_differ(space: Space) -> None:
     epoch = space.next_epoch()
     same = msgspec.structs.replace(epoch, view_inbox=epoch.full_inbox)
     with refuses(Code.LEDGER_RULE):
-        ledger.apply(space.state, space.entry(LedgerKind.ROTATE_EPOCH, ledger.RotateEpochBody(same)), 2)
+        ledger.apply(space.state, space.entry(LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(same)), 2)
 
 
 def test_a_ledger_entry_of_a_later_version_is_not_read_as_this_one(space: Space) -> None:
@@ -234,7 +235,7 @@ def test_a_bind_is_of_no_use_in_another_space(space: Space) -> None:
 def test_a_genesis_is_the_creators_alone(space: Space) -> None:
     """A device key without the identity's signature over these very terms makes no space."""
     terms = msgspec.structs.replace(space.terms, nonce=seed_of("other nonce"))
-    body = ledger.CreateSpaceBody(pack(terms), space.genesis_body().identity_signature)
+    body = ledger_entries.CreateSpaceBody(pack(terms), space.genesis_body().identity_signature)
     fresh = Space(space.owner)
     with refuses(Code.SIGNATURE_INVALID):
         ledger.apply(None, fresh.entry(LedgerKind.CREATE_SPACE, body), 1)

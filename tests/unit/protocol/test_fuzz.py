@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safelight.sync_protocol import account_ledger, ledger, links, log, pairing, receipts, signatures
+from safelight.sync_protocol import account_ledger, ledger, ledger_entries, links, log, pairing, receipts, signatures
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.log import Entry, Head
 from safelight.sync_protocol.messages.accounts import AppendAccountEntries, CreateAccount
@@ -70,10 +70,10 @@ def grown() -> Space:
     original = RenditionRef(RenditionName.ORIGINAL, id_of("one"), seed_of("one"), 4096, bytes(74))
     asset = AssetBody(id_of("asset"), b"", [original], b"wrap", b"wrap", b"view", b"full")
     space.take(space.entry(RecordKind.ADD_ASSETS, AddAssetsBody(id_of("roll"), [asset]), camera), camera)
-    space.take(space.entry(ledger.LedgerKind.ROTATE_EPOCH, ledger.RotateEpochBody(space.next_epoch())))
+    space.take(space.entry(ledger_entries.LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(space.next_epoch())))
     space.owner.add_device("laptop")
-    advance = ledger.AdvanceAccountBody(space.owner.account_id, space.owner.entries[1:], None)
-    space.take(space.entry(ledger.LedgerKind.ADVANCE_ACCOUNT, advance))
+    advance = ledger_entries.AdvanceAccountBody(space.owner.account_id, space.owner.entries[1:], None)
+    space.take(space.entry(ledger_entries.LedgerKind.ADVANCE_ACCOUNT, advance))
     return space
 
 
@@ -98,7 +98,7 @@ def judge(entry: Entry) -> None:
     """Do all that a reader does with an entry at the next slot."""
     space = grown()
     number = space.log.number + 1
-    if ledger.is_ledger_kind(entry.header.kind):
+    if ledger_entries.is_ledger_kind(entry.header.kind):
         only_refuses(ledger.apply, space.state, entry, number)
         only_refuses(ledger.apply, None, entry, 1)
     else:

@@ -6,10 +6,10 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from safelight.sync_protocol import ledger, log, signatures
+from safelight.sync_protocol import ledger, ledger_entries, ledger_state, log, signatures
 from safelight.sync_protocol.account_ledger import AccountKind, AddDeviceBody, SetUnlockerBody
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger import LedgerKind, Policy
+from safelight.sync_protocol.ledger_entries import LedgerKind, Policy
 from safelight.sync_protocol.log import NO_HEAD, Entry, Head
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right, Role, Tier, reads
@@ -36,7 +36,7 @@ def refusal(action: Callable[..., object], *args: object, **options: object) -> 
     return caught.value.code
 
 
-def apply(space: Space, entry: Entry) -> ledger.LedgerState:
+def apply(space: Space, entry: Entry) -> ledger_state.LedgerState:
     """Judge an entry at the next slot without taking it."""
     return ledger.apply(space.ledger, entry, space.log.number + 1)
 
@@ -97,7 +97,7 @@ def test_a_genesis_in_anothers_name(anna: Person) -> None:
     assert refusal(apply, space, forged) is Code.SIGNATURE_INVALID
     packed = pack(space.terms)
     by_device = signatures.sign(anna.device_seed, context(Label.SIGN_GENESIS_IDENTITY, anna.device_id, packed))
-    entry = space.entry(LedgerKind.CREATE_SPACE, ledger.CreateSpaceBody(packed, by_device))
+    entry = space.entry(LedgerKind.CREATE_SPACE, ledger_entries.CreateSpaceBody(packed, by_device))
     assert refusal(apply, space, entry) is Code.SIGNATURE_INVALID
     wrong_account = msgspec.structs.replace(space.terms, account_id=bert.account_id)
     entry = space.entry(LedgerKind.CREATE_SPACE, space.genesis_body(wrong_account))
@@ -160,18 +160,18 @@ def test_an_epoch_has_exactly_one_box_a_reader(anna: Person) -> None:
 def test_epochs_rotate_by_who_may_manage(space: Space, anna: Person) -> None:
     """An owner begins a new epoch; its number follows; a camera may not."""
     camera = space.camera()
-    by_camera = space.entry(LedgerKind.ROTATE_EPOCH, ledger.RotateEpochBody(space.next_epoch()), camera)
+    by_camera = space.entry(LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(space.next_epoch()), camera)
     assert refusal(apply, space, by_camera) is Code.RIGHT_MISSING
-    space.take(space.entry(LedgerKind.ROTATE_EPOCH, ledger.RotateEpochBody(space.next_epoch())))
+    space.take(space.entry(LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(space.next_epoch())))
     assert space.state.epoch.number == 2
     assert [epoch.number for epoch in space.state.epochs] == [1, 2]
-    skipping = ledger.RotateEpochBody(space.epoch(4, [(anna.account_id, Tier.FULL)]))
+    skipping = ledger_entries.RotateEpochBody(space.epoch(4, [(anna.account_id, Tier.FULL)]))
     assert refusal(apply, space, space.entry(LedgerKind.ROTATE_EPOCH, skipping)) is Code.EPOCH_OLD
 
 
 def test_ledger_entries_name_the_one_before(space: Space) -> None:
     """Of two entries signed on the same ledger only the first counts; the other's signer signs again."""
-    body = ledger.RotateEpochBody(space.next_epoch())
+    body = ledger_entries.RotateEpochBody(space.next_epoch())
     late = space.entry(LedgerKind.ROTATE_EPOCH, body)
     space.take(space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body()))
     assert refusal(apply, space, late) is Code.ENTRY_STALE
@@ -181,7 +181,7 @@ def test_entries_of_another_space_are_refused(space: Space) -> None:
     """An entry replayed into another space is refused, ledger entry or not."""
     entry = space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body(), space_id=seed_of("other"))
     assert refusal(apply, space, entry) is Code.ENTRY_WRONG_SPACE
-    assert refusal(ledger.authorise, space.state, entry, None) is Code.ENTRY_WRONG_SPACE
+    assert refusal(ledger_state.authorise, space.state, entry, None) is Code.ENTRY_WRONG_SPACE
 
 
 def test_a_new_laptop_announces_itself(space: Space, anna: Person) -> None:
@@ -190,7 +190,7 @@ def test_a_new_laptop_announces_itself(space: Space, anna: Person) -> None:
     laptop = Signer(anna.account_id, device_id, seed)
     early = space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body(), laptop)
     assert refusal(apply, space, early) is Code.SIGNER_UNKNOWN
-    body = ledger.AdvanceAccountBody(anna.account_id, anna.entries[1:], None)
+    body = ledger_entries.AdvanceAccountBody(anna.account_id, anna.entries[1:], None)
     space.take(space.entry(LedgerKind.ADVANCE_ACCOUNT, body, laptop), laptop)
     assert space.state.signing_key(anna.account_id, device_id) == signatures.public_key_of(seed)
 
@@ -198,13 +198,13 @@ def test_a_new_laptop_announces_itself(space: Space, anna: Person) -> None:
 def test_nobody_advances_anothers_account(space: Space, anna: Person) -> None:
     """Entries for a stranger's account, or in another author's name, are refused."""
     bert = Person("bert")
-    body = ledger.AdvanceAccountBody(bert.account_id, bert.entries, None)
+    body = ledger_entries.AdvanceAccountBody(bert.account_id, bert.entries, None)
     assert refusal(apply, space, space.entry(LedgerKind.ADVANCE_ACCOUNT, body)) is Code.SIGNER_UNKNOWN
     camera = space.camera()
-    body = ledger.AdvanceAccountBody(anna.account_id, [anna.entries[0]], None)
+    body = ledger_entries.AdvanceAccountBody(anna.account_id, [anna.entries[0]], None)
     entry = space.entry(LedgerKind.ADVANCE_ACCOUNT, body, camera)
     assert refusal(apply, space, entry) is Code.SIGNER_UNKNOWN
-    replayed = ledger.AdvanceAccountBody(anna.account_id, [anna.entries[0]], None)
+    replayed = ledger_entries.AdvanceAccountBody(anna.account_id, [anna.entries[0]], None)
     entry = space.entry(LedgerKind.ADVANCE_ACCOUNT, replayed)
     assert refusal(apply, space, entry) is Code.ACCOUNT_LEDGER_CONFLICT
 
@@ -213,12 +213,14 @@ def test_taking_a_device_away_needs_a_new_epoch(space: Space, anna: Person) -> N
     """A revoked device that could read is one entry together with a new epoch, or nothing."""
     laptop, seed = anna.add_device("laptop")
     space.take(
-        space.entry(LedgerKind.ADVANCE_ACCOUNT, ledger.AdvanceAccountBody(anna.account_id, anna.entries[1:], None))
+        space.entry(
+            LedgerKind.ADVANCE_ACCOUNT, ledger_entries.AdvanceAccountBody(anna.account_id, anna.entries[1:], None)
+        )
     )
     anna.revoke_device(laptop)
-    bare = ledger.AdvanceAccountBody(anna.account_id, anna.entries[2:], None)
+    bare = ledger_entries.AdvanceAccountBody(anna.account_id, anna.entries[2:], None)
     assert refusal(apply, space, space.entry(LedgerKind.ADVANCE_ACCOUNT, bare)) is Code.EPOCH_REQUIRED
-    whole = ledger.AdvanceAccountBody(anna.account_id, anna.entries[2:], space.next_epoch())
+    whole = ledger_entries.AdvanceAccountBody(anna.account_id, anna.entries[2:], space.next_epoch())
     by_itself = space.entry(LedgerKind.ADVANCE_ACCOUNT, whole, Signer(anna.account_id, laptop, seed))
     assert refusal(apply, space, by_itself) is Code.SIGNER_UNKNOWN
     space.take(space.entry(LedgerKind.ADVANCE_ACCOUNT, whole))
@@ -229,7 +231,7 @@ def test_taking_a_device_away_needs_a_new_epoch(space: Space, anna: Person) -> N
 def test_an_unlocker_needs_no_epoch(space: Space, anna: Person) -> None:
     """A password change takes no reach away here."""
     anna.take(anna.entry(AccountKind.SET_UNLOCKER, SetUnlockerBody("password", seed_of("wrapped"))))
-    body = ledger.AdvanceAccountBody(anna.account_id, anna.entries[1:], None)
+    body = ledger_entries.AdvanceAccountBody(anna.account_id, anna.entries[1:], None)
     assert apply(space, space.entry(LedgerKind.ADVANCE_ACCOUNT, body)).epoch.number == 1
 
 
@@ -289,22 +291,22 @@ def test_binding_needs_pairing_key_time_and_own_key(space: Space) -> None:
 def test_revoking_a_camera_needs_a_new_epoch_and_ends_its_right(space: Space) -> None:
     """After revocation its key signs nothing; before, it needs its certifier or a manager."""
     camera = space.camera()
-    body = ledger.RevokeCameraBody(camera.author_id, space.next_epoch())
+    body = ledger_entries.RevokeCameraBody(camera.author_id, space.next_epoch())
     by_camera = space.entry(LedgerKind.REVOKE_CAMERA, body, camera)
     assert refusal(apply, space, by_camera) is Code.RIGHT_MISSING
     space.take(space.entry(LedgerKind.REVOKE_CAMERA, body))
     assert space.state.signing_key(camera.author_id, camera.device_id) is None
     assert space.state.rights_of(camera.author_id) == frozenset()
-    again = ledger.RevokeCameraBody(camera.author_id, space.next_epoch())
+    again = ledger_entries.RevokeCameraBody(camera.author_id, space.next_epoch())
     assert refusal(apply, space, space.entry(LedgerKind.REVOKE_CAMERA, again)) is Code.LEDGER_RULE
-    unknown = ledger.RevokeCameraBody(id_of("nothing"), space.next_epoch())
+    unknown = ledger_entries.RevokeCameraBody(id_of("nothing"), space.next_epoch())
     assert refusal(apply, space, space.entry(LedgerKind.REVOKE_CAMERA, unknown)) is Code.LEDGER_RULE
 
 
 def test_a_camera_revoked_before_it_was_bound_never_binds(space: Space) -> None:
     """A lost pairing code is made worthless."""
     space.take(space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body()))
-    body = ledger.RevokeCameraBody(id_of("camera phone"), space.next_epoch())
+    body = ledger_entries.RevokeCameraBody(id_of("camera phone"), space.next_epoch())
     space.take(space.entry(LedgerKind.REVOKE_CAMERA, body))
     bind = space.entry(LedgerKind.BIND_CAMERA, space.bind_body(), space.camera_signer())
     assert refusal(apply, space, bind) is Code.SIGNER_UNKNOWN
@@ -312,7 +314,7 @@ def test_a_camera_revoked_before_it_was_bound_never_binds(space: Space) -> None:
 
 def test_unknown_kinds_stop_the_space_only_where_they_are_critical(space: Space, anna: Person) -> None:
     """A later version's ledger entry is passed over in order, or asks for an update."""
-    body = ledger.RotateEpochBody(space.next_epoch())
+    body = ledger_entries.RotateEpochBody(space.next_epoch())
     critical = space.entry("policy.something-new", body)
     assert refusal(apply, space, critical) is Code.ENTRY_UNKNOWN_CRITICAL
     assert refusal(ledger.apply, None, critical, 1) is Code.ENTRY_UNKNOWN_CRITICAL
@@ -329,8 +331,10 @@ def test_unknown_kinds_stop_the_space_only_where_they_are_critical(space: Space,
 
 def test_ledger_and_record_kinds_are_told_apart() -> None:
     """Kinds of the families of who belong to the ledger, known or not."""
-    assert all(ledger.is_ledger_kind(kind) for kind in (*LedgerKind, "member.join", "grant.add", "hold.set"))
-    assert not any(ledger.is_ledger_kind(kind) for kind in ("roll.open", "asset.add", "album.add", "link.publish"))
+    assert all(ledger_entries.is_ledger_kind(kind) for kind in (*LedgerKind, "member.join", "grant.add", "hold.set"))
+    assert not any(
+        ledger_entries.is_ledger_kind(kind) for kind in ("roll.open", "asset.add", "album.add", "link.publish")
+    )
 
 
 def test_a_body_of_another_shape_is_malformed(space: Space) -> None:
@@ -364,5 +368,5 @@ def test_full_implies_view() -> None:
 
 def test_unmatched_bodies_are_not_taken(space: Space) -> None:
     """The last arm of the table: a body that no rule takes is refused, never passed."""
-    entry = space.entry(LedgerKind.ROTATE_EPOCH, ledger.RotateEpochBody(space.next_epoch()))
+    entry = space.entry(LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(space.next_epoch()))
     assert refusal(ledger._change, space.state, entry, log.NO_HEAD) is Code.ENTRY_UNKNOWN_CRITICAL

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from safelight.sync_protocol import log
-from safelight.sync_protocol.ledger import LedgerKind
+from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.limits import MAX_ENTRY_SIZE_BYTES
 from safelight.sync_protocol.log import Frame, Head
 from safelight.sync_protocol.records import OpenRollBody, RecordKind, RevokeLinkBody

@@ -146,7 +146,7 @@ class AddToAlbumBody(Signed, frozen=True):
 
 
 class PageRef(Signed, frozen=True):
-    """One page of a link's manifest: a blob by name and stored size."""
+    """A blob made for one link, by name and stored size: a page of its manifest, or a picture that it alone shows."""
 
     blob: Hash
     size_bytes: SizeBytes
@@ -166,8 +166,9 @@ class PublishLinkBody(Signed, frozen=True):
 
     `token_hash` is the SHA-256 of the access token, `proof_hash` that of the password proof (empty without a password).
     `head` is the packed `links.ManifestHead`, `head_signature` its signature by `publishing_key`. `view_blobs` and
-    `full_blobs` are all that the link's sessions may fetch besides the pages. `makers` boxes a packed
-    `links.MakersCopy` under the epoch's full metadata key (`context(LINK_MAKERS, space id, link id, epoch)`).
+    `full_blobs` are the assets' blobs that the link's sessions may fetch; `made_blobs`, which stands in place of both,
+    are blobs made for this link alone (watermarked pictures). `makers` boxes a packed `links.MakersCopy` under the
+    epoch's full metadata key (`context(LINK_MAKERS, space id, link id, epoch)`).
     """
 
     link_id: Id
@@ -182,6 +183,7 @@ class PublishLinkBody(Signed, frozen=True):
     pages: Annotated[list[PageRef], msgspec.Meta(min_length=1, max_length=MAX_MANIFEST_PAGES)]
     view_blobs: Annotated[list[Hash], msgspec.Meta(max_length=MAX_LINK_BLOBS)]
     full_blobs: Annotated[list[Hash], msgspec.Meta(max_length=MAX_LINK_BLOBS)]
+    made_blobs: Annotated[list[PageRef], msgspec.Meta(max_length=MAX_LINK_BLOBS)]
     policy: LinkPolicy
     makers: SealedField
 
@@ -320,3 +322,6 @@ def _check_link(state: LedgerState, body: PublishLinkBody) -> None:
         raise Refused(Code.POLICY_FORBIDS, f"links of the {body.tier} tier are not allowed in this space")
     if body.tier == "view" and (body.full_blobs or body.policy.originals):
         raise Refused(Code.ENTRY_MALFORMED, "a link of the view tier names no blob of the full tier")
+    if body.made_blobs and (body.tier == "full" or body.view_blobs):
+        # *The clean preview asked for through a watermarked link*: it is not among what the link may fetch.
+        raise Refused(Code.ENTRY_MALFORMED, "a link shows pictures made for it or the assets' own, never both")

@@ -206,8 +206,15 @@ class Library:
             blobs=[BlobUse(name, BLOB_SIZE_BYTES, tier, asset_id, "original") for name in names],
         )
 
-    async def a_link(self, *, view: tuple[bytes, ...] = (), full: tuple[bytes, ...] = (), max_opens: int = 0) -> Commit:
-        """A record that publishes a link with one page and these blobs."""
+    async def a_link(
+        self,
+        *,
+        view: tuple[bytes, ...] = (),
+        full: tuple[bytes, ...] = (),
+        made: tuple[bytes, ...] = (),
+        max_opens: int = 0,
+    ) -> Commit:
+        """A record that publishes a link with one page and these blobs; *made* are its own."""
         page, link_id = await self.hold(size_bytes=1000), some_id()
         link = NewLink(
             link_id=link_id,
@@ -225,10 +232,11 @@ class Library:
             view_blobs=view,
             full_blobs=full,
             pages=[page],
+            made_blobs=made,
         )
-        return replace(
-            self.a_record(), kind="link.publish", link=link, blobs=[BlobUse(page, 1000, "page", link_id, "page")]
-        )
+        blobs = [BlobUse(page, 1000, "page", link_id, "page")]
+        blobs += [BlobUse(name, BLOB_SIZE_BYTES, "made", link_id, "made") for name in made]
+        return replace(self.a_record(), kind="link.publish", link=link, blobs=blobs)
 
     async def publish(self, commit: Commit) -> bytes:
         """Commit a link and return its id."""

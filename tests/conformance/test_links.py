@@ -3,7 +3,9 @@
 import asyncio
 from dataclasses import replace
 
-from tests.conformance.library import DAY_MS, NOW_MS, Library, an_opening, some_hash, some_id
+from safelight.server.domain.ports import Committed, Rejected
+from safelight.sync_protocol.refusals import Code
+from tests.conformance.library import BLOB_SIZE_BYTES, DAY_MS, NOW_MS, Library, an_opening, some_hash, some_id
 
 
 async def test_a_link_as_published(library: Library) -> None:
@@ -36,6 +38,40 @@ async def test_a_link_shows_its_own_blobs(library: Library) -> None:
     assert await ask(link_id, original) is None
     assert await ask(other, preview) is None
     assert await ask(some_id(), preview) is None
+
+
+async def test_a_link_brings_blobs_of_its_own(library: Library) -> None:
+    """What was made for a link is its own: held, counted and kept, shown by it alone, and no asset's."""
+    made, loose = await library.hold(), await library.hold()
+    link_id, other = (
+        await library.publish(await library.a_link(made=(made,))),
+        await library.publish(await library.a_link()),
+    )
+    ask = library.database.link_blob
+    assert await ask(link_id, made) == (BLOB_SIZE_BYTES, "made")
+    assert await ask(other, made) is None
+    assert await library.database.blob_in_space(library.space_id, made) == (BLOB_SIZE_BYTES, "made")
+    # Only what no record names is forgotten.
+    assert await library.database.collectable_blobs(NOW_MS + DAY_MS, 10) == [loose]
+    assert not await library.database.forget_blob(made, NOW_MS + DAY_MS)
+
+
+async def test_an_assets_blob_is_not_made_for_a_link(library: Library) -> None:
+    """An original or a preview is refused as a link's own picture, also within one run; so is what is not held."""
+    original, preview = await library.hold(), await library.hold()
+    await library.do(await library.an_asset(original))
+    await library.do(await library.an_asset(preview, tier="view"))
+    refused = {original: Code.POLICY_FORBIDS, preview: Code.POLICY_FORBIDS, some_hash(): Code.BLOB_MISSING}
+    for name, code in refused.items():
+        [outcome] = await library.commit(await library.a_link(made=(name,)))
+        assert isinstance(outcome, Rejected)
+        assert outcome.code is code
+    late = await library.hold()
+    adding, link = await library.an_asset(late), await library.a_link(made=(late,))
+    follows = replace(link, counter=adding.counter + 1, previous_id=adding.entry_id)
+    outcomes = await library.commit(adding, follows)
+    assert isinstance(outcomes[0], Committed)
+    assert isinstance(outcomes[1], Rejected)
 
 
 async def test_one_opening_and_a_hundred_racers(library: Library) -> None:

@@ -293,6 +293,61 @@ async def test_links_that_are_refused(owner: Owner) -> None:
     assert await refused(Link(page, view=[preview], link_id=link.link_id)) == "ledger-rule"
 
 
+async def test_a_links_own_pictures(server: Server, owner: Owner) -> None:
+    """What a link brings is served to its guests and to full readers, counts against the quota, and stays."""
+    watermarked = [Blob(os.urandom(700)), Blob(os.urandom(800))]
+    link = Link(Blob(os.urandom(500)), made=watermarked)
+    await owner.api.upload(owner.writer.space_id, *watermarked)
+    await owner.api.publish(owner.writer, link)
+    cookie = cookie_of(await open_link(server.api, link))
+    for blob in watermarked:
+        assert (await fetch(server.api, link, blob, cookie)).body == blob.data
+        assert (await owner.api.get(f"{owner.space}/blobs/{blob.name.hex()}")).body == blob.data
+
+
+async def test_the_clean_preview_asked_for_through_a_watermarked_link(server: Server, owner: Owner) -> None:
+    """Neither preview nor original: not by name, not listed beside, and not passed off as made for the link."""
+    original, preview = await photo(owner)
+    watermarked = Blob(os.urandom(700))
+    await owner.api.upload(owner.writer.space_id, watermarked)
+    link = Link(Blob(os.urandom(500)), made=[watermarked])
+    await owner.api.publish(owner.writer, link)
+    cookie = cookie_of(await open_link(server.api, link))
+    assert (await fetch(server.api, link, watermarked, cookie)).status == 200
+    for blob in (original, preview):
+        assert (await fetch(server.api, link, blob, cookie)).code == "not-found"
+        assert (
+            await server.api.get(f"{owner.space}/blobs/{blob.name.hex()}", Cookie=cookie)
+        ).code == "session-required"
+
+    async def refused(link: Link) -> str:
+        return (await owner.api.try_commit(owner.writer, link.publish(owner.writer))).code
+
+    assert await refused(Link(link.page, made=[watermarked], view=[preview])) == "entry-malformed"
+    for blob in (original, preview):
+        assert await refused(Link(link.page, made=[blob])) == "policy-forbids"
+
+
+async def test_own_pictures_that_are_refused(start_server: StartServer) -> None:
+    """One that never arrived, one of another size, one of another space, and more than the quota has room for."""
+    server = await start_server(space_quota_bytes=60_000)
+    owner, other = await server.owner(), await server.owner()
+    page, foreign = Blob(os.urandom(500)), Blob(os.urandom(600))
+    first, second = Blob(os.urandom(35_000)), Blob(os.urandom(35_000))
+    await owner.api.upload(owner.writer.space_id, page, first, second)
+    await other.api.upload(other.writer.space_id, foreign)
+
+    async def refused(*made: Blob) -> str:
+        link = Link(page, made=list(made))
+        return (await owner.api.try_commit(owner.writer, link.publish(owner.writer))).code
+
+    assert await refused(Blob(b"never sent")) == "blob-missing"
+    assert await refused(foreign) == "blob-missing"
+    assert await refused(first, second) == "quota-exceeded"
+    await owner.api.commit(owner.writer, Link(page, made=[first]).publish(owner.writer))
+    assert await refused(second) == "quota-exceeded"
+
+
 async def test_spaces_without_links(server: Server) -> None:
     """The space's policy decides which links there are."""
     owner = await server.owner(kind="family", links_policy="view")

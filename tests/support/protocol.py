@@ -306,6 +306,7 @@ class Link:
     page: Blob
     view: list[Blob] = field(default_factory=list)
     full: list[Blob] = field(default_factory=list)
+    made: list[Blob] = field(default_factory=list)
     tier: str = "view"
     password_proof: bytes = b""
     max_opens: int = 0
@@ -334,6 +335,7 @@ class Link:
             pages=pages,
             view_blobs=[blob.name for blob in self.view],
             full_blobs=[blob.name for blob in self.full],
+            made_blobs=[PageRef(blob.name, len(blob.data)) for blob in self.made],
             policy=LinkPolicy(self.starts_ms, self.expires_ms, self.max_opens, self.originals),
             makers=os.urandom(200),
         )

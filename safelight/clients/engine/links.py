@@ -151,6 +151,7 @@ async def create_link(space: SpaceView, album: Album, wish: LinkWish) -> MadeLin
         pages=pages,
         view_blobs=_blobs(assets, _VIEW),
         full_blobs=_blobs(assets, (RenditionName.ORIGINAL,)) if originals else [],
+        made_blobs=[],
         policy=LinkPolicy(starts_ms=0, expires_ms=wish.expires_ms, max_opens=wish.max_opens, originals=originals),
         makers=seal_box(
             held.full_metadata_key, _makers_place(space, link_id, held.number), pack(makers), nonce=random_nonce()

@@ -76,6 +76,6 @@ async def chunks_while_allowed(download: Download, start: int, end: int) -> Asyn
 
 
 def _may_read(state: LedgerState, who: Who, tier: str) -> bool:
-    """A page of a link and a blob that no record names yet are read like originals: by the full tier alone."""
+    """What was made for a link, and a blob that no record names yet, is read like originals: by the full tier alone."""
     wanted = Tier.VIEW if tier == Tier.VIEW else Tier.FULL
     return reads(state.tier_of(who.account_id), wanted)

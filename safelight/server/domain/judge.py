@@ -199,7 +199,8 @@ def _blobs_of(body: object) -> list[BlobUse]:
                 for rendition in asset.renditions
             ]
         case PublishLinkBody():
-            return [BlobUse(page.blob, page.size_bytes, "page", body.link_id, "page") for page in body.pages]
+            own = [(page, "page") for page in body.pages] + [(made, "made") for made in body.made_blobs]
+            return [BlobUse(ref.blob, ref.size_bytes, what, body.link_id, what) for ref, what in own]
         case _:
             return []
 
@@ -221,6 +222,7 @@ def _link_of(body: PublishLinkBody) -> NewLink:
         view_blobs=body.view_blobs,
         full_blobs=body.full_blobs,
         pages=[page.blob for page in body.pages],
+        made_blobs=[made.blob for made in body.made_blobs],
     )
 
 

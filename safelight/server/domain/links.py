@@ -208,7 +208,7 @@ def _check_standing(link: LinkState, now_ms: int) -> None:
 
 def _may_show(link: LinkState, tier: str) -> bool:
     """An original leaves only through a link of the full tier whose policy says so, whatever the link names."""
-    return tier in {"page", Tier.VIEW} or (tier == Tier.FULL and link.tier == Tier.FULL and link.originals)
+    return tier in {"page", "made", Tier.VIEW} or (tier == Tier.FULL and link.tier == Tier.FULL and link.originals)
 
 
 def _row(link: LinkState, now_ms: int) -> messages.LinkRow:

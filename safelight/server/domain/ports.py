@@ -3,7 +3,7 @@
 The database judges nothing. It holds rows, and checks in one transaction exactly the facts that a `Commit` names.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,7 +101,10 @@ class EntryRow:
 
 @dataclass(frozen=True, slots=True)
 class BlobUse:
-    """A blob that a commit names: it must be held in the space at this stored size. `tier` is view or full."""
+    """A blob that a commit names: it must be held in the space at this stored size.
+
+    `tier` is view or full, and of what belongs to a link page or made.
+    """
 
     name: bytes
     size_bytes: int
@@ -149,6 +152,12 @@ class NewLink:
     view_blobs: Sequence[bytes]
     full_blobs: Sequence[bytes]
     pages: Sequence[bytes]
+    made_blobs: Sequence[bytes] = ()
+
+    def blobs(self) -> Iterator[tuple[str, bytes]]:
+        """Every blob that the link may fetch, each with what it is to the link: page, made, view or full."""
+        kinds = (("page", self.pages), ("made", self.made_blobs), ("view", self.view_blobs), ("full", self.full_blobs))
+        return ((kind, name) for kind, names in kinds for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -466,7 +475,7 @@ class Database(Protocol):
         ...
 
     async def link_blob(self, link_id: bytes, name: bytes) -> tuple[int, str] | None:
-        """Stored size and tier ("page", "view", "full") of a blob that the link may fetch."""
+        """Stored size and tier ("page", "made", "view", "full") of a blob that the link may fetch."""
         ...
 
     async def open_link(self, opening: Opening, max_opens: int) -> bool:

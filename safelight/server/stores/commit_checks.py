@@ -111,7 +111,10 @@ def check_quota(case: Case) -> None:
 
 
 def check_link(case: Case) -> None:
-    """A link's id is new and its blobs are held here; its view list holds no original."""
+    """A link's id is new and its blobs are held here; its view list holds no original.
+
+    What it brings as made for it is nobody else's: *an original, or a clean preview, named as a link's own picture*.
+    """
     commit, space, facts = case
     if commit.revoked_link and facts.links.get(commit.revoked_link) != commit.space_id:
         raise Refused(Code.NOT_FOUND, f"no link {commit.revoked_link.hex()}")
@@ -121,16 +124,17 @@ def check_link(case: Case) -> None:
     if link.link_id in facts.links:
         raise Refused(Code.LEDGER_RULE, "the link's id is taken")
     named_here = {blob.name: Held(blob.size_bytes, blob.tier) for blob in commit.blobs}
-    for tier, names in (("page", link.pages), ("view", link.view_blobs), ("full", link.full_blobs)):
-        for name in names:
-            held = space.blobs.get(name)
-            if held is None:
-                raise Refused(Code.BLOB_MISSING, name.hex())
-            known = held.tier or (named_here[name].tier if name in named_here else "")
-            if not known:
-                raise Refused(Code.BLOB_MISSING, f"no record names {name.hex()}")
-            if tier != "full" and known == "full":
-                raise Refused(Code.POLICY_FORBIDS, f"{name.hex()} is of the full tier")
+    for kind, name in link.blobs():
+        held = space.blobs.get(name)
+        if held is None:
+            raise Refused(Code.BLOB_MISSING, name.hex())
+        known = held.tier or (named_here[name].tier if name in named_here else "")
+        if not known:
+            raise Refused(Code.BLOB_MISSING, f"no record names {name.hex()}")
+        if kind != "full" and known == "full":
+            raise Refused(Code.POLICY_FORBIDS, f"{name.hex()} is of the full tier")
+        if kind == "made" and known != "made":
+            raise Refused(Code.POLICY_FORBIDS, f"{name.hex()} was not made for a link")
 
 
 def check_devices(case: Case) -> None:

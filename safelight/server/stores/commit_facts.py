@@ -73,7 +73,7 @@ def link_names(commit: Commit) -> Iterable[bytes]:
     """Every blob that the commit's link may fetch."""
     if commit.link is None:
         return ()
-    return (*commit.link.pages, *commit.link.view_blobs, *commit.link.full_blobs)
+    return [name for _, name in commit.link.blobs()]
 
 
 async def gather(tx: Transaction, commits: Sequence[Commit]) -> Facts:

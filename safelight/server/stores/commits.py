@@ -192,5 +192,4 @@ async def _write_links(tx: Transaction, commit: Commit, number: int, time_ms: in
         max_opens=link.max_opens,
         originals=int(link.originals),
     )
-    for tier, names in (("page", link.pages), ("view", link.view_blobs), ("full", link.full_blobs)):
-        await tx.run_many(SQL["add_link_blob"], [(link.link_id, name, tier) for name in names])
+    await tx.run_many(SQL["add_link_blob"], [(link.link_id, name, kind) for kind, name in link.blobs()])

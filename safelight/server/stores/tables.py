@@ -303,7 +303,7 @@ LINK_BLOBS = _clustered(
     "link_blobs",
     _of("link_id", "links"),
     _bytes("name"),
-    _text("tier"),  # page, view or full
+    _text("tier"),  # page, made, view or full
     PrimaryKeyConstraint("link_id", "name"),
     Index("link_blobs_by_name", "name"),
 )

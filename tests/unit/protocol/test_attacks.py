@@ -107,7 +107,7 @@ def test_a_links_password_is_whole_or_absent(space: Space, size_bytes: int) -> N
     page, key = PageRef(seed_of("page"), 10), signatures.public_key_of(seed_of("publisher"))
     body = PublishLinkBody(
         id_of("link"), id_of("album"), "view", 1, bytes(32), bytes(size_bytes), key, b"head", bytes(64), [page], [], [],
-        policy, b"makers",
+        [], policy, b"makers",
     )  # fmt: skip
     with refuses(Code.ENTRY_MALFORMED):
         check_record(space.state, space.entry(RecordKind.PUBLISH_LINK, body))

@@ -69,6 +69,7 @@ def link(tier: str = "view", **changes: object) -> PublishLinkBody:
         "pages": [PageRef(seed_of("page"), 100)],
         "view_blobs": [seed_of("preview")],
         "full_blobs": [],
+        "made_blobs": [],
         "policy": LinkPolicy(0, 0, 0, False),
         "makers": b"sealed",
     }
@@ -169,6 +170,22 @@ def test_a_view_link_names_nothing_of_the_full_tier(space: Space) -> None:
     """Neither an original's blob nor the permission to fetch originals."""
     for body in (link(full_blobs=[seed_of("original")]), link(policy=LinkPolicy(0, 0, 0, True))):
         assert refusal(check, space, RecordKind.PUBLISH_LINK, body) is Code.ENTRY_MALFORMED
+
+
+def test_a_link_shows_its_own_pictures_or_the_assets(space: Space) -> None:
+    """Watermarked pictures stand in place of the assets' own: beside them no clean one can be named."""
+    made = [PageRef(seed_of("watermarked"), 300)]
+    own = link(view_blobs=[], made_blobs=made)
+    assert check(space, RecordKind.PUBLISH_LINK, own) == own
+    assert refusal(check, space, RecordKind.PUBLISH_LINK, link(made_blobs=made)) is Code.ENTRY_MALFORMED
+    work = Space(Person("anna"), "work", "full").create()
+    for changes in (
+        {"full_blobs": [seed_of("original")]},
+        {"policy": LinkPolicy(0, 0, 0, originals=True)},
+        {},
+    ):
+        body = link("full", view_blobs=[], made_blobs=made, **changes)
+        assert refusal(check, work, RecordKind.PUBLISH_LINK, body) is Code.ENTRY_MALFORMED
 
 
 def test_unknown_records_are_set_aside_or_stop(space: Space) -> None:

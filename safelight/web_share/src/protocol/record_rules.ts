@@ -58,6 +58,7 @@ export const publishLinkBody = signed({
   pages: list(pageRef, 1, MAX_MANIFEST_PAGES),
   viewBlobs: list(hash, 0, MAX_LINK_BLOBS),
   fullBlobs: list(hash, 0, MAX_LINK_BLOBS),
+  madeBlobs: list(pageRef, 0, MAX_LINK_BLOBS),
   policy: linkPolicy,
   makers: sealedField,
 });
@@ -133,5 +134,9 @@ function checkLink(state: LedgerState, body: PublishLinkBody): void {
   }
   if (body.tier === "view" && (body.fullBlobs.length || body.policy.originals)) {
     throw new Refused(Code.ENTRY_MALFORMED, "a link of the view tier names no blob of the full tier");
+  }
+  if (body.madeBlobs.length && (body.tier === "full" || body.viewBlobs.length)) {
+    // *The clean preview asked for through a watermarked link*: it is not among what the link may fetch.
+    throw new Refused(Code.ENTRY_MALFORMED, "a link shows pictures made for it or the assets' own, never both");
   }
 }

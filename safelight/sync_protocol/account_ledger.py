@@ -14,11 +14,12 @@ import msgspec
 
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.contexts import Label, context
+from safelight.sync_protocol.envelopes import Content, SignedEntry, build_envelope, parse_envelope, verify_envelope
 from safelight.sync_protocol.ids import Hash, Id, OptionalHash
 from safelight.sync_protocol.limits import INBOX_KEY_SIZE_BYTES, KEY_SIZE_BYTES
-from safelight.sync_protocol.log import NO_HEAD, Head, Kind, SignatureBytes
+from safelight.sync_protocol.log import NO_HEAD, Head, Kind
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.wire import Count, Signed, TimeMs, pack, unpack
+from safelight.sync_protocol.wire import Count, SignatureBytes, Signed, TimeMs, pack, unpack
 
 PublicKey = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE_BYTES, max_length=KEY_SIZE_BYTES)]
 InboxKey = Annotated[bytes, msgspec.Meta(min_length=INBOX_KEY_SIZE_BYTES, max_length=INBOX_KEY_SIZE_BYTES)]
@@ -106,16 +107,6 @@ class RotateIdentityBody(Signed, frozen=True):
     new_signature: SignatureBytes
 
 
-class _Content(Signed, frozen=True):
-    header: AccountHeader
-    body: msgspec.Raw
-
-
-class _Envelope(Signed, frozen=True):
-    content: bytes
-    signature: SignatureBytes
-
-
 @dataclass(frozen=True, slots=True)
 class Device:
     """A device's signing key, and whether it still counts."""
@@ -174,32 +165,27 @@ def build_account_entry(
         previous_id=head.hash,
         signed_ms=signed_ms,
     )
-    content = pack(_Content(header, msgspec.Raw(pack(body))))
-    signature = signatures.sign(signing_seed, context(Label.SIGN_ACCOUNT_ENTRY, content))
-    return pack(_Envelope(content, signature))
+    return build_envelope(header, body, Label.SIGN_ACCOUNT_ENTRY, signing_seed)
 
 
 def apply_account_entry(state: AccountState | None, envelope: bytes) -> AccountState:
     """Take one entry: *state + entry → state*, or a named refusal; for servers to refuse, for clients to verify."""
-    outer = unpack(envelope, _Envelope)
-    content = unpack(outer.content, _Content)
-    header = content.header
+    entry = parse_envelope(envelope, Content[AccountHeader])
+    header = entry.header
     shape = _BODIES.get(header.kind)
     if header.version != ACCOUNT_ENTRY_VERSION or shape is None:
         if header.critical or state is None:
             raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{header.kind}, version {header.version}")
         shape = None
-    body = unpack(bytes(content.body), shape) if shape else None
-    message = context(Label.SIGN_ACCOUNT_ENTRY, outer.content)
-    head = Head(header.number, hashlib.sha256(envelope).digest())
+    body = unpack(entry.body, shape) if shape else None
     if state is None:
-        return _create(header, body, outer.signature, message, head)
+        return _create(entry, body)
     if header.account_id != state.account_id:
         raise Refused(Code.LEDGER_RULE, "the entry belongs to another account")
     if header.number != state.head.number + 1 or header.previous_id != state.head.hash:
         raise Refused(Code.ACCOUNT_LEDGER_CONFLICT, f"entry {header.number} does not follow entry {state.head.number}")
-    signatures.verify(state.identity.signing, outer.signature, message)
-    return replace(_change(state, header, body), head=head)
+    verify_envelope(entry, Label.SIGN_ACCOUNT_ENTRY, state.identity.signing)
+    return replace(_change(state, header, body), head=Head(header.number, entry.id))
 
 
 def is_known_account_entry(envelope: bytes) -> bool:
@@ -207,7 +193,7 @@ def is_known_account_entry(envelope: bytes) -> bool:
 
     Readers pass over others that are not critical. A server takes none: it could not say what they may cost.
     """
-    header = unpack(unpack(envelope, _Envelope).content, _Content).header
+    header = parse_envelope(envelope, Content[AccountHeader]).header
     return header.kind in _BODIES and header.version == ACCOUNT_ENTRY_VERSION
 
 
@@ -220,13 +206,14 @@ def apply_account_entries(state: AccountState | None, envelopes: Sequence[bytes]
     return state
 
 
-def _create(header: AccountHeader, body: Signed | None, signature: bytes, message: bytes, head: Head) -> AccountState:
+def _create(entry: SignedEntry[AccountHeader], body: Signed | None) -> AccountState:
+    header = entry.header
     if not isinstance(body, CreateAccountBody) or header.number != 1 or header.previous_id != NO_HEAD.hash:
         raise Refused(Code.LEDGER_RULE, "an account's ledger begins with its creation")
     if header.account_id != account_id(body.nonce, body.identity, body.recovery_signing):
         raise Refused(Code.LEDGER_RULE, "the account's id is not made from its keys")
-    signatures.verify(body.identity.signing, signature, message)
-    devices = {body.device_id: Device(body.device_key)}
+    verify_envelope(entry, Label.SIGN_ACCOUNT_ENTRY, body.identity.signing)
+    head, devices = Head(1, entry.id), {body.device_id: Device(body.device_key)}
     return AccountState(header.account_id, head, body.identity, body.recovery_signing, devices, {})
 
 

@@ -12,8 +12,7 @@ from safelight.sync_protocol.account_ledger import InboxKey, PublicKey
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ids import Hash, Id
 from safelight.sync_protocol.limits import MAX_MEMBERS
-from safelight.sync_protocol.log import SignatureBytes
-from safelight.sync_protocol.wire import Count, SealedField, Signed, SizeBytes, TimeMs
+from safelight.sync_protocol.wire import Count, SealedField, SignatureBytes, Signed, SizeBytes, TimeMs
 
 SpaceKind = Literal["family", "work", "vault"]
 

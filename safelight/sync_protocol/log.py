@@ -7,20 +7,19 @@ its bytes.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 
-from safelight.sync_protocol import signatures
 from safelight.sync_protocol.contexts import Label, context, uint
+from safelight.sync_protocol.envelopes import Content, SignedEntry, build_envelope, parse_envelope, verify_envelope
 from safelight.sync_protocol.ids import Hash, Id, OptionalHash
-from safelight.sync_protocol.limits import HASH_SIZE_BYTES, MAX_ENTRY_SIZE_BYTES, SIGNATURE_SIZE_BYTES
+from safelight.sync_protocol.limits import HASH_SIZE_BYTES, MAX_ENTRY_SIZE_BYTES
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import Count, Signed, TimeMs, pack, unpack
 
 ENTRY_VERSION = 1
 Kind = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+(\.[a-z-]+)+\Z", max_length=40)]
-SignatureBytes = Annotated[bytes, msgspec.Meta(min_length=SIGNATURE_SIZE_BYTES, max_length=SIGNATURE_SIZE_BYTES)]
 
 
 class Head(Signed, frozen=True):
@@ -49,26 +48,7 @@ class Header(Signed, frozen=True):
     signed_ms: TimeMs
 
 
-class _Content(Signed, frozen=True):
-    header: Header
-    body: msgspec.Raw
-
-
-class _Envelope(Signed, frozen=True):
-    content: bytes
-    signature: SignatureBytes
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One parsed entry. Its signature is not verified by parsing: see `verify_entry`."""
-
-    id: bytes
-    envelope: bytes
-    content: bytes
-    signature: bytes
-    header: Header
-    body: bytes
+Entry: TypeAlias = SignedEntry[Header]
 
 
 class Frame(Signed, frozen=True):
@@ -117,31 +97,22 @@ class LogState:
 
 def build_entry(header: Header, body: Signed, signing_seed: bytes) -> bytes:
     """Sign *header* and *body* with the device's *signing_seed* and return the envelope's bytes."""
-    content = pack(_Content(header, msgspec.Raw(pack(body))))
-    return pack(_Envelope(content, signatures.sign(signing_seed, context(Label.SIGN_ENTRY, content))))
+    return build_envelope(header, body, Label.SIGN_ENTRY, signing_seed)
 
 
 def parse_entry(envelope: bytes) -> Entry:
     """Parse the envelope's bytes; raises ENTRY_MALFORMED, TOO_LARGE or ENTRY_UNKNOWN_CRITICAL."""
     if len(envelope) > MAX_ENTRY_SIZE_BYTES:
         raise Refused(Code.TOO_LARGE, f"an entry has at most {MAX_ENTRY_SIZE_BYTES} bytes")
-    outer = unpack(envelope, _Envelope)
-    inner = unpack(outer.content, _Content)
-    if inner.header.version != ENTRY_VERSION and inner.header.critical:
-        raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"version {inner.header.version}")
-    return Entry(
-        id=hashlib.sha256(envelope).digest(),
-        envelope=envelope,
-        content=outer.content,
-        signature=outer.signature,
-        header=inner.header,
-        body=bytes(inner.body),
-    )
+    entry = parse_envelope(envelope, Content[Header])
+    if entry.header.version != ENTRY_VERSION and entry.header.critical:
+        raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"version {entry.header.version}")
+    return entry
 
 
 def verify_entry(entry: Entry, device_key: bytes) -> None:
     """Verify the entry's signature by *device_key* (Ed25519, 32 bytes); raises SIGNATURE_INVALID."""
-    signatures.verify(device_key, entry.signature, context(Label.SIGN_ENTRY, entry.content))
+    verify_envelope(entry, Label.SIGN_ENTRY, device_key)
 
 
 def next_chain(chain: bytes, number: int, entry_id: bytes) -> bytes:

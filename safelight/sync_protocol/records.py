@@ -20,10 +20,20 @@ from safelight.sync_protocol.limits import (
     MAX_MANIFEST_PAGES,
     MAX_RENDITIONS_PER_ASSET,
 )
-from safelight.sync_protocol.log import ENTRY_VERSION, Entry, SignatureBytes
+from safelight.sync_protocol.log import ENTRY_VERSION, Entry
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right, Tier
-from safelight.sync_protocol.wire import Count, Sealed, SealedField, Signed, SizeBytes, TimeMs, WideInteger, unpack
+from safelight.sync_protocol.wire import (
+    Count,
+    Sealed,
+    SealedField,
+    SignatureBytes,
+    Signed,
+    SizeBytes,
+    TimeMs,
+    WideInteger,
+    unpack,
+)
 
 
 @unique

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import msgspec
 
-from safelight.sync_protocol.limits import MAX_INTEGER, MAX_SEALED_FIELD_SIZE_BYTES
+from safelight.sync_protocol.limits import MAX_INTEGER, MAX_SEALED_FIELD_SIZE_BYTES, SIGNATURE_SIZE_BYTES
 from safelight.sync_protocol.refusals import Code, Refused
 
 T = TypeVar("T")
@@ -17,6 +17,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER, description="milliseconds since 1970-01-01 UTC")]
 WideInteger = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1, description="64 bits with a sign")]
 SizeBytes = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
+SignatureBytes = Annotated[bytes, msgspec.Meta(min_length=SIGNATURE_SIZE_BYTES, max_length=SIGNATURE_SIZE_BYTES)]
 SealedField = Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_FIELD_SIZE_BYTES)]
 
 _packer = msgspec.msgpack.Encoder()

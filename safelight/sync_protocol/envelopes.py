@@ -1,7 +1,7 @@
 """Envelopes: how an entry is packed and signed, in a space's log as in an account's ledger.
 
-docs/spec/log.md §1. The signature is over `context(label, content)`, the content being header and body, packed; the entry's
-id is the SHA-256 of the whole envelope.
+docs/spec/log.md §1. What is signed is `context(label, content)`, the content being header and body, packed. The SHA-256
+of the whole envelope is the entry's id.
 """
 
 import hashlib

@@ -48,6 +48,7 @@ class Header(Signed, frozen=True):
     signed_ms: TimeMs
 
 
+# Its signature is not verified by parsing: see `verify_entry`.
 Entry: TypeAlias = SignedEntry[Header]
 
 

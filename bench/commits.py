@@ -17,7 +17,9 @@ from pathlib import Path
 
 import uvloop
 
-from safelight.server.domain.ports import AssetUse, BlobUse, Commit, Committed, Database, RollUse, UploadRow
+from safelight.server.domain.ports.commits import AssetUse, BlobUse, Commit, Committed, RollUse
+from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.rows import UploadRow
 from safelight.server.stores.engine_sqlite import SqliteDatabase
 
 NOW_MS = 1_700_000_000_000

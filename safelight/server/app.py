@@ -17,7 +17,8 @@ from safelight.server.domain.commits import Commits
 from safelight.server.domain.downloads import Downloads
 from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.links import Links
-from safelight.server.domain.ports import Blobs, Database
+from safelight.server.domain.ports.blobs import Blobs
+from safelight.server.domain.ports.database import Database
 from safelight.server.domain.sessions import Sessions
 from safelight.server.domain.spaces import Spaces
 from safelight.server.domain.throttle import Throttle

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from safelight.server.domain.ports import Blobs, Database
+from safelight.server.domain.ports.blobs import Blobs
+from safelight.server.domain.ports.database import Database
 from tests.conformance.engines import BLOBS, DATABASES, OpenBlobs, OpenDatabase
 from tests.conformance.library import Library
 

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from safelight.server.domain.ports import Blobs, Database
+from safelight.server.domain.ports.blobs import Blobs
+from safelight.server.domain.ports.database import Database
 from safelight.server.stores.blobs_directory import DirectoryBlobs
 from safelight.server.stores.engine_sqlite import SqliteDatabase
 

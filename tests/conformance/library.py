@@ -3,19 +3,13 @@
 import secrets
 from dataclasses import dataclass, field, replace
 
-from safelight.server.domain.ports import (
+from safelight.server.domain.ports.commits import AssetUse, BlobUse, Commit, Committed, NewLink, Rejected, RollUse
+from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.rows import (
     AccountChange,
     AccountRow,
-    AssetUse,
-    BlobUse,
-    Commit,
-    Committed,
-    Database,
     DeviceRow,
-    NewLink,
     Opening,
-    Rejected,
-    RollUse,
     SessionRow,
     UnlockerRow,
     UploadRow,

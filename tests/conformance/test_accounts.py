@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from safelight.server.domain.ports import AccountChange, AccountRow, Database, UnlockerRow
+from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.rows import AccountChange, AccountRow, UnlockerRow
 from safelight.sync_protocol.refusals import Code, Refused
 from tests.conformance.library import DAY_MS, NOW_MS, Library, a_device, a_session, add_account, some_hash, some_id
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from safelight.server.domain.ports import Blobs
+from safelight.server.domain.ports.blobs import Blobs
 from safelight.sync_protocol.refusals import Code, Refused
 from tests.conformance.engines import OpenBlobs
 from tests.conformance.library import some_hash, some_id

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from safelight.server.domain.ports import AssetUse, BlobUse, Commit, Committed, Rejected
+from safelight.server.domain.ports.commits import AssetUse, BlobUse, Commit, Committed, Rejected
 from safelight.sync_protocol.log import next_chain
 from safelight.sync_protocol.refusals import Code
 from tests.conformance.library import (

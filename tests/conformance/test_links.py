@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from safelight.server.domain.ports import Committed, Rejected
+from safelight.server.domain.ports.commits import Committed, Rejected
 from safelight.sync_protocol.refusals import Code
 from tests.conformance.library import BLOB_SIZE_BYTES, DAY_MS, NOW_MS, Library, an_opening, some_hash, some_id
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from safelight.server.domain.ports import AssetUse
+from safelight.server.domain.ports.commits import AssetUse
 from tests.conformance.engines import OpenDatabase
 from tests.conformance.library import NOW_MS, Library, a_session, an_opening, some_hash, some_id
 

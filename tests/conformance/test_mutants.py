@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from safelight.server.domain.ports import Database
+from safelight.server.domain.ports.database import Database
 from safelight.server.stores import accounts, blobs, commit_checks, commit_facts, devices, links, spaces
 from safelight.server.stores.commit_checks import Case, Check
 from safelight.server.stores.commit_facts import Held, Roll

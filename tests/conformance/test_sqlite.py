@@ -12,7 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from safelight.server.domain.ports import Committed
+from safelight.server.domain.ports.commits import Committed
 from safelight.server.stores.engine_sqlite import SqliteDatabase
 from safelight.server.stores.migrate import sqlite_engine, upgrade_sqlite
 from safelight.server.stores.sqlite_lock import DatabaseInUse

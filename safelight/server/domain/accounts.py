@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from safelight.server.domain.access import Who, account_of
 from safelight.server.domain.addresses import network_of
 from safelight.server.domain.clock import ServerClock
-from safelight.server.domain.ports import AccountChange, AccountRow, Database, DeviceRow, SessionRow, UnlockerRow
+from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.rows import AccountChange, AccountRow, DeviceRow, SessionRow, UnlockerRow
 from safelight.server.domain.throttle import Throttle
 from safelight.sync_protocol.account_ledger import AccountState, Unlocker, apply_account_entries, is_known_account_entry
 from safelight.sync_protocol.codes import to_letters

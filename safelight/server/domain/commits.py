@@ -21,7 +21,8 @@ from safelight.server.domain.judge import (
     judge_record,
 )
 from safelight.server.domain.ledgers import Ledgers
-from safelight.server.domain.ports import Committed, Database, Rejected
+from safelight.server.domain.ports.commits import Committed, Rejected
+from safelight.server.domain.ports.database import Database
 from safelight.sync_protocol.account_ledger import AccountState
 from safelight.sync_protocol.ids import space_id as space_id_of
 from safelight.sync_protocol.ledger_entries import LedgerKind, is_ledger_kind

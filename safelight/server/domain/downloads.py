@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from safelight.server.domain.access import Who, space_for, space_for_reader
 from safelight.server.domain.ledgers import Ledgers
-from safelight.server.domain.ports import BlobReader, Blobs, Database
+from safelight.server.domain.ports.blobs import BlobReader, Blobs
+from safelight.server.domain.ports.database import Database
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier, reads

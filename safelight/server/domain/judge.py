@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from safelight.server.domain.ports import AssetUse, BlobUse, Commit, DeviceRow, NewLink, RollUse
+from safelight.server.domain.ports.commits import AssetUse, BlobUse, Commit, NewLink, RollUse
+from safelight.server.domain.ports.rows import DeviceRow
 from safelight.sync_protocol import ledger, signatures
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ledger_entries import (

@@ -4,7 +4,8 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import replace
 
-from safelight.server.domain.ports import Database, EntryRow
+from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.rows import EntryRow
 from safelight.sync_protocol import ledger
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import Head, parse_entry

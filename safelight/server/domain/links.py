@@ -18,7 +18,9 @@ from safelight.server.domain.addresses import network_of
 from safelight.server.domain.clock import ServerClock, monotonic_ms
 from safelight.server.domain.downloads import Download, open_blob
 from safelight.server.domain.ledgers import Ledgers
-from safelight.server.domain.ports import Blobs, Database, LinkState, Opening
+from safelight.server.domain.ports.blobs import Blobs
+from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.rows import LinkState, Opening
 from safelight.server.domain.throttle import Throttle
 from safelight.sync_protocol.limits import HASH_SIZE_BYTES, ID_SIZE_BYTES
 from safelight.sync_protocol.messages import links as messages

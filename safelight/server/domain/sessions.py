@@ -7,7 +7,8 @@ from collections import OrderedDict
 from safelight.server.domain.access import Who, account_of
 from safelight.server.domain.accounts import token_hash
 from safelight.server.domain.clock import ServerClock
-from safelight.server.domain.ports import Database, SessionRow
+from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.rows import SessionRow
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.messages import sessions as messages

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from safelight.server.domain.access import Who, space_for, space_for_reader
 from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.ledgers import Ledgers
-from safelight.server.domain.ports import Database, EntryRow, SpaceRow
+from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.rows import EntryRow, SpaceRow
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.limits import MAX_FEED_ENTRIES, MAX_FEED_SIZE_BYTES

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from safelight.server.domain.access import Who, space_for
 from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.ledgers import Ledgers
-from safelight.server.domain.ports import Appender, Blobs, Database, UploadRow
+from safelight.server.domain.ports.blobs import Appender, Blobs
+from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.rows import UploadRow
 from safelight.sync_protocol.ids import new_id
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import structlog
 
 from safelight.server.domain.clock import ServerClock
-from safelight.server.domain.ports import Blobs, Database
+from safelight.server.domain.ports.blobs import Blobs
+from safelight.server.domain.ports.database import Database
 
 _PAGE = 200
 _log = structlog.get_logger("jobs")

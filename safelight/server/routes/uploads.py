@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from safelight.server.domain.ports import UploadRow
+from safelight.server.domain.ports.rows import UploadRow
 from safelight.server.domain.uploads import Appending, Interrupted
 from safelight.server.routes.call import Call
 from safelight.server.routes.interim import Interim

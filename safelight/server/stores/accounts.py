@@ -2,7 +2,7 @@
 
 from dataclasses import astuple
 
-from safelight.server.domain.ports import AccountChange, AccountRow, UnlockerRow
+from safelight.server.domain.ports.rows import AccountChange, AccountRow, UnlockerRow
 from safelight.server.stores.devices import add_device, revoke_device
 from safelight.server.stores.engine import Engine
 from safelight.server.stores.statements import load

@@ -1,6 +1,6 @@
 """Blobs held in spaces, and the uploads that bring them: rows only, the bytes lie in a blob store."""
 
-from safelight.server.domain.ports import UploadRow
+from safelight.server.domain.ports.rows import UploadRow
 from safelight.server.stores.engine import Engine
 from safelight.server.stores.statements import load
 from safelight.server.stores.transaction import Transaction

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from safelight.server.domain.ports import Commit
+from safelight.server.domain.ports.commits import Commit
 from safelight.server.stores.commit_facts import Facts, Held, Position, SpaceFacts
 from safelight.sync_protocol.refusals import Code, Refused
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from safelight.server.domain.ports import Commit
+from safelight.server.domain.ports.commits import Commit
 from safelight.server.stores.statements import load
 from safelight.server.stores.transaction import Transaction
 

@@ -8,7 +8,7 @@ written for a commit that is refused.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from safelight.server.domain.ports import Commit, Committed, NewLink, Rejected
+from safelight.server.domain.ports.commits import Commit, Committed, NewLink, Rejected
 from safelight.server.stores import commit_checks
 from safelight.server.stores.commit_checks import NO_POSITION, new_bytes
 from safelight.server.stores.commit_facts import SQL, Facts, Position, Roll, SpaceFacts, gather

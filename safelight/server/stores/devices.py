@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from safelight.server.domain.ports import DeviceRow, SessionRow
+from safelight.server.domain.ports.rows import DeviceRow, SessionRow
 from safelight.server.stores.engine import Engine
 from safelight.server.stores.statements import load
 from safelight.server.stores.together import Together

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from safelight.server.domain.ports import Commit, Committed, Rejected
+from safelight.server.domain.ports.commits import Commit, Committed, Rejected
 from safelight.server.stores.accounts import AccountRows
 from safelight.server.stores.blobs import BlobRows
 from safelight.server.stores.devices import DeviceRows

@@ -1,6 +1,6 @@
 """Share links: their state, what they may fetch, and their openings."""
 
-from safelight.server.domain.ports import LinkState, Opening
+from safelight.server.domain.ports.rows import LinkState, Opening
 from safelight.server.stores.engine import Engine
 from safelight.server.stores.statements import load
 from safelight.server.stores.transaction import Found, Transaction

@@ -3,7 +3,8 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from safelight.server.domain.ports import Commit, Committed, EntryRow, Rejected, SpaceRow
+from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.rows import EntryRow, SpaceRow
 from safelight.server.stores.engine import Engine
 from safelight.server.stores.statements import load
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from safelight.server.domain.ports import Commit
+from safelight.server.domain.ports.commits import Commit
 from safelight.server.stores.commits import Outcome, commit_run
 from safelight.server.stores.sqlite_connection import SqliteTransaction, connect, storage_refusal
 from safelight.server.stores.transaction import Work

@@ -1,280 +1,29 @@
-"""What the domain needs from outside: a database and a place for blobs. Every implementation passes tests/conformance.
+"""The port of a database, noun by noun.
 
-The database judges nothing. It holds rows, and checks in one transaction exactly the facts that a `Commit` names.
+It judges nothing. It holds rows, and checks in one transaction exactly the facts that a `Commit` names.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
-from safelight.sync_protocol.refusals import Code
+from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.rows import (
+    AccountChange,
+    AccountRow,
+    DeviceRow,
+    EntryRow,
+    LinkState,
+    Opening,
+    SessionRow,
+    SpaceRow,
+    UnlockerRow,
+    UploadRow,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class AccountRow:
-    """An account; `ledger_number` and `ledger_hash` are its ledger's head."""
+class KeepsItself(Protocol):
+    """What the server keeps of itself."""
 
-    account_id: bytes
-    name: str
-    created_ms: int
-    ledger_number: int
-    ledger_hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class UnlockerRow:
-    """One way to unlock an account: the SHA-256 of the auth key, and the wrapped account secret."""
-
-    kind: str
-    auth_hash: bytes
-    wrapped: bytes
-    salt: bytes
-    memory_kib: int
-    passes: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceRow:
-    """Something that signs: a device of an account (`space_id` empty) or a camera (`owner_id` its certifier)."""
-
-    device_id: bytes
-    owner_id: bytes
-    space_id: bytes
-    kind: str
-    key: bytes
-    created_ms: int
-    last_seen_ms: int = 0
-    revoked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AccountChange:
-    """Account-ledger entries that follow `expected_number`, with what they change, in one transaction."""
-
-    account_id: bytes
-    expected_number: int
-    entries: Sequence[tuple[int, bytes, bytes]]  # number, id, envelope
-    now_ms: int
-    devices: Sequence[DeviceRow] = ()
-    revoked_devices: Sequence[bytes] = ()
-    unlockers: Sequence[UnlockerRow] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    """A bearer token (its SHA-256): a device's session, or (`purpose` "ticket") what unlocking gave a new device."""
-
-    token_hash: bytes
-    purpose: str
-    account_id: bytes
-    device_id: bytes
-    space_id: bytes
-    expires_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceRow:
-    """Where a space stands. Locked by every commit."""
-
-    space_id: bytes
-    kind: str
-    number: int
-    chain: bytes
-    ledger_number: int
-    ledger_hash: bytes
-    epoch: int
-    used_bytes: int
-    quota_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class EntryRow:
-    """One slot of a log."""
-
-    number: int
-    time_ms: int
-    chain: bytes
-    entry_id: bytes
-    envelope: bytes
-    signature: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class BlobUse:
-    """A blob that a commit names: it must be held in the space at this stored size.
-
-    `tier` is view or full, and of what belongs to a link page or made.
-    """
-
-    name: bytes
-    size_bytes: int
-    tier: str
-    owner_id: bytes  # the asset or link that it belongs to
-    rendition: str
-
-
-@dataclass(frozen=True, slots=True)
-class AssetUse:
-    """An asset that a commit adds; its id must be new. `fingerprint` may be empty."""
-
-    asset_id: bytes
-    fingerprint: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RollUse:
-    """A roll that a commit opens (`opens`) or adds `assets` to: the device's own, and of the space's epoch."""
-
-    roll_id: bytes
-    opens: bool
-    epoch: int
-    assets: int
-    max_assets: int
-    max_age_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class NewLink:
-    """A link that a commit publishes."""
-
-    link_id: bytes
-    tier: str
-    album_id: bytes
-    token_hash: bytes
-    proof_hash: bytes
-    publishing_key: bytes
-    head: bytes
-    head_signature: bytes
-    starts_ms: int
-    expires_ms: int
-    max_opens: int
-    originals: bool
-    view_blobs: Sequence[bytes]
-    full_blobs: Sequence[bytes]
-    pages: Sequence[bytes]
-    made_blobs: Sequence[bytes] = ()
-
-    def blobs(self) -> Iterator[tuple[str, bytes]]:
-        """Every blob that the link may fetch, each with what it is to the link: page, made, view or full."""
-        kinds = (("page", self.pages), ("made", self.made_blobs), ("view", self.view_blobs), ("full", self.full_blobs))
-        return ((kind, name) for kind, names in kinds for name in names)
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """One entry, judged by the ledger at `ledger_number`, and all that must hold and change with it, or not at all."""
-
-    space_id: bytes
-    entry_id: bytes
-    envelope: bytes
-    kind: str
-    author_id: bytes
-    device_id: bytes
-    counter: int
-    previous_id: bytes
-    ledger_number: int
-    now_ms: int
-    is_ledger: bool = False
-    genesis_kind: str = ""  # set for the first entry of a space: it is created by this commit
-    quota_bytes: int = 0  # for genesis
-    epoch: int = 0  # the epoch after this entry, for ledger entries
-    members: Sequence[tuple[bytes, str]] = ()  # account id, role: all members after this entry, for ledger entries
-    cameras: Sequence[DeviceRow] = ()  # cameras bound by this entry
-    revoked_devices: Sequence[bytes] = ()
-    boxes: Sequence[tuple[int, bytes, bytes]] = ()  # epoch, account id, box
-    roll: RollUse | None = None
-    assets: Sequence[AssetUse] = ()
-    blobs: Sequence[BlobUse] = ()
-    known_assets: Sequence[bytes] = ()  # assets that must be there (album records)
-    link: NewLink | None = None
-    revoked_link: bytes = b""
-    camera_quota_bytes: int = 0  # 0: none
-    entry_bytes: int = 0  # what the entry itself takes, counted as used beside its blobs
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """The entry stands at this slot; `repeated` if it did before, with its first answer."""
-
-    number: int
-    chain: bytes
-    time_ms: int
-    blobs: Sequence[bytes]
-    repeated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The entry was refused and nothing of it is written. LEDGER_MOVED is ENTRY_STALE: judge it anew and retry."""
-
-    code: Code
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class UploadRow:
-    """A resumable upload. `length_bytes` and `digest` are None until known; `offset_bytes` is durable."""
-
-    upload_id: bytes
-    device_id: bytes
-    account_id: bytes
-    space_id: bytes
-    created_ms: int
-    expires_ms: int
-    offset_bytes: int = 0
-    length_bytes: int | None = None
-    digest: bytes | None = None
-    state: str = "open"  # open, complete, failed
-    blob: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkState:
-    """A link as the server knows it. `opens` counts openings."""
-
-    link_id: bytes
-    space_id: bytes
-    number: int
-    tier: str
-    token_hash: bytes
-    proof_hash: bytes
-    publishing_key: bytes
-    head: bytes
-    head_signature: bytes
-    created_ms: int
-    starts_ms: int
-    expires_ms: int
-    max_opens: int
-    originals: bool
-    revoked: bool
-    opens: int
-    last_opened_ms: int
-    downloads: int
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """One browser's opening of a link: the hashes of its cookie token and of its current hand-over token."""
-
-    link_id: bytes
-    opening_id: bytes
-    handover_hash: bytes
-    handover_expires_ms: int
-    now_ms: int
-
-
-class Database(Protocol):
-    """Rows, transactions and nothing else. What a method wrote is durable when it returns.
-
-    Any may raise STORAGE_FULL or, from the first write or sync that failed until the server is started anew,
-    STORAGE_READ_ONLY.
-    """
-
-    async def close(self) -> None:
-        """Release what is held open."""
-        ...
-
-    # The server itself
     async def get_meta(self, key: str) -> bytes | None:
         """Return a value that the server keeps about itself, or None."""
         ...
@@ -287,7 +36,10 @@ class Database(Protocol):
         """The highest time stored, below which server time never falls."""
         ...
 
-    # Invites and accounts
+
+class KeepsAccounts(Protocol):
+    """Invites, accounts, their ledgers, and their keyrings."""
+
     async def add_invite(self, code_hash: bytes, expires_ms: int) -> None:
         """Keep an invite: the SHA-256 of its code, and when it ends."""
         ...
@@ -324,7 +76,10 @@ class Database(Protocol):
         """Keep the next version; raises KEYRING_CONFLICT unless *version* is one more than the one kept."""
         ...
 
-    # Devices and sessions
+
+class KeepsDevices(Protocol):
+    """Devices, cameras, and their sessions."""
+
     async def device(self, device_id: bytes) -> DeviceRow | None:
         """Return a device or camera, or None."""
         ...
@@ -353,7 +108,10 @@ class Database(Protocol):
         """Delete sessions, tickets, invites and openings' hand-overs whose time is over."""
         ...
 
-    # Spaces and logs
+
+class KeepsSpaces(Protocol):
+    """Spaces, their logs and members, and what commits change in them."""
+
     async def space(self, space_id: bytes) -> SpaceRow | None:
         """Return where a space stands, or None."""
         ...
@@ -409,7 +167,10 @@ class Database(Protocol):
         """
         ...
 
-    # Blobs and uploads
+
+class KeepsUploads(Protocol):
+    """Uploads, and which blob is held where. The bytes are in `blobs.Blobs`."""
+
     async def add_upload(self, upload: UploadRow, max_open: int, max_uncommitted_bytes: int) -> None:
         """Keep a new upload; raises QUOTA_EXCEEDED when the device has too many open or too much uncommitted."""
         ...
@@ -465,7 +226,10 @@ class Database(Protocol):
         """Note that a forgotten blob's bytes are gone; the same blob may come again."""
         ...
 
-    # Links
+
+class KeepsLinks(Protocol):
+    """Links, and their openings."""
+
     async def link(self, link_id: bytes) -> LinkState | None:
         """Return a link, or None."""
         ...
@@ -499,75 +263,12 @@ class Database(Protocol):
         ...
 
 
-class Appender(Protocol):
-    """One request appending to one upload. Bytes are hashed and written; `flush` makes them durable."""
+class Database(KeepsItself, KeepsAccounts, KeepsDevices, KeepsSpaces, KeepsUploads, KeepsLinks, Protocol):
+    """Rows, transactions and nothing else. What a method wrote is durable when it returns.
 
-    offset_bytes: int
-
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes; they are hashed and written, and durable only after `flush`."""
-        ...
-
-    async def flush(self) -> int:
-        """Make everything written durable and return the offset, which never decreases."""
-        ...
-
-    async def finish(self, digest: bytes | None = None) -> tuple[bytes, int]:
-        """Durably publish the upload as the blob named for its SHA-256; returns name and size.
-
-        Raises UPLOAD_DIGEST_MISMATCH, and publishes nothing, where that is not *digest*.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Release what is held open."""
-        ...
-
-
-class BlobReader(Protocol):
-    """An open blob."""
-
-    size_bytes: int
-
-    def fileno(self) -> int | None:
-        """Return a file to send from, valid until `close`; None where the blob is not a file."""
-        ...
-
-    def chunks(self, start: int, end: int, chunk_bytes: int) -> AsyncIterator[bytes]:
-        """Yield the bytes from *start* up to *end* (exclusive), at most *chunk_bytes* at a time."""
-        ...
-
-    async def close(self) -> None:
-        """Release what is held open."""
-        ...
-
-
-class Blobs(Protocol):
-    """Stored ciphertext, named by its SHA-256, and the parts of uploads not yet complete."""
-
-    async def append(self, upload_id: bytes, offset_bytes: int) -> Appender:
-        """Open an upload's part for appending at its durable offset; bytes beyond it are cut off."""
-        ...
-
-    async def part_size_bytes(self, upload_id: bytes) -> int:
-        """Return the size of an upload's part on disk; 0 where there is none."""
-        ...
-
-    async def discard(self, upload_id: bytes) -> None:
-        """Delete an upload's part."""
-        ...
-
-    async def open(self, name: bytes) -> BlobReader | None:
-        """Open a blob for reading; None if it is not there."""
-        ...
-
-    async def delete(self, name: bytes) -> None:
-        """Delete a blob's bytes."""
-        ...
-
-    async def verify(self, name: bytes) -> bool:
-        """Whether the stored bytes still hash to the name."""
-        ...
+    Any may raise STORAGE_FULL or, from the first write or sync that failed until the server is started anew,
+    STORAGE_READ_ONLY.
+    """
 
     async def close(self) -> None:
         """Release what is held open."""

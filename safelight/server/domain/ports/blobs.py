@@ -1,0 +1,79 @@
+"""The port of a place for blobs: uploads are appended to, published whole, and read by name."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+
+class Appender(Protocol):
+    """One request appending to one upload. Bytes are hashed and written; `flush` makes them durable."""
+
+    offset_bytes: int
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes; they are hashed and written, and durable only after `flush`."""
+        ...
+
+    async def flush(self) -> int:
+        """Make everything written durable and return the offset, which never decreases."""
+        ...
+
+    async def finish(self, digest: bytes | None = None) -> tuple[bytes, int]:
+        """Durably publish the upload as the blob named for its SHA-256; returns name and size.
+
+        Raises UPLOAD_DIGEST_MISMATCH, and publishes nothing, where that is not *digest*.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release what is held open."""
+        ...
+
+
+class BlobReader(Protocol):
+    """An open blob."""
+
+    size_bytes: int
+
+    def fileno(self) -> int | None:
+        """Return a file to send from, valid until `close`; None where the blob is not a file."""
+        ...
+
+    def chunks(self, start: int, end: int, chunk_bytes: int) -> AsyncIterator[bytes]:
+        """Yield the bytes from *start* up to *end* (exclusive), at most *chunk_bytes* at a time."""
+        ...
+
+    async def close(self) -> None:
+        """Release what is held open."""
+        ...
+
+
+class Blobs(Protocol):
+    """Stored ciphertext, named by its SHA-256, and the parts of uploads not yet complete."""
+
+    async def append(self, upload_id: bytes, offset_bytes: int) -> Appender:
+        """Open an upload's part for appending at its durable offset; bytes beyond it are cut off."""
+        ...
+
+    async def part_size_bytes(self, upload_id: bytes) -> int:
+        """Return the size of an upload's part on disk; 0 where there is none."""
+        ...
+
+    async def discard(self, upload_id: bytes) -> None:
+        """Delete an upload's part."""
+        ...
+
+    async def open(self, name: bytes) -> BlobReader | None:
+        """Open a blob for reading; None if it is not there."""
+        ...
+
+    async def delete(self, name: bytes) -> None:
+        """Delete a blob's bytes."""
+        ...
+
+    async def verify(self, name: bytes) -> bool:
+        """Whether the stored bytes still hash to the name."""
+        ...
+
+    async def close(self) -> None:
+        """Release what is held open."""
+        ...

@@ -1,0 +1,145 @@
+"""What the database keeps of each noun, as plain values; times are milliseconds since 1970 UTC."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account; `ledger_number` and `ledger_hash` are its ledger's head."""
+
+    account_id: bytes
+    name: str
+    created_ms: int
+    ledger_number: int
+    ledger_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockerRow:
+    """One way to unlock an account: the SHA-256 of the auth key, and the wrapped account secret."""
+
+    kind: str
+    auth_hash: bytes
+    wrapped: bytes
+    salt: bytes
+    memory_kib: int
+    passes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """Something that signs: a device of an account (`space_id` empty) or a camera (`owner_id` its certifier)."""
+
+    device_id: bytes
+    owner_id: bytes
+    space_id: bytes
+    kind: str
+    key: bytes
+    created_ms: int
+    last_seen_ms: int = 0
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChange:
+    """Account-ledger entries that follow `expected_number`, with what they change, in one transaction."""
+
+    account_id: bytes
+    expected_number: int
+    entries: Sequence[tuple[int, bytes, bytes]]  # number, id, envelope
+    now_ms: int
+    devices: Sequence[DeviceRow] = ()
+    revoked_devices: Sequence[bytes] = ()
+    unlockers: Sequence[UnlockerRow] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A bearer token (its SHA-256): a device's session, or (`purpose` "ticket") what unlocking gave a new device."""
+
+    token_hash: bytes
+    purpose: str
+    account_id: bytes
+    device_id: bytes
+    space_id: bytes
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceRow:
+    """Where a space stands. Locked by every commit."""
+
+    space_id: bytes
+    kind: str
+    number: int
+    chain: bytes
+    ledger_number: int
+    ledger_hash: bytes
+    epoch: int
+    used_bytes: int
+    quota_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """One slot of a log."""
+
+    number: int
+    time_ms: int
+    chain: bytes
+    entry_id: bytes
+    envelope: bytes
+    signature: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRow:
+    """A resumable upload. `length_bytes` and `digest` are None until known; `offset_bytes` is durable."""
+
+    upload_id: bytes
+    device_id: bytes
+    account_id: bytes
+    space_id: bytes
+    created_ms: int
+    expires_ms: int
+    offset_bytes: int = 0
+    length_bytes: int | None = None
+    digest: bytes | None = None
+    state: str = "open"  # open, complete, failed
+    blob: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """A link as the server knows it. `opens` counts openings."""
+
+    link_id: bytes
+    space_id: bytes
+    number: int
+    tier: str
+    token_hash: bytes
+    proof_hash: bytes
+    publishing_key: bytes
+    head: bytes
+    head_signature: bytes
+    created_ms: int
+    starts_ms: int
+    expires_ms: int
+    max_opens: int
+    originals: bool
+    revoked: bool
+    opens: int
+    last_opened_ms: int
+    downloads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One browser's opening of a link: the hashes of its cookie token and of its current hand-over token."""
+
+    link_id: bytes
+    opening_id: bytes
+    handover_hash: bytes
+    handover_expires_ms: int
+    now_ms: int

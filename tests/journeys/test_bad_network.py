@@ -4,8 +4,10 @@ import hashlib
 import random
 import secrets
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from safelight.clients.engine import uploads
@@ -15,7 +17,9 @@ from safelight.clients.engine.export import export_space
 from safelight.clients.engine.retries import Retries
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.uploads import upload_blob
-from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.messages.common import Problem
+from safelight.sync_protocol.records import RecordKind, RevokeLinkBody
+from safelight.sync_protocol.refusals import TABLE, Code, Refused
 from tests.hostile.proxy import Exchange, lying_server
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.people import add_file, new_someone, new_space
@@ -147,6 +151,64 @@ async def test_a_commit_whose_answer_is_lost_is_done_once(server: ServerProcess,
             assert space.state.epoch.number == 2
             assert space.problems == []
             assert len(await _names(space)) == 2
+
+
+UNSETTLED = [
+    Code.RATE_LIMITED,
+    Code.SERVER_FAULT,
+    Code.TIMED_OUT,
+    Code.STORAGE_READ_ONLY,
+    Code.STORAGE_FULL,
+    Code.SESSION_REQUIRED,
+]
+
+
+@pytest.mark.parametrize("code", UNSETTLED)
+async def test_an_answer_that_settles_nothing_keeps_the_entry(
+    server: ServerProcess, tmp_path: Path, code: Code
+) -> None:
+    """Committed, the answer lost, and then 429 or 5xx: what became of the entry is still open, and asked next time."""
+    told: list[Exchange] = []
+    problem = msgspec.json.encode(Problem("about:blank", "", TABLE[code].status, code.value))
+    headers = {"Content-Type": "application/problem+json"}
+
+    def lose_then_refuse(exchange: Exchange) -> Exchange:
+        told.append(exchange)
+        refused = replace(exchange, status=TABLE[code].status, headers=headers, body=problem)
+        return exchange.cut() if len(told) == 1 else refused
+
+    async with lying_server(server.url) as proxy:
+        anna = await new_someone(server, tmp_path / "anna", f"open.{code.value}", url=proxy.url)
+        await new_space(anna, "Home")
+        async with anna.space("Home") as space:
+            space.session.connection.retries = QUICK
+            proxy.lie("POST", ".*/commits$", lose_then_refuse)
+            with pytest.raises(Refused) as refused:
+                await space.rotate_epoch()
+            assert refused.value.code is code
+            with pytest.raises(Refused):  # nor does the next call forget it
+                await space.rotate_epoch()
+        proxy.be_honest()
+        async with anna.space("Home") as space:
+            finished = await space.committer.settle()
+            assert finished is not None
+            assert finished.header.kind == "epoch.rotate"
+            assert await space.committer.settle() is None
+            await space.sync()
+            assert space.state.epoch.number == 2
+
+
+async def test_an_answer_that_settles_it_frees_the_place(server: ServerProcess, tmp_path: Path) -> None:
+    """Refused for what it is, an entry is not written: nothing is kept of it, and the next one takes its place."""
+    anna = await new_someone(server, tmp_path / "anna", "settled")
+    await new_space(anna, "Home")
+    async with anna.space("Home") as space:
+        with pytest.raises(Refused) as refused:
+            await space.commit(RecordKind.REVOKE_LINK, RevokeLinkBody(b"l" * 16))
+        assert refused.value.code is Code.NOT_FOUND
+        assert await space.committer.settle() is None
+        await space.rotate_epoch()
+        assert space.problems == []
 
 
 async def test_a_server_killed_and_started_again(tmp_path: Path) -> None:

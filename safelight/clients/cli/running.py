@@ -16,11 +16,21 @@ from safelight.clients.engine.profile import ProfileFolder, profile_path
 from safelight.clients.engine.profile_secrets import needs_password
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import find_space, list_spaces
+from safelight.sync_protocol.ledger_entries import LedgerKind
+from safelight.sync_protocol.records import RecordKind
 from safelight.sync_protocol.refusals import Refused
 
 T = TypeVar("T")
 
 _PROBLEMS_NAMED = 5
+_DONE = {
+    RecordKind.CREATE_ALBUM.value: "an album was made (safelight album list)",
+    RecordKind.ADD_TO_ALBUM.value: "assets were added to an album",
+    RecordKind.PUBLISH_LINK.value: "a link was made (safelight link list)",
+    RecordKind.REVOKE_LINK.value: "a link was revoked",
+    LedgerKind.CERTIFY_CAMERA.value: "a camera was certified, and its pairing code is lost (safelight camera list)",
+    LedgerKind.REVOKE_CAMERA.value: "a camera was shut out",
+}
 
 
 def run(work: Coroutine[object, object, T]) -> T:
@@ -73,11 +83,19 @@ def with_space(wanted: str, work: Callable[[SpaceView], Coroutine[object, object
 
     async def inside(session: AccountSession) -> T:
         with await find_space(session, wanted) as view:
-            await view.sync()
-            warn_of_problems(view.problems)
+            await _enter(view)
             return await work(view)
 
     return with_account(inside)
+
+
+async def _enter(view: SpaceView) -> None:
+    """Verify a space up to now, finish what a stopped command had begun in it, and say what is to be said."""
+    await view.sync()
+    finished = await view.finish_interrupted()
+    if finished:
+        note(f"safelight: a command that was cut off before is done now: {_DONE.get(finished, finished)}")
+    warn_of_problems(view.problems)
 
 
 def warn_of_problems(problems: Sequence[Problem]) -> None:
@@ -104,8 +122,7 @@ async def in_spaces(
         if known.space_id not in counting:
             continue
         with SpaceView(session, known) as view:
-            await view.sync()
-            warn_of_problems(view.problems)
+            await _enter(view)
             found = await work(view)
         if found is not None:
             return found

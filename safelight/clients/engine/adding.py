@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from safelight.clients.engine.clock import Clock, now_ms
-from safelight.clients.engine.commits import Committer
+from safelight.clients.engine.commits import Committer, is_settled
 from safelight.clients.engine.rolls import Roll
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD, MAX_ENTRY_SIZE_BYTES
@@ -129,7 +129,7 @@ class AssetAdder:
         try:
             receipt = await self._committer.commit(RecordKind.ADD_ASSETS, body, blobs=blobs)
         except Refused as refusal:
-            if len(batch) == 1 or refusal.code in _OF_ALL:
+            if len(batch) == 1 or refusal.code in _OF_ALL or not is_settled(refusal):
                 raise
             # One of them is at fault: each goes alone, so that the others are added.
             for waiting in batch:

@@ -21,6 +21,8 @@ from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import Signed, pack
 
 _MAX_SIGNINGS = 4
+# Answers that were given without looking at the entry, whatever became of an earlier sending of it.
+_UNJUDGED_STATUSES = frozenset({401, 408, 429})
 
 
 class KnowsLedger(Protocol):
@@ -76,8 +78,8 @@ class Committer:
         """Commit one entry and return its verified receipt, which names at least *blobs*.
 
         Signs again, over the newest heads, after ENTRY_STALE and COUNTER_CONFLICT: both say that nothing was written.
-        Raises RECEIPT_INVALID for a promise that does not verify, and the server's refusals; after SERVER_UNREACHABLE
-        the same call may be made again and commits once.
+        Raises RECEIPT_INVALID for a promise that does not verify, and the server's refusals. After one that leaves open
+        whether the entry was written (no answer, 429, 5xx) the same call may be made again and commits once.
         """
         async with self._lock:
             pending = await self._settle(same=(kind.value, pack(body)), blobs=blobs, boxes=boxes)
@@ -90,17 +92,19 @@ class Committer:
                 try:
                     return await self._send(parse_entry(envelope), blobs, boxes)
                 except Refused as refusal:
-                    if refusal.code not in (Code.SERVER_UNREACHABLE, Code.RECEIPT_INVALID):
+                    if is_settled(refusal):
                         self._memory.pending = b""
                     if signing == _MAX_SIGNINGS - 1:
                         raise
                     await self._cure(refusal)
         raise Refused(Code.ENTRY_STALE)  # unreachable: the last signing raises
 
-    async def settle(self) -> Receipt | None:
-        """Finish what a stopped process had sent: its receipt if it was, or now is, committed; None otherwise."""
+    async def settle(self) -> Entry | None:
+        """Finish what a stopped process had sent: its entry if that was, or now is, committed; None otherwise."""
         async with self._lock:
-            return await self._settle(same=None, blobs=(), boxes=())
+            pending = self._memory.pending
+            receipt = await self._settle(same=None, blobs=(), boxes=())
+            return parse_entry(pending) if receipt is not None else None
 
     async def _settle(
         self, *, same: tuple[str, bytes] | None, blobs: Collection[bytes], boxes: Sequence[NewBox]
@@ -116,7 +120,7 @@ class Committer:
         try:
             receipt = await self._send(entry, blobs if wanted else (), boxes if wanted else ())
         except Refused as refusal:
-            if refusal.code in (Code.SERVER_UNREACHABLE, Code.RECEIPT_INVALID):
+            if not is_settled(refusal):
                 raise
             # It was refused, so nothing of it is written: its position is free for the next entry.
             self._memory.pending = b""
@@ -181,3 +185,14 @@ class Committer:
         if row.counter > mine.counter and not (pending and hashlib.sha256(pending).digest() == row.entry_id):
             # The profile was restored from a copy: the log knows better where this device stands.
             self._memory.position = DevicePosition(row.counter, row.entry_id)
+
+
+def is_settled(refusal: Refused) -> bool:
+    """Whether a refusal says that the entry is not written: the same bytes would else have had their first receipt.
+
+    After a lost answer, "too many requests" and a server's own fault say nothing of the kind. *A link made twice*: an
+    entry forgotten on such a word was perhaps committed, and its author makes another.
+    """
+    if refusal.code is Code.QUOTA_EXCEEDED:
+        return True
+    return refusal.status < 500 and refusal.status not in _UNJUDGED_STATUSES

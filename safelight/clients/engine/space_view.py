@@ -148,6 +148,17 @@ class SpaceView:
                 raise Refused(Code.UPDATE_REQUIRED, failure.detail) if stops else failure
         self.memory.check_reached(self.state.head, self.reader.log.head)
 
+    async def finish_interrupted(self) -> str:
+        """Settle what a stopped command had sent; the kind of its entry if that is now in the log, else empty.
+
+        Whoever lost an answer may be about to do the same thing once more: say so first.
+        """
+        if not self.memory.pending:
+            return ""
+        entry = await self.committer.settle()
+        await self.sync()
+        return "" if entry is None else entry.header.kind
+
     def _check_member(self) -> None:
         """*Swapped member key*: what the space says of this account must be what the account says of itself."""
         member = self.state.members.get(self.session.account_id)

@@ -6,6 +6,8 @@ camera's profile is a file of mode 0600 that holds no key that opens anything it
 
 import fcntl
 import os
+import shlex
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -75,7 +77,8 @@ def profile_path(environment: Mapping[str, str] = os.environ) -> Path:
 class ProfileFolder:
     """A profile's folder, held by this process alone while it is entered.
 
-    Entering raises PROFILE_BUSY where another one holds it, and FILE_UNREADABLE where there can be no such folder.
+    Entering raises PROFILE_BUSY where another one holds it, and FILE_UNREADABLE where there can be no such folder, or
+    where other users of the computer may change what is in it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,7 +87,8 @@ class ProfileFolder:
 
     def __enter__(self) -> Self:
         try:
-            handle = os.open(durable.make_folder(self.path) / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+            _check_ours(durable.make_folder(self.path), "chmod 700")
+            handle = os.open(self.path / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
             raise Refused(Code.FILE_UNREADABLE, f"the profile {self.path}: {why}") from None
@@ -104,7 +108,9 @@ class ProfileFolder:
             self._lock = None
 
     def load(self) -> AnyProfile:
-        """Return the profile; PROFILE_MISSING where there is none or it is damaged."""
+        """Return the profile; PROFILE_MISSING if there is none or it is damaged, FILE_UNREADABLE if it is not ours."""
+        if (self.path / _PROFILE_FILE).exists():
+            _check_ours(self.path / _PROFILE_FILE, "chmod 600")
         data = durable.read_file(self.path / _PROFILE_FILE)
         if data is None:
             raise Refused(Code.PROFILE_MISSING, str(self.path))
@@ -152,3 +158,16 @@ class ProfileFolder:
     def memory(self, space_id: bytes) -> SpaceMemory:
         """Return what the profile remembers of a space: pins and the device's position."""
         return SpaceMemory(self.space_folder(space_id) / "memory.json")
+
+
+def _check_ours(path: Path, remedy: str) -> None:
+    """*Profile exchanged by another user of the computer*: who may write to it names the server that gets the password.
+
+    What root owns is as safe as the computer.
+    """
+    found = path.stat()
+    quoted = shlex.quote(str(path))
+    if found.st_uid not in (os.geteuid(), 0):
+        raise Refused(Code.FILE_UNREADABLE, f"{path} belongs to another user; if it is yours: chown $USER {quoted}")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise Refused(Code.FILE_UNREADABLE, f"other users may write to {path}; run: {remedy} {quoted}")

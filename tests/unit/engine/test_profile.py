@@ -1,5 +1,6 @@
 """Profiles: one process at a time, readable by their owner alone, and closed to a wrong password."""
 
+import os
 import stat
 from pathlib import Path
 from typing import ClassVar
@@ -69,6 +70,47 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         assert refused.value.code is Code.PROFILE_BUSY
     with ProfileFolder(tmp_path / "p"):
         pass
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o720, 0o707, 0o777, 0o1777])
+def test_a_folder_that_others_may_write_to(tmp_path: Path, mode: int) -> None:
+    """*Profile exchanged by another user of the computer*: refused before anything is read, with what to do."""
+    path = tmp_path / "their profile"
+    with ProfileFolder(path) as folder:
+        folder.save(camera())
+    path.chmod(mode)
+    with pytest.raises(Refused) as refused, ProfileFolder(path):
+        pass
+    assert refused.value.code is Code.FILE_UNREADABLE
+    assert f"chmod 700 '{path}'" in refused.value.detail
+    path.chmod(0o755)  # to be looked into is no harm: what is in it is for its owner alone
+    with ProfileFolder(path) as folder:
+        assert folder.load() == camera()
+
+
+def test_a_profile_that_others_may_write_to(tmp_path: Path) -> None:
+    """The same for the file itself: who can change it names another server."""
+    with ProfileFolder(tmp_path / "p") as folder:
+        folder.save(camera())
+        (tmp_path / "p" / "profile.json").chmod(0o666)
+        with pytest.raises(Refused) as refused:
+            folder.load()
+    assert refused.value.code is Code.FILE_UNREADABLE
+    assert "chmod 600" in refused.value.detail
+
+
+@pytest.mark.parametrize("of", ["the folder", "the file"])
+def test_a_profile_of_another_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str) -> None:
+    """Owned by another user, however closed to everyone else: that user may change it, and is named as the reason."""
+    with ProfileFolder(tmp_path / "p") as folder:
+        folder.save(camera())
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    if os.getuid() == 0:  # what root owns is safe from everyone else, so it is another's that is tried
+        os.chown(tmp_path / "p" / ("" if of == "the folder" else "profile.json"), 54321, -1)
+    with pytest.raises(Refused) as refused, ProfileFolder(tmp_path / "p") as folder:
+        folder.load()
+    assert refused.value.code is Code.FILE_UNREADABLE
+    assert "chown" in refused.value.detail
 
 
 def test_a_camera_profile_is_for_its_owner_alone(tmp_path: Path) -> None:

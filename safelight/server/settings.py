@@ -5,7 +5,7 @@ docs/operations.md lists them all; a test compares.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -14,7 +14,6 @@ from safelight.sync_protocol.limits import MAX_BLOB_SIZE_BYTES
 
 ENVIRONMENT_PREFIX = "SAFELIGHT_"
 _DAY_S = 24 * 60 * 60
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def _setting(sentence: str, unit: str = "", *, default: Any = MISSING) -> Any:
@@ -157,9 +156,19 @@ def _is_origin(url: str) -> bool:
 
 
 def is_secure(url: str) -> bool:
-    """Whether browsers allow cryptography at *url*: https, or this machine."""
-    host = host_of(url)
-    return urlsplit(url).scheme == "https" or host in _LOOPBACK or host.endswith(".localhost")
+    """Whether every browser allows cryptography at *url*, and clients take it: https, or this machine."""
+    return urlsplit(url).scheme == "https" or _is_this_machine(host_of(url))
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether *host* is `localhost` or a loopback address, as clients judge it.
+
+    Names below `localhost` are not: not every browser trusts them, and many systems ask the network for them.
+    """
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def flag_of(name: str) -> str:

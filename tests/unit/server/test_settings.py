@@ -1,10 +1,12 @@
 """The settings table: documented, read from flags and environment, and strict."""
 
+from contextlib import nullcontext
 from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 
+from safelight.clients.engine.answers import check_server_url
 from safelight.server.settings import (
     SettingInvalid,
     Settings,
@@ -14,6 +16,7 @@ from safelight.server.settings import (
     split_listen,
     variable_of,
 )
+from safelight.sync_protocol.refusals import Refused
 from tests.support.samples import REPOSITORY
 
 DOCUMENT = (REPOSITORY / "docs" / "operations.md").read_text()
@@ -92,8 +95,9 @@ def test_listen_addresses() -> None:
     [
         ("https://photos.example", True),
         ("http://localhost:8080", True),
-        ("http://a.localhost", True),
+        ("http://a.localhost", False),
         ("http://127.0.0.1:1", True),
+        ("http://127.9.9.9", True),
         ("http://[::1]:1", True),
         ("http://photos.example", False),
         ("http://192.168.1.5", False),
@@ -101,5 +105,7 @@ def test_listen_addresses() -> None:
     ],
 )
 def test_where_browsers_allow_cryptography(url: str, secure: bool) -> None:
-    """https, or this very machine."""
+    """https, or this very machine; not a name below localhost, which not every browser trusts and no client takes."""
     assert is_secure(url) is secure
+    with nullcontext() if secure else pytest.raises(Refused, match="insecure-server"):
+        check_server_url(url)

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from safelight.server import control, data_folder, logs
 from safelight.server.app import build_app, build_services, runner_for
-from safelight.server.data_folder import DataFolderRefused
+from safelight.server.data_folder import DataFolderRefused, ServerSecrets
 from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
 from safelight.server.routes.services import SERVICES, SERVING
 from safelight.server.settings import SettingInvalid, Settings, flag_of, load, split_listen, variable_of
@@ -78,8 +78,12 @@ async def _run(settings: Settings) -> None:
     """Serve until a signal comes; then finish what is under way, for a while."""
     stopped = _stop_signal()  # before the line that says we serve: who reads it may stop us at once
     logs.configure(settings.log_format, settings.log_level)
-    data_folder.prepare(settings.data, existing=settings.existing)
-    secrets = data_folder.load_secrets(settings.data)
+    with data_folder.opened(settings.data, existing=settings.existing) as secrets:
+        await _serve(settings, secrets, stopped)
+
+
+async def _serve(settings: Settings, secrets: ServerSecrets, stopped: asyncio.Event) -> None:
+    """Listen, take commands, and answer, until *stopped*."""
     tls = _tls(settings)
     host, port = split_listen(settings.listen)
     scheme = "https" if tls else "http"
@@ -115,16 +119,16 @@ async def _invite(settings: Settings, *, as_json: bool) -> None:
 
 
 async def _invite_alone(settings: Settings) -> str:
-    data_folder.prepare(settings.data, existing=settings.existing)
-    database = await SqliteDatabase.open(data_folder.database_path(settings.data))
-    blobs = await DirectoryBlobs.open_in(data_folder.blobs_path(settings.data))
-    try:
-        clock = ServerClock(wall_ms, monotonic_ms, await database.highest_time_ms())
-        services = build_services(settings, data_folder.load_secrets(settings.data), database, blobs, clock)
-        return await services.accounts.new_invite(settings.invite_lifetime_s)
-    finally:
-        await blobs.close()
-        await database.close()
+    with data_folder.opened(settings.data, existing=settings.existing) as secrets:
+        database = await SqliteDatabase.open(data_folder.database_path(settings.data))
+        blobs = await DirectoryBlobs.open_in(data_folder.blobs_path(settings.data))
+        try:
+            clock = ServerClock(wall_ms, monotonic_ms, await database.highest_time_ms())
+            services = build_services(settings, secrets, database, blobs, clock)
+            return await services.accounts.new_invite(settings.invite_lifetime_s)
+        finally:
+            await blobs.close()
+            await database.close()
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -163,7 +163,7 @@ def build_services(
 
 
 async def _open_stores(app: web.Application, folder: Path) -> AsyncIterator[None]:
-    """The database first, because it holds the folder's lock."""
+    """Whoever runs the application holds the data folder: see `data_folder.opened`."""
     app[DATABASE] = database = await SqliteDatabase.open(data_folder.database_path(folder))
     try:
         app[BLOBS] = blobs = await DirectoryBlobs.open_in(data_folder.blobs_path(folder))

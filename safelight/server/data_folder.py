@@ -1,27 +1,31 @@
-"""The data folder: its marker, and the server's own secrets.
+"""The data folder: its lock and marker, and the server's own secrets.
 
 ```
+safelight.lock    held by the one process that uses the folder; let go of when it ends, however it ends
 safelight-data    the marker: this folder is Safelight's, and in which form
 server.key        the server's signing seed and its secret for cookies and false answers (mode 0600)
 control.sock      where the running server takes commands
-safelight.db      the database, and beside it the lock that its one server holds
+safelight.db      the database
 blobs/            ciphertext, each file named for its SHA-256, and the parts of uploads
 ```
 """
 
+import fcntl
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES
 
 MARKER = "safelight-data"
+_LOCK = "safelight.lock"
 _MARKER_TEXT = "This folder belongs to a Safelight server. Format 1.\n"
 _KEY_HEADING = "safelight server key 1"
-# What may lie in a folder that counts as empty: a fresh file system's own.
-_HARMLESS = frozenset({"lost+found", ".DS_Store"})
+# What may lie in a folder that counts as empty: a fresh file system's own, and what a start leaves that was cut short.
+_HARMLESS = frozenset({"lost+found", ".DS_Store", _LOCK, f"{MARKER}.new"})
 
 
 class DataFolderRefused(Exception):
@@ -51,8 +55,24 @@ def control_path(folder: Path) -> Path:
     return folder / "control.sock"
 
 
-def prepare(folder: Path, *, existing: bool) -> None:
-    """Make *folder* ours, or check that it is; afterwards it carries the marker. Raises DataFolderRefused."""
+@contextmanager
+def opened(folder: Path, *, existing: bool) -> Iterator[ServerSecrets]:
+    """Take *folder* for this process alone, made and marked as needed, for as long as the block runs.
+
+    With *existing* it must carry the marker already. Raises DataFolderRefused.
+    """
+    _check(folder, existing=existing)
+    lock = _lock(folder)
+    try:
+        if not (folder / MARKER).is_file():
+            _write_durably(folder / MARKER, _MARKER_TEXT, 0o644)
+        yield _load_secrets(folder / "server.key")
+    finally:
+        os.close(lock)
+
+
+def _check(folder: Path, *, existing: bool) -> None:
+    """Find that *folder* is ours, or may become so; writes nothing in it."""
     marker = folder / MARKER
     if marker.is_file():
         if marker.read_text() != _MARKER_TEXT:
@@ -64,12 +84,21 @@ def prepare(folder: Path, *, existing: bool) -> None:
     strangers = sorted(entry.name for entry in folder.iterdir() if entry.name not in _HARMLESS)
     if strangers:
         raise DataFolderRefused(f"{folder} holds other things ({strangers[0]} …); name an empty folder")
-    _write_durably(marker, _MARKER_TEXT, 0o644)
 
 
-def load_secrets(folder: Path) -> ServerSecrets:
+def _lock(folder: Path) -> int:
+    """Return the open lock file; closing it lets others in. It is never removed, which would let two in at once."""
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise DataFolderRefused(f"another Safelight server or command is using {folder}") from None
+    return lock
+
+
+def _load_secrets(path: Path) -> ServerSecrets:
     """Return the server's secrets, made once and then kept in a file of mode 0600."""
-    path = folder / "server.key"
     if not path.exists():
         seed, secret = secrets.token_bytes(KEY_SIZE_BYTES), secrets.token_bytes(KEY_SIZE_BYTES)
         _write_durably(path, f"{_KEY_HEADING}\n{seed.hex()}\n{secret.hex()}\n", 0o600)

@@ -1,4 +1,4 @@
-"""SQLite's own: the lock, the tables and their migrations, durability, groups, and a disk that fails."""
+"""SQLite's own: the tables and their migrations, durability, groups, and a disk that fails."""
 
 import asyncio
 import sqlite3
@@ -15,7 +15,6 @@ from alembic.migration import MigrationContext
 from safelight.server.domain.ports.commits import Committed
 from safelight.server.stores.engine_sqlite import SqliteDatabase
 from safelight.server.stores.migrate import sqlite_engine, upgrade_sqlite
-from safelight.server.stores.sqlite_lock import DatabaseInUse
 from safelight.server.stores.statements import expanded, load, load_all, numbered
 from safelight.server.stores.tables import METADATA
 from safelight.sync_protocol.refusals import Code, Refused
@@ -93,27 +92,11 @@ def test_statements_are_portable() -> None:
     assert numbered(load("server")["set_meta"], "$").startswith("INSERT INTO meta (key, value) VALUES ($1, $2)")
 
 
-async def test_one_process_at_a_time(sqlite: SqliteDatabase, tmp_path: Path) -> None:
-    """A second opening is refused at once, by this process or another; after closing it is let in."""
-    with pytest.raises(DatabaseInUse):
-        await SqliteDatabase.open(tmp_path / "safelight.db")
-    code = (
-        "import asyncio, sys; from pathlib import Path\n"
-        "from safelight.server.stores.engine_sqlite import SqliteDatabase\n"
-        "asyncio.run(SqliteDatabase.open(Path(sys.argv[1])))"
-    )
-    run = [sys.executable, "-c", code, str(tmp_path / "safelight.db")]
-    process = await asyncio.to_thread(subprocess.run, run, capture_output=True, check=False, timeout=60)
-    assert b"DatabaseInUse" in process.stderr
-    await sqlite.close()
-    await (await SqliteDatabase.open(tmp_path / "safelight.db")).close()
-
-
 async def test_for_its_owner_alone(sqlite: SqliteDatabase, tmp_path: Path) -> None:
     """Nobody else may read the database's files."""
     await Library.make(sqlite)
     modes = {path.name: path.stat().st_mode & 0o077 for path in list(tmp_path.iterdir())}  # noqa: ASYNC240 - a test
-    assert modes == dict.fromkeys(["safelight.db", "safelight.db-shm", "safelight.db-wal", "safelight.db.lock"], 0)
+    assert modes == dict.fromkeys(["safelight.db", "safelight.db-shm", "safelight.db-wal"], 0)
 
 
 async def test_settings_of_the_connections(sqlite: SqliteDatabase) -> None:

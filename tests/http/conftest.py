@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,10 +108,15 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
 
 
 async def _start(settings: Settings, http: aiohttp.ClientSession) -> Server:
-    data_folder.prepare(settings.data, existing=settings.existing)
-    secrets = data_folder.load_secrets(settings.data)
+    held = ExitStack()
+    secrets = held.enter_context(data_folder.opened(settings.data, existing=settings.existing))
     clock = Clock()
     app = build_app(settings, secrets, settings.public_url or "http://127.0.0.1", wall=clock)
+
+    async def let_go(_: web.Application) -> None:
+        held.close()
+
+    app.on_cleanup.append(let_go)
     runner = runner_for(app, settings)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

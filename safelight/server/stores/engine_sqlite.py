@@ -18,7 +18,6 @@ from safelight.server.stores.links import LinkRows
 from safelight.server.stores.migrate import upgrade_sqlite
 from safelight.server.stores.server_rows import ServerRows
 from safelight.server.stores.spaces import SpaceRows
-from safelight.server.stores.sqlite_lock import DatabaseLock
 from safelight.server.stores.sqlite_writer import SqliteWriter, T
 from safelight.server.stores.statements import Row, Statement, Value, expanded, in_runs, numbered
 from safelight.server.stores.transaction import Found, Work
@@ -74,28 +73,25 @@ class SqliteReaders:
 
 
 class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LinkRows):
-    """The port `Database`, in one file of the data folder. Open it with `open`, close it with `close`."""
+    """The port `Database`, in one file of the data folder, whose lock keeps every other process out.
 
-    def __init__(self, lock: DatabaseLock, writer: SqliteWriter, readers: SqliteReaders) -> None:
+    Open it with `open`, close it with `close`.
+    """
+
+    def __init__(self, writer: SqliteWriter, readers: SqliteReaders) -> None:
         super().__init__()
-        self._lock = lock
         self._writer = writer
         self._readers = readers
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteDatabase":
-        """Open the database at *path*, made and migrated as needed; raises DatabaseInUse if another process has it."""
-        lock = DatabaseLock(path)
+        """Open the database at *path*, made and migrated as needed."""
+        await asyncio.to_thread(_prepare, path)
+        writer = SqliteWriter(path)
         try:
-            await asyncio.to_thread(_prepare, path)
-            writer = SqliteWriter(path)
-            try:
-                return cls(lock, writer, await SqliteReaders.open(path))
-            except BaseException:
-                await writer.close()
-                raise
+            return cls(writer, await SqliteReaders.open(path))
         except BaseException:
-            lock.release()
+            await writer.close()
             raise
 
     @property
@@ -111,11 +107,8 @@ class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, L
 
     async def close(self) -> None:
         """Finish what waits and close; the writer last, because the last to close checkpoints."""
-        try:
-            await self._readers.close()
-            await self._writer.close()
-        finally:
-            self._lock.release()
+        await self._readers.close()
+        await self._writer.close()
 
 
 def _prepare(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TypeVar
@@ -109,12 +109,17 @@ def reason(error: Exception) -> str:
     return printable(str(error)) or type(error).__name__
 
 
-async def read_limited(response: aiohttp.ClientResponse) -> bytes:
-    """Return the whole body; TOO_LARGE beyond 16 MiB, which no answer of this kind has."""
+async def read_limited(response: aiohttp.ClientResponse, on_size: Callable[[int], None]) -> bytes:
+    """Return the whole body; TOO_LARGE beyond 16 MiB, which no answer of this kind has.
+
+    *on_size* hears how many bytes there are, at first 0.
+    """
     pieces: list[bytes] = []
     size_bytes = 0
+    on_size(size_bytes)
     async for piece in response.content.iter_any():
         size_bytes += len(piece)
+        on_size(size_bytes)
         if size_bytes > MAX_ANSWER_SIZE_BYTES:
             raise Refused(Code.TOO_LARGE, "the server's answer is longer than any it should give")
         pieces.append(piece)

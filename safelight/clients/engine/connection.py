@@ -5,7 +5,6 @@ whoever asked for it.
 """
 
 import asyncio
-import io
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -14,22 +13,11 @@ from typing import Self, TypeVar
 import aiohttp
 import msgspec
 
-from safelight.clients.engine.answers import (
-    Answer,
-    Busy,
-    ConnectionCut,
-    NotSent,
-    check_server_url,
-    decode,
-    read_limited,
-    read_refusal,
-    reason,
-    retry_after_s,
-    stay_here,
-)
+from safelight.clients.engine.answers import Answer, Busy, ConnectionCut, NotSent, check_server_url, decode
 from safelight.clients.engine.device_session import DeviceKey, DeviceSession
 from safelight.clients.engine.retries import Retries
-from safelight.clients.engine.stalls import Body, Moving, unless_stalled
+from safelight.clients.engine.stalls import Body, Patience, SteadyReader
+from safelight.clients.engine.transport import RETRIED_STATUSES, Transport
 from safelight.sync_protocol.log import Frame, frames_from_bytes
 from safelight.sync_protocol.messages.common import Request, ServerInfo
 from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession, Session
@@ -39,12 +27,6 @@ from safelight.sync_protocol.refusals import Code, Refused
 __all__ = ["Connection", "DeviceKey"]
 
 T = TypeVar("T")
-
-MAX_CONNECTIONS = 16
-CONNECT_TIMEOUT_S = 15
-READ_TIMEOUT_S = 60
-BELL_HEARTBEAT_S = 30
-_RETRIED_STATUSES = frozenset({408, 429, 502, 503, 504})
 
 
 class Connection:
@@ -61,6 +43,7 @@ class Connection:
         server_key: bytes | None = None,
         device: DeviceKey | None = None,
         retries: Retries | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.url = check_server_url(server_url)
         self.device = device
@@ -69,27 +52,16 @@ class Connection:
         self._info: ServerInfo | None = None
         self._info_lock = asyncio.Lock()
         self._session = DeviceSession(device, self._ask_challenge, self._open_session)
-        self._http: aiohttp.ClientSession | None = None
+        self._transport = Transport(self.url, patience or Patience())
 
     async def __aenter__(self) -> Self:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S)
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
-            timeout=timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            # *An answer that swells*: nothing is asked for compressed, and nothing is unpacked.
-            headers={"User-Agent": "Safelight", "Accept-Encoding": "identity"},
-            auto_decompress=False,
-            trace_configs=[stay_here()],
-        )
+        await self._transport.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._http is not None:
-            await self._http.close()
-            self._http = None
+        await self._transport.__aexit__(kind, error, trace)
 
     @property
     def server_key(self) -> bytes:
@@ -170,37 +142,26 @@ class Connection:
         token = await self._session_token()
         signed = {**headers, "Authorization": f"Bearer {token}"}
         try:
-            if body is None:
-                return await self._send(method, path, b"", signed)
-            moving = Moving(body)
-            return await unless_stalled(self._send(method, path, moving.pieces(), signed), moving, READ_TIMEOUT_S)
+            return await self._transport.send(method, path, body if body is not None else b"", signed)
         except Refused as refusal:
             self._session.ended(token, refusal)
             raise
 
     @asynccontextmanager
-    async def open_blob(self, space_id: bytes, name: bytes, *, start: int = 0) -> AsyncIterator[aiohttp.StreamReader]:
-        """Stream a stored blob from the byte *start* on, unverified; ConnectionCut when the network fails."""
+    async def open_blob(self, space_id: bytes, name: bytes, *, start: int = 0) -> AsyncIterator[SteadyReader]:
+        """Stream a stored blob from the byte *start* on, unverified; ConnectionCut when the network fails or drips."""
         await self.server_info()
         path = f"/v1/spaces/{space_id.hex()}/blobs/{name.hex()}"
         ranges = {"Range": f"bytes={start}-"} if start else {}
         token = await self._session_token()
         try:
-            async with self._client().get(
-                self.url.joinpath(path.lstrip("/")),
-                headers={**ranges, "Authorization": f"Bearer {token}"},
-                allow_redirects=False,
-            ) as response:
-                if response.status not in (200, 206):
-                    refusal = read_refusal(response, await read_limited(response))
-                    self._session.ended(token, refusal)
-                    raise refusal
-                if bool(start) != (response.status == 206):
+            async with self._transport.stream(path, {**ranges, "Authorization": f"Bearer {token}"}) as (status, stream):
+                if bool(start) != (status == 206):
                     raise Refused(Code.LENGTH_MISMATCH, "the server sent another range than was asked for")
-                yield response.content
-        except (aiohttp.ClientError, ConnectionError) as error:
-            # Not every OSError: a full disk under whoever writes what is read here is no fault of the network.
-            raise ConnectionCut(reason(error)) from error
+                yield stream
+        except Refused as refusal:
+            self._session.ended(token, refusal)
+            raise
 
     async def open_bell(self, space_id: bytes) -> AsyncGenerator[Bell, None]:
         """Yield the bell's rings, without end; after each (re)connection one of number 0, which says: look.
@@ -212,9 +173,8 @@ class Connection:
             await self.server_info()
             try:
                 token = await self._session_token()
-                url = self.url.joinpath("v1", "spaces", space_id.hex(), "bell")
-                headers = {"Authorization": f"Bearer {token}"}
-                async with self._client().ws_connect(url, headers=headers, heartbeat=BELL_HEARTBEAT_S) as socket:
+                path = f"/v1/spaces/{space_id.hex()}/bell"
+                async with self._transport.socket(path, {"Authorization": f"Bearer {token}"}) as socket:
                     failures = 0
                     yield Bell(space_id.hex(), 0)
                     async for message in socket:
@@ -222,7 +182,7 @@ class Connection:
                             yield decode(message.data.encode(), Bell)
             except aiohttp.WSServerHandshakeError as error:
                 self._session.forget()
-                if error.status not in (401, *_RETRIED_STATUSES):
+                if error.status not in (401, *RETRIED_STATUSES):
                     raise Refused(Code.SPACE_UNKNOWN if error.status == 404 else Code.FORBIDDEN) from None
             except (aiohttp.ClientError, TimeoutError, OSError):
                 pass  # the loop goes on after a pause
@@ -271,7 +231,7 @@ class Connection:
             failures += 1
             wished_s = 0.0
             try:
-                return await self._send(method, path, data, headers)
+                return await self._transport.send(method, path, data, headers)
             except Busy as busy:
                 refusal, wished_s = busy.refusal, busy.wished_s
             except NotSent as error:
@@ -283,36 +243,3 @@ class Connection:
             if failures >= self.retries.attempts:
                 raise refusal
             await asyncio.sleep(self.retries.pause_s(failures, wished_s=wished_s))
-
-    async def _send(self, method: str, path: str, data: bytes | Body, headers: Mapping[str, str]) -> Answer:
-        target, _, query = path.partition("?")
-        url = self.url.joinpath(target.lstrip("/")).with_query(query or None)
-        try:
-            async with self._client().request(
-                method, url, data=_payload(data), headers=headers, allow_redirects=False
-            ) as response:
-                body = await read_limited(response)
-                if 200 <= response.status < 300:
-                    return Answer(response.status, response.headers, body)
-                refusal = read_refusal(response, body)
-                if response.status in _RETRIED_STATUSES and refusal.code is not Code.STORAGE_READ_ONLY:
-                    raise Busy(refusal, retry_after_s(response))
-                raise refusal
-        except aiohttp.ClientConnectorError as error:
-            raise NotSent(reason(error)) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if isinstance(error.__cause__, Refused):
-                raise error.__cause__ from None  # the body's source failed, not the network
-            raise ConnectionCut(reason(error)) from error
-
-    def _client(self) -> aiohttp.ClientSession:
-        if self._http is None:
-            raise Refused(Code.SERVER_UNREACHABLE, "the connection is closed")
-        return self._http
-
-
-def _payload(data: bytes | Body) -> io.BytesIO | Body | None:
-    """Bytes go out in pieces, too: an entry of a megabyte at once would hold up the event loop."""
-    if isinstance(data, bytes):
-        return io.BytesIO(data) if data else None
-    return data

@@ -9,6 +9,7 @@ from tools import (
     vector_cases_keys,
     vector_cases_ledgers,
     vector_cases_links,
+    vector_cases_logs,
     vector_cases_sealed,
     vector_cases_signatures,
 )
@@ -28,8 +29,8 @@ FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
     "manifests.json": ("What a link's publishing key signs, and what it seals.", vector_cases_links.manifests),
     "files.json": ("The renditions of an asset, with the padding of files.", vector_cases_links.files),
     "accounts.json": ("Account ledgers.", vector_cases_ledgers.accounts),
-    "logs.json": ("The log's chain.", vector_cases_ledgers.logs),
-    "spaces.json": ("Whole logs: what a reader takes, sets aside, and stops at.", vector_cases_ledgers.spaces),
+    "logs.json": ("The log's chain.", vector_cases_logs.logs),
+    "spaces.json": ("Whole logs: what a reader takes, sets aside, and stops at.", vector_cases_logs.spaces),
     "promises.json": ("Receipts and pairing codes.", vector_cases_ledgers.promises),
 }
 

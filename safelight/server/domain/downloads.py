@@ -12,7 +12,8 @@ from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier, reads
 
 CHUNK_SIZE_BYTES = 256 * 1024
-ASK_AGAIN_SIZE_BYTES = 1024 * 1024
+# With what the system holds ready to go, less than 8 MiB leave after an end.
+ASK_AGAIN_SIZE_BYTES = 2 * 1024 * 1024
 
 
 class Stopped(Exception):
@@ -63,8 +64,16 @@ async def open_blob(blobs: Blobs, name: bytes) -> BlobReader:
     return reader
 
 
+async def spans_while_allowed(download: Download, start: int, end: int) -> AsyncGenerator[tuple[int, int], None]:
+    """Yield *start* to *end* in spans of 2 MiB, asking before each further one whether it may go out; raises Stopped."""
+    for begin in range(start, end, ASK_AGAIN_SIZE_BYTES):
+        if begin > start and not await download.stands():
+            raise Stopped
+        yield begin, min(begin + ASK_AGAIN_SIZE_BYTES, end)
+
+
 async def chunks_while_allowed(download: Download, start: int, end: int) -> AsyncGenerator[bytes, None]:
-    """Yield the bytes from *start* to *end*, asking again every MiB whether they may go out; raises Stopped."""
+    """Yield the bytes from *start* to *end*, asking again every 2 MiB whether they may go out; raises Stopped."""
     sent = 0
     asked_at = 0
     async for chunk in download.reader.chunks(start, end, CHUNK_SIZE_BYTES):

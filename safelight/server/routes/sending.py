@@ -3,13 +3,20 @@
 import asyncio
 import base64
 import re
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from safelight.server.domain.downloads import Download, Stopped, chunks_while_allowed
+from safelight.server.domain.downloads import (
+    CHUNK_SIZE_BYTES,
+    Download,
+    Stopped,
+    chunks_while_allowed,
+    spans_while_allowed,
+)
 from safelight.server.routes.call import Call
+from safelight.server.routes.file_sending import FileSending
 from safelight.server.routes.problems import problem_response
 from safelight.sync_protocol.refusals import Code, Refused
 
@@ -68,24 +75,41 @@ async def send(call: Call, download: Download, *, cache_control: str) -> web.Str
         response.content_length = part.end - part.start
         if part.partial:
             response.headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{size_bytes}"
-        await response.prepare(request)
-        if request.method != "HEAD":
-            await _send_bytes(call, response, download, part)
+        if request.method == "HEAD":
+            await response.prepare(request)
+        else:
+            await _send_part(call, response, download, part)
         return response
     finally:
         await download.reader.close()
 
 
-async def _send_bytes(call: Call, response: web.StreamResponse, download: Download, part: Part) -> None:
+async def _send_part(call: Call, response: web.StreamResponse, download: Download, part: Part) -> None:
     """Send the part; whoever may no longer have it, or takes nothing for too long, is cut off in the middle."""
+    file = download.reader.fileno() if part.end - part.start > CHUNK_SIZE_BYTES else None
     try:
-        async with aclosing(chunks_while_allowed(download, part.start, part.end)) as chunks:
-            async for chunk in chunks:
-                async with asyncio.timeout(call.serving.stall_timeout_s):
-                    await response.write(chunk)
-    except (Stopped, TimeoutError):
+        sending = None if file is None else await FileSending.begin(call.request, response)
+        if file is None or sending is None:
+            await response.prepare(call.request)
+            await _send_chunks(call, response, download, part)
+            return
+        with closing(sending):
+            async with aclosing(spans_while_allowed(download, part.start, part.end)) as spans:
+                async for start, end in spans:
+                    await sending.send(file, start, end, call.serving.stall_timeout_s)
+    except (Stopped, TimeoutError, EOFError):
         cut(call.request)
         raise ConnectionResetError("cut off") from None
+    except BaseException:
+        cut(call.request)  # the head promised bytes that nobody will send any more
+        raise
+
+
+async def _send_chunks(call: Call, response: web.StreamResponse, download: Download, part: Part) -> None:
+    async with aclosing(chunks_while_allowed(download, part.start, part.end)) as chunks:
+        async for chunk in chunks:
+            async with asyncio.timeout(call.serving.stall_timeout_s):
+                await response.write(chunk)
 
 
 def cut(request: web.Request) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import replace
 
-from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.database import KeepsSpaces
 from safelight.server.domain.ports.rows import EntryRow
 from safelight.sync_protocol import ledger
 from safelight.sync_protocol.ledger_state import LedgerState
@@ -19,7 +19,7 @@ _PAGE = 500
 class Ledgers:
     """The ledger state of each space in use, and the hashes at slots that signers refer to."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: KeepsSpaces) -> None:
         self._database = database
         self._states: OrderedDict[bytes, LedgerState] = OrderedDict()
         self._slots: OrderedDict[tuple[bytes, int], tuple[bytes, bytes]] = OrderedDict()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from safelight.server.domain.access import Who, space_for, space_for_reader
 from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.ledgers import Ledgers
-from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.database import KeepsSpaces
 from safelight.server.domain.ports.rows import EntryRow, SpaceRow
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.contexts import Label, context
@@ -23,7 +23,7 @@ _MAX_ANSWER_SIZE_BYTES = 32 * 1024 * 1024
 class Spaces:
     """Reads for members and cameras."""
 
-    def __init__(self, database: Database, ledgers: Ledgers, clock: ServerClock) -> None:
+    def __init__(self, database: KeepsSpaces, ledgers: Ledgers, clock: ServerClock) -> None:
         self._database = database
         self._ledgers = ledgers
         self._clock = clock

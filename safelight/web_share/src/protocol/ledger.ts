@@ -1,5 +1,5 @@
 /** The space ledger: one pure function, state + entry → state, or a named refusal, run by both ends; mirror of
- * sync_protocol/ledger.py (docs/spec/log.md).
+ * sync_protocol/ledger.py and ledger_state.py (docs/spec/log.md).
  */
 
 import { applyAccountEntries, deviceKey, type AccountState } from "./account_ledger.ts";

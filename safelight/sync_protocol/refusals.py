@@ -18,6 +18,7 @@ class Code(StrEnum):
     SERVER_FAULT = "server-fault"
     STORAGE_FULL = "storage-full"
     STORAGE_READ_ONLY = "storage-read-only"
+    STORAGE_UNAVAILABLE = "storage-unavailable"
     TIMED_OUT = "timed-out"
 
     # Accounts and sessions
@@ -123,6 +124,9 @@ TABLE: dict[Code, Row] = {
     Code.STORAGE_FULL: Row(507, "The server's disk is full; nothing was lost, ask its operator to make room."),
     Code.STORAGE_READ_ONLY: Row(
         503, "The server's disk failed to store data safely, so it takes nothing more until checked."
+    ),
+    Code.STORAGE_UNAVAILABLE: Row(
+        503, "The server's storage does not answer as it should; nothing was lost, try again later."
     ),
     Code.TIMED_OUT: Row(408, "The request did not arrive in time; send it again."),
     Code.INVITE_INVALID: Row(

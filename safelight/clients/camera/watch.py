@@ -31,7 +31,7 @@ _MAX_PAUSE_S = 60.0
 # What passes by itself, or by a hand at the server; everything else needs the person at this computer.
 _WAITED_OUT = frozenset({
     Code.SERVER_UNREACHABLE, Code.SERVER_FAULT, Code.RATE_LIMITED, Code.TIMED_OUT, Code.STORAGE_FULL,
-    Code.STORAGE_READ_ONLY, Code.QUOTA_EXCEEDED, Code.UPLOAD_BUSY, Code.FILE_UNREADABLE,
+    Code.STORAGE_READ_ONLY, Code.STORAGE_UNAVAILABLE, Code.QUOTA_EXCEEDED, Code.UPLOAD_BUSY, Code.FILE_UNREADABLE,
 })  # fmt: skip
 
 

@@ -13,6 +13,7 @@ export const Code = {
   SERVER_FAULT: "server-fault",
   STORAGE_FULL: "storage-full",
   STORAGE_READ_ONLY: "storage-read-only",
+  STORAGE_UNAVAILABLE: "storage-unavailable",
   TIMED_OUT: "timed-out",
 
   // Accounts and sessions

@@ -151,13 +151,17 @@ class PageContent(Sealed, frozen=True):
 
 
 class MakersCopy(Sealed, frozen=True):
-    """What the makers keep, so that the address can be shown again and the manifest published anew."""
+    """What the makers keep, so that the address can be shown again and the manifest published anew.
+
+    `watermark` is the text over the link's pictures, empty where they are the assets' own.
+    """
 
     secret: Annotated[bytes, msgspec.Meta(min_length=LINK_SECRET_SIZE_BYTES, max_length=LINK_SECRET_SIZE_BYTES)]
     publishing_seed: KeyBytes
     has_password: bool
     label: str = ""
     created_by: str = ""
+    watermark: str = ""
 
 
 def sign_head(head: ManifestHead, publishing_seed: bytes) -> tuple[bytes, bytes]:

@@ -14,7 +14,8 @@ from safelight.clients.camera.push import open_pusher
 from safelight.clients.engine.albums import add_to_album, create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.cameras import add_camera
-from safelight.clients.engine.links import LinkWish, MadeLink, create_link, list_links, revoke_link
+from safelight.clients.engine.link_listing import list_links, revoke_link
+from safelight.clients.engine.link_making import LinkWish, MadeLink, create_link
 from safelight.clients.engine.pairing_codes import pair_camera
 from safelight.clients.engine.profile import ProfileFolder
 from tests.support.people import Someone, new_someone, new_space

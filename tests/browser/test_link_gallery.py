@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Download, Page, Route, expect
 
-from safelight.clients.engine.links import LinkWish, MadeLink
+from safelight.clients.engine.link_making import LinkWish, MadeLink
 from safelight.web_share.pages import DIST
 from tests.browser.conftest import Visitor
 from tests.browser.looking import click_open, see_gallery, see_opened, see_position, see_sharp, see_title, viewer

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, Route, expect
 
-from safelight.clients.engine.links import LinkWish, MadeLink
+from safelight.clients.engine.link_making import LinkWish, MadeLink
 from tests.browser.conftest import Visitor
 from tests.browser.looking import click_open, see_gallery, see_title, viewer
 from tests.browser.studio import Studio

@@ -13,7 +13,7 @@ from safelight.clients.engine.albums import add_to_album, create_album, find_alb
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.cameras import add_camera, open_camera
 from safelight.clients.engine.connection import Connection
-from safelight.clients.engine.links import LinkWish, create_link
+from safelight.clients.engine.link_making import LinkWish, create_link
 from safelight.clients.engine.pairing_codes import pair_camera, revoke_camera
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.retries import Retries

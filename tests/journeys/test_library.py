@@ -13,7 +13,8 @@ from safelight.clients.engine.albums import add_to_album, create_album, find_alb
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.cameras import add_camera, open_camera
 from safelight.clients.engine.export import export_space
-from safelight.clients.engine.links import LinkWish, create_link, list_links, revoke_link
+from safelight.clients.engine.link_listing import list_links, revoke_link
+from safelight.clients.engine.link_making import LinkWish, create_link
 from safelight.clients.engine.pairing_codes import list_cameras, pair_camera, revoke_camera
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.space_view import SpaceView

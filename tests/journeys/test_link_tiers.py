@@ -1,8 +1,5 @@
 """A view-only link, attacked by a guest who has everything it gives: its address, its password, its session."""
 
-import base64
-import hashlib
-import json
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -12,73 +9,16 @@ import pytest
 
 from safelight.clients.engine.albums import add_to_album, create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
-from safelight.clients.engine.files import file_context
-from safelight.clients.engine.links import LinkWish, create_link
-from safelight.sync_protocol import padding
-from safelight.sync_protocol.contexts import Label, context, uint
-from safelight.sync_protocol.links import LinkAsset, ManifestHead, PageContent, parse_address, verify_head
-from safelight.sync_protocol.records import RenditionName, RenditionRef
-from safelight.sync_protocol.refusals import Refused
-from safelight.sync_protocol.sealing import floe, keytree, passwords
-from safelight.sync_protocol.wire import unpack
+from safelight.clients.engine.link_making import LinkWish, create_link
+from safelight.sync_protocol.links import parse_address
+from safelight.sync_protocol.records import RenditionName
+from tests.support.curious_guest import LINK_PASSWORD, guesses, open_as_guest, opens, stored
 from tests.support.people import add_file, new_someone, new_space
 from tests.support.server_process import ServerProcess
 
-LINK_PASSWORD = "the guest's password"
 ORIGINAL = b"\xff\xd8 the original, with its place and its name " * 4000
 PREVIEW = b"RIFF a preview " * 500
 FILE_NAME = "Anna at the lake.jpg"
-
-
-@dataclass
-class Guest:
-    """What a guest ends up with: the session, and everything that the manifest holds."""
-
-    http: aiohttp.ClientSession
-    link: str
-    assets: list[LinkAsset]
-    head: ManifestHead
-    plaintexts: list[bytes]
-    secrets: list[bytes]
-
-    async def fetch(self, name: bytes, path: str = "") -> tuple[int, bytes]:
-        """Ask for a blob by its name, by the link's session."""
-        url = path or f"{self.link}/blobs/{name.hex()}"
-        async with self.http.get(url) as answer:
-            return answer.status, await answer.read()
-
-
-async def open_as_guest(http: aiohttp.ClientSession, server: ServerProcess, url: str) -> Guest:
-    """Open the link as its page does, and keep every byte and key on the way."""
-    address = parse_address(url)
-    base = keytree.link_base(address.secret)
-    stretched = passwords.stretch(LINK_PASSWORD, keytree.link_password_salt(address.secret), passwords.LINK_COSTS)
-    key = keytree.link_key_with_password(base + stretched)
-    proof = keytree.link_password_proof(base + stretched)
-    token = keytree.link_access_token(address.secret)
-    link = f"{server.url}/v1/links/{address.link_id.hex()}"
-    asked = {"token": base64.b64encode(token).decode(), "proof": base64.b64encode(proof).decode()}
-    async with http.post(f"{link}/open", json=asked) as answer:
-        assert answer.status == 200, await answer.text()
-        opened = json.loads(await answer.read())
-    content, signature, publisher = (
-        base64.b64decode(opened[name]) for name in ("head", "head_signature", "publishing_key")
-    )
-    head = verify_head(address, content, signature, publisher)
-    guest = Guest(http, link, [], head, [content], [address.secret, base, stretched, key, proof, token])
-    guest.secrets += [base + stretched, keytree.link_head_key(key), keytree.link_picks_key(address.secret)]
-    place = context(Label.LINK_HEAD, head.link_id, uint(head.number))
-    guest.plaintexts.append(floe.open_bytes(keytree.link_head_key(key), place, head.sealed))
-    for number, page in enumerate(head.pages):
-        status, sealed = await guest.fetch(page.blob)
-        assert status == 200
-        place = context(Label.LINK_PAGE, head.link_id, uint(head.number), uint(number))
-        packed = padding.unpad(floe.open_bytes(keytree.link_page_key(key, number), place, sealed))
-        guest.plaintexts.append(packed)
-        guest.secrets.append(keytree.link_page_key(key, number))
-        guest.assets += unpack(packed, PageContent).assets
-    guest.secrets += [rendition.key for asset in guest.assets for rendition in asset.renditions]
-    return guest
 
 
 @dataclass
@@ -107,23 +47,6 @@ async def share(server: ServerProcess, folder: Path, *, originals: bool) -> Shar
         wish = LinkWish(password=LINK_PASSWORD, originals=originals)
         link = await create_link(space, await find_album(space, "Shown"), wish)
     return Shared(link.url, space.space_id, assets[0])
-
-
-def opens(key: bytes, ref: RenditionRef, asset_id: bytes, sealed: bytes) -> bool:
-    """Whether *key* opens the rendition's stored bytes."""
-    try:
-        floe.open_bytes(key, file_context(asset_id, ref.name, ref.rendition_id), sealed)
-    except Refused:
-        return False
-    return True
-
-
-def stored(server: ServerProcess, name: bytes) -> bytes:
-    """A blob's bytes, taken from the server's disk: more than any guest could reach."""
-    found = [path for path in server.data.rglob(f"*{name.hex()[4:]}*") if path.is_file()]
-    found = [path for path in found if hashlib.sha256(path.read_bytes()).digest() == name]
-    assert len(found) == 1
-    return found[0].read_bytes()
 
 
 async def test_a_view_only_link_yields_no_original(server: ServerProcess, tmp_path: Path) -> None:
@@ -155,16 +78,6 @@ async def test_a_view_only_link_yields_no_original(server: ServerProcess, tmp_pa
     # And what is of the full tier is not in anything that the guest can read.
     for plaintext, secret in product(guest.plaintexts, (FILE_NAME.encode(), original.blob, original.rendition_id)):
         assert secret not in plaintext
-
-
-def guesses(guest: Guest, original: RenditionRef) -> list[bytes]:
-    """Every key that the guest holds, any 32 bytes that it read, and what can be derived from each."""
-    keys = [secret[:32] for secret in guest.secrets if len(secret) >= 32]
-    for plaintext in guest.plaintexts:
-        keys += [plaintext[start : start + 32] for start in range(len(plaintext) - 31)]
-    derived = [keytree.rendition_key(key, RenditionName.ORIGINAL.value, original.rendition_id) for key in keys]
-    views = [keytree.asset_view_key(key) for key in keys]
-    return [*keys, *derived, *views]
 
 
 async def test_the_same_attack_succeeds_on_a_full_link(server: ServerProcess, tmp_path: Path) -> None:

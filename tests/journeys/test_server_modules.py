@@ -13,7 +13,7 @@ import aiohttp
 from safelight.clients.engine.albums import add_to_album, create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.export import export_space
-from safelight.clients.engine.links import LinkWish, create_link
+from safelight.clients.engine.link_making import LinkWish, create_link
 from safelight.sync_protocol.records import RenditionName
 from tests.support.guest import open_link
 from tests.support.people import add_file, new_someone, new_space

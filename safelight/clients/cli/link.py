@@ -1,27 +1,24 @@
 """`safelight link …`: share links, each with its own key and policy."""
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
 
+from safelight.clients.camera.develop.pool import developers
+from safelight.clients.camera.watermarks import check_text, watermark
 from safelight.clients.cli.asking import LINK_PASSWORD_VARIABLE, ask_new_password
 from safelight.clients.cli.asset import SpaceOption
 from safelight.clients.cli.expiry import parse_expiry
-from safelight.clients.cli.output import Column, JsonOption, note, print_json, print_qr, print_table, say
+from safelight.clients.cli.output import Column, JsonOption, count_text, note, print_json, print_qr, print_table, say
+from safelight.clients.cli.progress import CountProgress
 from safelight.clients.cli.running import in_spaces, with_account, with_space
 from safelight.clients.engine.account_session import AccountSession
-from safelight.clients.engine.albums import find_album
-from safelight.clients.engine.links import (
-    LinkWish,
-    ListedLink,
-    MadeLink,
-    create_link,
-    find_link,
-    list_links,
-    revoke_link,
-)
+from safelight.clients.engine.albums import Album, find_album
+from safelight.clients.engine.link_listing import ListedLink, find_link, list_links, revoke_link
+from safelight.clients.engine.link_making import LinkWish, MadeLink, create_link
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.refusals import Code, Refused
 
@@ -36,6 +33,7 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The link's id, or
 def create(
     album: Annotated[str, typer.Option("--album", metavar="NAME", help="The album to show.")],
     space: SpaceOption,
+    *,
     password: Annotated[bool, typer.Option("--password", help="Ask for a password that guests must know.")] = False,
     expires: Annotated[
         str, typer.Option("--expires", metavar="WHEN", help="7d, 12h, 30m, 2w, or a date: the end of that day.")
@@ -46,26 +44,37 @@ def create(
     max_opens: Annotated[
         int, typer.Option("--max-opens", metavar="N", min=0, help="How many browsers may open it; 0 for no limit.")
     ] = 0,
+    watermark_text: Annotated[
+        str | None,
+        typer.Option("--watermark", metavar="TEXT", help="Show previews with this text all over them, no originals."),
+    ] = None,
     label: Annotated[str, typer.Option("--label", help="A note for yourself; no guest sees it.")] = "",
     json: JsonOption = False,
 ) -> None:
     """Make a link that shows an album as it is now. Its address is the key: send it to whom you trust with it.
 
-    In a family space links never hold originals.
+    In a family space links never hold originals. A link with a watermark never does, anywhere: its pictures are drawn
+    anew on this computer, and neither an original nor a clean preview can be had with it.
 
     Example: safelight link create --album Summer --space Family --password --expires 7d
+
+    Example: safelight link create --album Proofs --space Studio --watermark 'Proof for Kolibri'
     """
     expires_ms = parse_expiry(expires, datetime.now(UTC)) if expires else 0
+    text = None if watermark_text is None else check_text(watermark_text)
     chosen = ask_new_password("Password for the link", variable=LINK_PASSWORD_VARIABLE) if password else None
+    wish = LinkWish(chosen, expires_ms, max_opens, False if no_originals else None, label)
 
     async def make(view: SpaceView) -> tuple[MadeLink, str]:
-        wish = LinkWish(chosen, expires_ms, max_opens, False if no_originals else None, label)
-        made = await create_link(view, await find_album(view, album), wish)
+        found = await find_album(view, album)
+        made = await (create_link(view, found, wish) if text is None else _watermarked(view, found, wish, text))
         return made, (await view.session.connection.server_info()).warning
 
     made, warning = with_space(space, make)
-    if not made.originals and not no_originals:
+    if not made.originals and not no_originals and text is None:
         note("This space allows links without originals only: this one shows previews.")
+    if made.failed_count:
+        note(f"{count_text(made.failed_count, 'preview')} could not be drawn anew: shown without a picture.")
     if warning:
         note(warning)
     if json:
@@ -75,6 +84,8 @@ def create(
                 "url": made.url,
                 "originals": made.originals,
                 "assets": made.asset_count,
+                "watermark": text or "",
+                "failed": made.failed_count,
                 "expires_ms": expires_ms,
                 "warning": warning,
             }
@@ -82,6 +93,13 @@ def create(
         return
     say(made.url)
     print_qr(made.url)
+
+
+async def _watermarked(view: SpaceView, album: Album, wish: LinkWish, text: str) -> MadeLink:
+    async with developers() as pool:
+        with CountProgress("Watermarking") as progress:
+            drawn = replace(wish, watermark=watermark(pool, text))
+            return await create_link(view, album, drawn, on_progress=progress.reached)
 
 
 @app.command(name="list")
@@ -103,11 +121,11 @@ def list_(json: JsonOption = False) -> None:
         print_json(rows)
         return
     columns = [Column("id"), Column("space"), Column("state"), Column("opened", right=True), Column("expires")]
-    columns += [Column("label", fold=True)]
+    columns += [Column("watermark", fold=True), Column("label", fold=True)]
     print_table(
         columns,
         (
-            (row["id"][:12], row["space"], row["state"], _opens(row), _date(row["expires_ms"]), row["label"])
+            (row["id"][:12], row["space"], row["state"], _opens(row), _date(row["expires_ms"]), *_notes(row))
             for row in rows
         ),
     )
@@ -134,6 +152,8 @@ def show(link_id: IdArgument, json: JsonOption = False) -> None:
     if row["url"]:
         print_qr(row["url"])
     say(f"{row['state']}, opened {_opens(row)}, expires {_date(row['expires_ms']) or 'never'}")
+    if row["watermark"]:
+        say(f"Watermarked: {row['watermark']}")
 
 
 @app.command()
@@ -177,6 +197,7 @@ def _row(link: ListedLink, space: str) -> dict[str, Any]:
         "state": row.state,
         "tier": row.tier,
         "password": link.has_password,
+        "watermark": link.watermark,
         "label": link.label,
         "created_ms": row.created_ms,
         "expires_ms": row.expires_ms,
@@ -185,6 +206,10 @@ def _row(link: ListedLink, space: str) -> dict[str, Any]:
         "last_opened_ms": row.last_opened_ms,
         "downloads": row.downloads,
     }
+
+
+def _notes(row: dict[str, Any]) -> tuple[str, str]:
+    return row["watermark"], row["label"]
 
 
 def _opens(row: dict[str, Any]) -> str:

@@ -4,7 +4,15 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from safelight.clients.camera.outcomes import Outcome, Tally
@@ -99,6 +107,38 @@ class PushProgress:
         """All is up, and the folder is watched."""
         if not self._quiet:
             self._out.print(Text("All is up; watching."))
+
+
+class CountProgress:
+    """Shows on a terminal how many of something are done; elsewhere nothing. A context manager.
+
+    It is on stderr, since stdout may be a script's, and gone when it is over.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._progress = Progress(
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> Self:
+        if self._progress.console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def reached(self, done: int, total: int) -> None:
+        """So many are done, of so many."""
+        self._progress.update(self._task, completed=done, total=total)
 
 
 def summary(tally: Tally) -> str:

@@ -1,7 +1,8 @@
 """The developing process: takes open files over its one socket, answers with what they show, and can do nothing else.
 
 Started by `pool`, never by hand: `python -m safelight.clients.camera.develop.child SOCKET`. The file comes as an open
-descriptor, so this process needs to open nothing; the answer goes back as a 4-byte length and MessagePack.
+descriptor, so this process needs to open nothing; what is to be watermarked comes over the socket, and the letters for
+it are in memory by then. The answer goes back as a 4-byte length and MessagePack.
 """
 
 import codecs
@@ -15,30 +16,64 @@ import msgspec
 import pillow_heif
 from PIL import ExifTags, Image, ImageCms
 
-from safelight.clients.camera.develop import sandbox
-from safelight.clients.camera.develop.messages import Answer, NotDeveloped
-from safelight.clients.camera.develop.picture import MAX_PICTURE_PIXELS, develop
+from safelight.clients.camera.develop import messages, sandbox
+from safelight.clients.camera.develop.messages import Answer, NotDeveloped, WatermarkAnswer
+from safelight.clients.camera.develop.picture import IMAGE_FORMAT, MAX_PICTURE_PIXELS, develop, watermark
 
 READY = b"R"
 READY_UNFILTERED = b"r"
 
 
 def serve(connection: socket.socket) -> None:
-    """Develop what comes until the other end closes."""
+    """Develop or watermark what comes until the other end closes."""
     encoder = msgspec.msgpack.Encoder()
     while True:
-        _, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
-        if not descriptors:
+        kind, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
+        answer: Answer | WatermarkAnswer
+        if kind == messages.DEVELOP and descriptors:
+            sandbox.allow_cpu_time()
+            with os.fdopen(descriptors[0], "rb") as file:
+                answer = _develop(file)
+        elif kind == messages.WATERMARK:
+            text, picture = _receive(connection, _receive_sizes(connection))
+            sandbox.allow_cpu_time()
+            answer = _watermark(picture, text.decode())
+        else:
             return
-        sandbox.allow_cpu_time()
-        with os.fdopen(descriptors[0], "rb") as file:
-            answer = encoder.encode(_develop(file))
-        connection.sendall(len(answer).to_bytes(4, "big") + answer)
+        packed = encoder.encode(answer)
+        connection.sendall(len(packed).to_bytes(messages.SIZE_BYTES, "big") + packed)
+
+
+def _receive_sizes(connection: socket.socket) -> list[int]:
+    sizes = _receive(connection, [messages.SIZE_BYTES, messages.SIZE_BYTES])
+    return [int.from_bytes(size, "big") for size in sizes]
+
+
+def _receive(connection: socket.socket, sizes: list[int]) -> list[bytes]:
+    """Receive values of these sizes; ends the process where the other end goes away in between."""
+    values = []
+    for size_bytes in sizes:
+        value = memoryview(bytearray(size_bytes))
+        rest = value
+        while rest:
+            received = connection.recv_into(rest)
+            if not received:
+                sys.exit(1)
+            rest = rest[received:]
+        values.append(bytes(value))
+    return values
 
 
 def _develop(file: BinaryIO) -> Answer:
     try:
         return develop(file)
+    except MemoryError:
+        return NotDeveloped("it needs more memory than developing may use")
+
+
+def _watermark(picture: bytes, text: str) -> WatermarkAnswer:
+    try:
+        return watermark(io.BytesIO(picture), text)
     except MemoryError:
         return NotDeveloped("it needs more memory than developing may use")
 
@@ -61,6 +96,8 @@ def _prepare_decoders() -> None:
             buffer = io.BytesIO()
             picture.save(buffer, image_format, exif=exif, icc_profile=profile)
             develop(io.BytesIO(buffer.getvalue()))
+            if image_format == IMAGE_FORMAT:
+                watermark(io.BytesIO(buffer.getvalue()), "Safelight")  # reads the font
     develop(io.BytesIO(b"no picture"))
 
 

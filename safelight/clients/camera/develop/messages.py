@@ -6,6 +6,7 @@ import msgspec
 
 MAX_PREVIEW_SIZE_BYTES = 8 * 1024 * 1024
 MAX_THUMBNAIL_SIZE_BYTES = 1024 * 1024
+MAX_PICTURE_SIZE_BYTES = 16 * 1024 * 1024  # of one that is sent to be watermarked
 MAX_ANSWER_SIZE_BYTES = MAX_PREVIEW_SIZE_BYTES + MAX_THUMBNAIL_SIZE_BYTES + 64 * 1024
 
 # Together with the rest they stay below what one sealed field of a record may hold.
@@ -61,6 +62,20 @@ class NotDeveloped(msgspec.Struct, frozen=True, tag=True):
     metadata: Metadata = Metadata()
 
 
+class Watermarked(msgspec.Struct, frozen=True, tag=True):
+    """A picture that opened, with a text all over it."""
+
+    preview: Image
+    thumbnail: Image
+
+
 Answer = Developed | NotDeveloped
+WatermarkAnswer = Watermarked | NotDeveloped
+
+# What is asked for, one byte each. The first comes with an open file; the second with the sizes of a text and of a
+# picture (4 bytes each) and then both: what was decrypted to be watermarked is never put into a file.
+DEVELOP = b"F"
+WATERMARK = b"W"
+SIZE_BYTES = 4
 
 IMAGE_MEDIA_TYPE = "image/webp"

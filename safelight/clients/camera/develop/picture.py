@@ -5,20 +5,28 @@ costs more than either and runs on every core, the way up and the guest's way do
 keep their transparency.
 """
 
+import hashlib
 import io
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import BinaryIO, TypeVar
 
 from PIL import Image, ImageCms, ImageOps
 
 from safelight.clients.camera.develop import messages, metadata, raw, thumbhash
-from safelight.clients.camera.develop.messages import Developed, Metadata, NotDeveloped
+from safelight.clients.camera.develop import watermark as watermarks
+from safelight.clients.camera.develop.messages import Developed, Metadata, NotDeveloped, Watermarked
+
+T = TypeVar("T")
 
 PREVIEW_SIDE_PIXELS = 1600
 THUMBNAIL_HEIGHT_PIXELS = 320
+IMAGE_FORMAT = "WEBP"
 _THUMBNAIL_MAX_WIDTH_PIXELS = 960
 _PLACEHOLDER_SIDE_PIXELS = 48
 _PREVIEW_QUALITY = 75
 _THUMBNAIL_QUALITY = 72
+# It was compressed once before, and letters have hard edges.
+_WATERMARKED_QUALITY = 82
 # Larger than any phone's picture; beyond it a file of some kilobytes could ask for all memory there is.
 MAX_PICTURE_PIXELS = 300_000_000
 _RAW_PIXELS_WORTH_SHOWING = 640
@@ -27,18 +35,47 @@ _RAW_PIXELS_WORTH_SHOWING = 640
 def develop(file: BinaryIO) -> Developed | NotDeveloped:
     """Develop the picture in *file*; NotDeveloped, with the reason, for whatever does not open as one."""
     said = Metadata()
+
+    def work(image: Image.Image) -> Developed | NotDeveloped:
+        nonlocal said
+        said = metadata.read(image)
+        if max(image.size) < _RAW_PIXELS_WORTH_SHOWING and image.format in {"TIFF", "MPO"}:
+            return _develop_raw(file, image, said)
+        return _develop(image, said)
+
+    answer = _opened(file, work)
+    return NotDeveloped(answer.reason, said) if isinstance(answer, NotDeveloped) else answer
+
+
+def watermark(file: BinaryIO, text: str) -> Watermarked | NotDeveloped:
+    """Make preview and thumbnail of the picture in *file*, each with *text* all over it in letters of its own size.
+
+    What differs from picture to picture comes from the picture itself, so that the same asked again gives the same.
+    """
+    seed = hashlib.sha256(file.read())
+    file.seek(0)
+
+    def work(image: Image.Image) -> Watermarked:
+        preview, thumbnail = _renditions(image)
+        if thumbnail is preview:
+            thumbnail = preview.copy()  # else the text would be drawn over itself
+        for number, rendition in enumerate((preview, thumbnail)):
+            watermarks.draw(rendition, text, seed.digest() + bytes((number,)))
+        return Watermarked(_encode(preview, _WATERMARKED_QUALITY), _encode(thumbnail, _WATERMARKED_QUALITY))
+
+    return _opened(file, work)
+
+
+def _opened(file: BinaryIO, work: Callable[[Image.Image], T]) -> T | NotDeveloped:
     try:
         with Image.open(file) as image:
-            said = metadata.read(image)
-            if max(image.size) < _RAW_PIXELS_WORTH_SHOWING and image.format in {"TIFF", "MPO"}:
-                return _develop_raw(file, image, said)
-            return _develop(image, said)
+            return work(image)
     except Image.DecompressionBombError:
-        return NotDeveloped("it has more pixels than any camera takes", said)
+        return NotDeveloped("it has more pixels than any camera takes")
     except MemoryError:
-        return NotDeveloped("it needs more memory than developing may use", said)
+        return NotDeveloped("it needs more memory than developing may use")
     except Exception as error:  # noqa: BLE001 - a damaged picture fails in every way that there is; its original is kept
-        return NotDeveloped(f"it does not open as a picture ({type(error).__name__})", said)
+        return NotDeveloped(f"it does not open as a picture ({type(error).__name__})")
 
 
 def _develop_raw(file: BinaryIO, small: Image.Image, said: Metadata) -> Developed | NotDeveloped:
@@ -55,13 +92,7 @@ def _develop_raw(file: BinaryIO, small: Image.Image, said: Metadata) -> Develope
 def _develop(image: Image.Image, said: Metadata) -> Developed:
     turned = image.getexif().get(0x0112, 1) in {5, 6, 7, 8}
     width, height = image.size
-    image.draft("RGB", (PREVIEW_SIDE_PIXELS, PREVIEW_SIDE_PIXELS))
-    profile = image.info.get("icc_profile")
-    preview = _fit(_plain(image), PREVIEW_SIDE_PIXELS, PREVIEW_SIDE_PIXELS)
-    preview = _to_srgb(preview, profile)
-    orientation = image.getexif().get(0x0112, 1)
-    preview = _turn(preview, orientation)
-    thumbnail = _fit(preview, _THUMBNAIL_MAX_WIDTH_PIXELS, THUMBNAIL_HEIGHT_PIXELS)
+    preview, thumbnail = _renditions(image)
     placeholder = _fit(thumbnail, _PLACEHOLDER_SIDE_PIXELS, _PLACEHOLDER_SIDE_PIXELS).convert("RGBA")
     return Developed(
         width=height if turned else width,
@@ -71,6 +102,16 @@ def _develop(image: Image.Image, said: Metadata) -> Developed:
         thumbnail=_encode(thumbnail, _THUMBNAIL_QUALITY),
         metadata=said,
     )
+
+
+def _renditions(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Preview and thumbnail, as RGB or RGBA; a picture that is small enough is both."""
+    image.draft("RGB", (PREVIEW_SIDE_PIXELS, PREVIEW_SIDE_PIXELS))
+    profile = image.info.get("icc_profile")
+    preview = _fit(_plain(image), PREVIEW_SIDE_PIXELS, PREVIEW_SIDE_PIXELS)
+    preview = _to_srgb(preview, profile)
+    preview = _turn(preview, image.getexif().get(0x0112, 1))
+    return preview, _fit(preview, _THUMBNAIL_MAX_WIDTH_PIXELS, THUMBNAIL_HEIGHT_PIXELS)
 
 
 def _plain(image: Image.Image) -> Image.Image:
@@ -129,5 +170,5 @@ def _turn(image: Image.Image, orientation: int) -> Image.Image:
 def _encode(image: Image.Image, quality: int) -> messages.Image:
     buffer = io.BytesIO()
     # Nothing but pixels: no EXIF, no XMP, no profile is handed to the encoder.
-    image.save(buffer, "WEBP", method=0, quality=quality, exif=b"", xmp=b"", icc_profile=b"")
+    image.save(buffer, IMAGE_FORMAT, method=0, quality=quality, exif=b"", xmp=b"", icc_profile=b"")
     return messages.Image(buffer.getvalue(), image.width, image.height)

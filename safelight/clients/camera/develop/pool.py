@@ -7,20 +7,31 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from safelight.clients.camera.develop import messages
-from safelight.clients.camera.develop.messages import Answer, Developed, NotDeveloped
+from safelight.clients.camera.develop.messages import (
+    Answer,
+    Developed,
+    NotDeveloped,
+    WatermarkAnswer,
+    Watermarked,
+)
 
 ANSWER_TIMEOUT_S = 60.0
 START_TIMEOUT_S = 60.0
 # A decoder's leaks end with its process.
 _PICTURES_PER_PROCESS = 500
 
-_decoder: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Developed | NotDeveloped)
+T = TypeVar("T")
+_Send = Callable[[socket.socket], Awaitable[None]]
+
+_developed: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Developed | NotDeveloped)
+_watermarked: msgspec.msgpack.Decoder[WatermarkAnswer] = msgspec.msgpack.Decoder(Watermarked | NotDeveloped)
 
 
 class _Gone(Exception):
@@ -35,15 +46,15 @@ class _Worker:
         self._socket: socket.socket | None = None
         self._developed = 0
 
-    async def develop(self, descriptor: int) -> Answer:
-        """Return what the open file *descriptor* shows; raises _Gone after which the next call starts a new process."""
+    async def ask(self, send: _Send, decoder: msgspec.msgpack.Decoder[T]) -> T:
+        """Return the answer to what *send* asks; raises _Gone after which the next call starts a new process."""
         if self._process is None or self._developed >= _PICTURES_PER_PROCESS:
             await self.stop()
             await self._start()
         self._developed += 1
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await self._ask(descriptor)
+                return await self._ask(send, decoder)
         except TimeoutError:
             await self.stop()
             raise _Gone("developing took too long") from None
@@ -54,13 +65,13 @@ class _Worker:
             await self.stop()
             raise
 
-    async def _ask(self, descriptor: int) -> Answer:
+    async def _ask(self, send: _Send, decoder: msgspec.msgpack.Decoder[T]) -> T:
         connection = self._connection()
-        await asyncio.to_thread(_send_descriptor, connection, descriptor)
-        size_bytes = int.from_bytes(await _receive(connection, 4), "big")
+        await send(connection)
+        size_bytes = int.from_bytes(await _receive(connection, messages.SIZE_BYTES), "big")
         if size_bytes > messages.MAX_ANSWER_SIZE_BYTES:
             raise OSError("the answer is larger than any may be")
-        return _decoder.decode(await _receive(connection, size_bytes))
+        return decoder.decode(await _receive(connection, size_bytes))
 
     def _connection(self) -> socket.socket:
         if self._socket is None:
@@ -115,8 +126,8 @@ class Developers:
 
         *check* looks at the status of what was opened, and raises if it is not what was meant.
         """
-        worker = await self._idle.get()
-        try:
+
+        async def work(worker: _Worker) -> Answer:
             # A FIFO that took the picture's place is not waited for.
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
             descriptor = await asyncio.to_thread(os.open, path, flags)
@@ -126,9 +137,31 @@ class Developers:
                     return NotDeveloped("it is no ordinary file")
                 if check is not None:
                     check(status)
-                return await worker.develop(descriptor)
+                return await worker.ask(lambda to: asyncio.to_thread(_send_descriptor, to, descriptor), _developed)
             finally:
                 os.close(descriptor)
+
+        return await self._with_worker(work)
+
+    async def watermark(self, picture: bytes, text: str) -> WatermarkAnswer:
+        """Make *picture* anew with *text* all over it; NotDeveloped for whatever goes wrong: then there is no picture.
+
+        The picture goes over the socket and not through a file: it may have been decrypted a moment ago.
+        """
+        if len(picture) > messages.MAX_PICTURE_SIZE_BYTES:
+            return NotDeveloped("it is larger than a preview may be")
+
+        async def send(to: socket.socket) -> None:
+            values = (text.encode(), picture)
+            sizes = [len(value).to_bytes(messages.SIZE_BYTES, "big") for value in values]
+            await asyncio.get_running_loop().sock_sendall(to, b"".join((messages.WATERMARK, *sizes, *values)))
+
+        return await self._with_worker(lambda worker: worker.ask(send, _watermarked))
+
+    async def _with_worker(self, work: Callable[[_Worker], Awaitable[T]]) -> T | NotDeveloped:
+        worker = await self._idle.get()
+        try:
+            return await work(worker)
         except (OSError, _Gone) as error:
             return NotDeveloped(str(error)[: messages.MAX_TEXT_LENGTH])
         finally:
@@ -151,7 +184,7 @@ async def developers(count: int | None = None) -> AsyncIterator[Developers]:
 
 
 def _send_descriptor(connection: socket.socket, descriptor: int) -> None:
-    socket.send_fds(connection, [b"F"], [descriptor])
+    socket.send_fds(connection, [messages.DEVELOP], [descriptor])
 
 
 async def _receive(connection: socket.socket, size_bytes: int) -> bytes:

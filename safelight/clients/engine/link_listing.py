@@ -1,0 +1,95 @@
+"""Links as their makers see them: listed, found by id, and withdrawn.
+
+The secret stands in the address's fragment and, sealed, in the makers' copy of the link's record.
+"""
+
+from dataclasses import dataclass
+
+from safelight.clients.engine.space_view import SpaceView
+from safelight.sync_protocol import ids
+from safelight.sync_protocol.contexts import Label, context, uint
+from safelight.sync_protocol.links import LinkAddress, MakersCopy, build_fragment
+from safelight.sync_protocol.log import parse_entry
+from safelight.sync_protocol.messages.links import LinkRow, Links
+from safelight.sync_protocol.records import PublishLinkBody, RecordKind, RevokeLinkBody
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.sealing.boxes import open_box
+from safelight.sync_protocol.wire import unpack
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLink:
+    """A link as its makers see it: the server's row, and from the makers' copy the notes and the whole address.
+
+    *watermark* is the text over its pictures, empty where it shows them as they are.
+    """
+
+    row: LinkRow
+    label: str
+    has_password: bool
+    url: str
+    watermark: str = ""
+
+    def __repr__(self) -> str:
+        return f"ListedLink({self.row.link_id})"
+
+
+def makers_place(space: SpaceView, link_id: bytes, epoch: int) -> bytes:
+    """Return what binds the makers' copy to its link."""
+    return context(Label.LINK_MAKERS, space.space_id, link_id, uint(epoch))
+
+
+async def link_url(space: SpaceView, address: LinkAddress) -> str:
+    """Return the whole address, fragment included, under the server's public URL."""
+    public = await space.session.connection.public_url()
+    return f"{public}/s/{address.link_id.hex()}#{build_fragment(address)}"
+
+
+async def list_links(space: SpaceView) -> list[ListedLink]:
+    """List the space's links, newest first, each with its address from the makers' copy; FORBIDDEN for the view tier.
+
+    A link that the verified log does not hold is left out: the server cannot slip one in.
+    """
+    answer = await space.session.connection.request("GET", f"/v1/spaces/{space.space_id.hex()}/links", None, Links)
+    rows = {row.link_id: row for row in answer.links}
+    listed: list[ListedLink] = []
+    for link_id, number, _ in space.index.links():
+        row = rows.get(link_id.hex())
+        if row is not None:
+            listed.append(await _listed(space, number, row))
+    return listed
+
+
+async def _listed(space: SpaceView, number: int, row: LinkRow) -> ListedLink:
+    envelope = space.index.envelope_at(number)
+    if envelope is None:
+        raise Refused(Code.NOT_FOUND, "the link's record is not kept here")
+    body = unpack(parse_entry(envelope).body, PublishLinkBody)
+    try:
+        held = await space.epoch_secrets(body.epoch)
+        opened = open_box(held.full_metadata_key, makers_place(space, body.link_id, body.epoch), body.makers)
+        copy = unpack(opened, MakersCopy, Code.OPEN_FAILED)
+    except Refused as refusal:
+        if refusal.code not in (Code.OPEN_FAILED, Code.PADDING_INVALID):
+            raise
+        return ListedLink(row, "", bool(body.proof_hash), "")
+    address = LinkAddress(body.link_id, copy.has_password, copy.secret, ids.key_fingerprint(body.publishing_key))
+    return ListedLink(row, copy.label, copy.has_password, await link_url(space, address), copy.watermark)
+
+
+async def revoke_link(space: SpaceView, link_id: bytes) -> None:
+    """Withdraw a link: it opens no more, and downloads under way stop. NOT_FOUND if the space has no such link."""
+    if all(known != link_id for known, _, _ in space.index.links()):
+        raise Refused(Code.NOT_FOUND, "this space has no such link")
+    await space.commit(RecordKind.REVOKE_LINK, RevokeLinkBody(link_id))
+
+
+def find_link(space: SpaceView, prefix: str) -> bytes | None:
+    """Return the id of the space's link that begins with *prefix*; BAD_REQUEST for more than one, or no prefix."""
+    wanted = prefix.strip().lower()
+    if not wanted:  # else a script's empty variable would mean the only link there is
+        raise Refused(Code.BAD_REQUEST, "name the link by its id; `link list` shows it")
+    found = [link_id for link_id, _, _ in space.index.links() if link_id.hex().startswith(wanted)]
+    if len(found) > 1:
+        raise Refused(Code.BAD_REQUEST, f"more than one link's id begins with {wanted[:32]!r}")
+    return found[0] if found else None

@@ -4,7 +4,7 @@ Everything is deterministic: the same calls give the same bytes.
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from safelight.sync_protocol import account_ledger, ids, ledger, ledger_entries, log, signatures
 from safelight.sync_protocol.account_ledger import AccountKind, AccountState, Identity
@@ -13,7 +13,7 @@ from safelight.sync_protocol.ledger_entries import BoxRef, Epoch, LedgerKind, Po
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import NO_HEAD, Entry, Head, Header
 from safelight.sync_protocol.records import RecordKind
-from safelight.sync_protocol.roles import TIERS, Tier
+from safelight.sync_protocol.roles import TIERS, Role, Tier
 from safelight.sync_protocol.sealing import keytree
 from safelight.sync_protocol.wire import Signed, pack
 
@@ -220,4 +220,27 @@ class Space:
         return Signer(camera_id, camera_id, seed_of(f"camera {name}"))
 
 
-__all__ = ["NOW_MS", "Person", "RecordKind", "Signer", "Space", "id_of", "ids", "inbox_of", "seed_of"]
+def apply_next(space: Space, entry: Entry) -> LedgerState:
+    """Judge an entry at the next slot without taking it."""
+    return ledger.apply(space.ledger, entry, space.log.number + 1)
+
+
+def with_role(state: LedgerState, account_id: bytes, role: Role) -> LedgerState:
+    """The state in which the member has another role."""
+    member = replace(state.members[account_id], role=role)
+    return replace(state, members={**state.members, account_id: member})
+
+
+__all__ = [
+    "NOW_MS",
+    "Person",
+    "RecordKind",
+    "Signer",
+    "Space",
+    "apply_next",
+    "id_of",
+    "ids",
+    "inbox_of",
+    "seed_of",
+    "with_role",
+]

@@ -1,7 +1,6 @@
 """Links and pairing codes: what chat programs do to them, and what a server could substitute."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
@@ -20,6 +19,7 @@ from safelight.sync_protocol.records import PageRef
 from safelight.sync_protocol.refusals import TABLE, Code, Refused
 from safelight.sync_protocol.wire import pack, parse_request, unpack
 from tests.support.ledgers import NOW_MS, id_of, seed_of
+from tests.support.refusing import refusal
 
 PUBLISHER = seed_of("publisher")
 ADDRESS = LinkAddress(
@@ -28,13 +28,6 @@ ADDRESS = LinkAddress(
     secret=id_of("secret"),
     publisher_fingerprint=key_fingerprint(signatures.public_key_of(PUBLISHER)),
 )
-
-
-def refusal(action: Callable[..., object], *args: object, **options: object) -> Code:
-    """Do what must be refused."""
-    with pytest.raises(Refused) as caught:
-        action(*args, **options)
-    return caught.value.code
 
 
 def test_an_address_comes_back_as_it_was() -> None:

@@ -1,9 +1,6 @@
 """Records and receipts: who may commit what, and what the server's promise must cover."""
 
-from collections.abc import Callable
-
 import msgspec
-import pytest
 
 from safelight.sync_protocol import ledger_entries, receipts, records, signatures
 from safelight.sync_protocol.contexts import Label, context
@@ -24,23 +21,11 @@ from safelight.sync_protocol.records import (
     RenditionRef,
     RevokeLinkBody,
 )
-from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import Tier
 from safelight.sync_protocol.wire import Signed
 from tests.support.ledgers import NOW_MS, Person, Signer, Space, id_of, inbox_of, seed_of
-
-
-@pytest.fixture
-def space() -> Space:
-    """A family space, which allows links of the view tier."""
-    return Space(Person("anna")).create()
-
-
-def refusal(action: Callable[..., object], *args: object, **options: object) -> Code:
-    """Do what must be refused."""
-    with pytest.raises(Refused) as caught:
-        action(*args, **options)
-    return caught.value.code
+from tests.support.refusing import refusal
 
 
 def rendition(name: RenditionName = RenditionName.ORIGINAL, which: str = "one") -> RenditionRef:

@@ -133,6 +133,7 @@ format: $(DEV_READY) ## write the house format into the files
 .PHONY: bench
 bench: dev ## the table of speeds and memory (takes minutes)
 	@$(BIN)/python tools/ensure_program.py rclone
+	@$(BIN)/python tools/ensure_program.py nginx
 	$(BIN)/python -m bench
 
 .PHONY: battery

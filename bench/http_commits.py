@@ -15,19 +15,18 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from bench.clients import bearer
 from bench.support import PASSWORD, Installation, installation, with_camera
 from safelight.clients.engine.account_session import open_account
 from safelight.clients.engine.cameras import CameraSession, add_camera, open_camera
+from safelight.clients.engine.device_session import DeviceKey
 from safelight.clients.engine.files import seal_bytes
 from safelight.clients.engine.pairing_codes import pair_camera
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.rolls import Roll
 from safelight.clients.engine.spaces import find_space
 from safelight.clients.engine.uploads import upload_blob
-from safelight.sync_protocol import signatures
-from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.log import ENTRY_VERSION, Header, build_entry, parse_entry
-from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession, Session
 from safelight.sync_protocol.messages.spaces import CommitEntry
 from safelight.sync_protocol.records import AddAssetsBody, FullPart, RecordKind, RenditionName, ViewPart
 
@@ -52,16 +51,6 @@ class Line:
         body = await self.reader.readexactly(int(sizes[0].split(b":")[1]))
         if not head.startswith(b"HTTP/1.1 20"):
             raise RuntimeError(body.decode())
-
-
-async def bearer(camera: CameraSession) -> str:
-    """Open a session of the camera's own."""
-    connection, device_id = camera.connection, camera.profile.camera_id
-    asked = AskChallenge(device_id.hex())
-    challenge = await connection.request("POST", "/v1/sessions/challenge", asked, Challenge, anonymous=True)
-    message = context(Label.SIGN_SESSION, connection.server_key, device_id, challenge.challenge)
-    opening = OpenSession(device_id.hex(), challenge.challenge, signatures.sign(camera.profile.signing_seed, message))
-    return (await connection.request("POST", "/v1/sessions", opening, Session, anonymous=True)).token
 
 
 async def signed_commits(camera: CameraSession, count: int) -> list[bytes]:
@@ -105,7 +94,10 @@ async def signed_commits(camera: CameraSession, count: int) -> list[bytes]:
 
 async def open_line(camera: CameraSession, count: int) -> Line:
     """Prepare *count* commits of one camera as whole HTTP requests, and connect."""
-    url, token = urlsplit(str(camera.connection.url)), await bearer(camera)
+    url, token = (
+        urlsplit(str(camera.connection.url)),
+        await bearer(camera.connection, DeviceKey(camera.profile.camera_id, camera.profile.signing_seed)),
+    )
     head = (
         f"POST /v1/spaces/{camera.profile.space_id.hex()}/commits HTTP/1.1\r\nHost: {url.netloc}\r\n"
         f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: "

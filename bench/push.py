@@ -8,23 +8,19 @@ disk. Prints the medians; exits 1 if the push is not at least twice as fast.
 import argparse
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.support import installation, with_camera
+from bench.support import free_port, installation, wait_for_http, with_camera
 from tools.ensure_program import find
 
 FLOOR = 2.0
-_START_TIMEOUT_S = 20
 
 
 def write_files(folder: Path, count: int, size_bytes: int) -> None:
@@ -62,7 +58,7 @@ def copy(rclone: str, photos: Path, count: int) -> float:
 @contextmanager
 def served(rclone: str, folder: Path) -> Iterator[Path]:
     """Serve a new folder over WebDAV; yield a configuration with a crypt remote over it."""
-    store, config, address = folder / "store", folder / "rclone.conf", f"127.0.0.1:{_free_port()}"
+    store, config, address = folder / "store", folder / "rclone.conf", f"127.0.0.1:{free_port()}"
     store.mkdir()
     passwords = [
         subprocess.run([rclone, "obscure", word], capture_output=True, text=True, check=True).stdout.strip()
@@ -75,29 +71,10 @@ def served(rclone: str, folder: Path) -> Iterator[Path]:
     command = [rclone, "--config", str(config), "serve", "webdav", str(store), "--addr", address]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
         try:
-            _wait(server, f"http://{address}/")
+            wait_for_http(server, f"http://{address}/")
             yield config
         finally:
             server.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait(server: "subprocess.Popen[bytes]", url: str) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while server.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own server on this machine
-                return
-        except (urllib.error.URLError, OSError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-    raise RuntimeError("rclone did not serve")
 
 
 def measure(rclone: str, count: int, size_bytes: int, runs: int) -> bool:

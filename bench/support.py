@@ -2,15 +2,20 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_START_TIMEOUT_S = 20
 _BIN = Path(sys.executable).parent
 PASSWORD = "a password for the benchmark"
 
@@ -41,11 +46,19 @@ class Installation:
 
 
 @contextmanager
-def installation() -> Iterator[Installation]:
-    """Start a server in a temporary folder, and end it and delete the folder afterwards."""
+def installation(*options: str) -> Iterator[Installation]:
+    """Start a server with *options* in a temporary folder, and end it and delete the folder afterwards."""
     with tempfile.TemporaryDirectory(prefix="safelight-bench-") as name:
         folder = Path(name)
-        command = [str(_BIN / "safelight-server"), "run", "--data", str(folder / "data"), "--listen", "127.0.0.1:0"]
+        command = [
+            str(_BIN / "safelight-server"),
+            "run",
+            "--data",
+            str(folder / "data"),
+            "--listen",
+            "127.0.0.1:0",
+            *options,
+        ]
         with (folder / "server.log").open("w") as log:
             server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
@@ -72,3 +85,26 @@ def with_camera(made: Installation) -> None:
     made.run("owner", "space", "create", "Family", "--kind", "family")
     uri = made.run("owner", "camera", "pair", "--space", "Family", "--name", "camera")["uri"]
     made.run("camera", "camera", "add", uri)
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_http(process: "subprocess.Popen[bytes]", url: str) -> None:
+    """Wait until *url* is answered, with whatever status."""
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own server on this machine
+                return
+        except urllib.error.HTTPError:
+            return
+        except (urllib.error.URLError, OSError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+    raise RuntimeError(f"nothing serves {url}")

@@ -9,6 +9,7 @@ import sys
 PROGRAMS = {
     "chromium": (("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"), "SAFELIGHT_CHROMIUM"),
     "rclone": (("rclone",), "SAFELIGHT_RCLONE"),
+    "nginx": (("nginx", "/usr/sbin/nginx"), "SAFELIGHT_NGINX"),
 }
 
 

@@ -121,7 +121,7 @@ def list_(json: JsonOption = False) -> None:
         print_json(rows)
         return
     columns = [Column("id"), Column("space"), Column("state"), Column("opened", right=True), Column("expires")]
-    columns += [Column("watermark", fold=True), Column("label", fold=True)]
+    columns += [Column("label", fold=True), Column("watermark", fold=True)]
     print_table(
         columns,
         (
@@ -209,7 +209,7 @@ def _row(link: ListedLink, space: str) -> dict[str, Any]:
 
 
 def _notes(row: dict[str, Any]) -> tuple[str, str]:
-    return row["watermark"], row["label"]
+    return row["label"], row["watermark"]
 
 
 def _opens(row: dict[str, Any]) -> str:

@@ -24,8 +24,10 @@ _ROOM_LARGE, _ROOM_SMALL = 0.62, 0.74
 _GAIN = 1.3
 _SMALL_SIDE_PIXELS, _LARGE_SIDE_PIXELS = 320, 900
 _ANGLE_DEGREES, _ANGLE_SPREAD_DEGREES = 28.0, 5.0
-_FILL_OPACITY, _HALO_OPACITY, _OPACITY_SPREAD = 0.44, 0.36, 0.08
+_FILL_OPACITY, _HALO_OPACITY, _OPACITY_SPREAD = 0.44, 0.45, 0.08
 _LINE_HEIGHT = 1.12
+_HALO_DIVISOR = 17
+_SEPARATORS = frozenset("·•|/-–—")
 _OVERSAMPLING = 2
 _WHITE, _BLACK = (255, 255, 255, 255), (0, 0, 0, 255)
 
@@ -71,7 +73,7 @@ def _lay_out(text: str, width: int, height: int) -> _Layout:
     largest = shorter * _SIZE_SHARE * (1 + smallness / 3)
     best: _Layout | None = None
     for count in range(1, _MAX_LINES + 1):
-        lines = _balanced(text.split(), count)
+        lines = [*map(_without_separator, _balanced(_pieces(text), count))]
         widest = max(_width(line) for line in lines)
         tall = len(lines) * _LINE_HEIGHT
         size = max(_MIN_SIZE_PIXELS, int(min(largest, room / widest, 0.5 * room / tall)))
@@ -85,6 +87,23 @@ def _lay_out(text: str, width: int, height: int) -> _Layout:
 def _width(line: str) -> float:
     """A line's width where its letters are one pixel large."""
     return lettering.font(100).getlength(line) / 100
+
+
+def _pieces(text: str) -> list[str]:
+    """The words of a text; what parts two of them stays with the first."""
+    pieces: list[str] = []
+    for word in text.split():
+        if pieces and word in _SEPARATORS:
+            pieces[-1] += f" {word}"
+        else:
+            pieces.append(word)
+    return pieces
+
+
+def _without_separator(line: str) -> str:
+    """A line's end parts words as well as any dot does."""
+    rest, _, last = line.rpartition(" ")
+    return rest if rest and last in _SEPARATORS else line
 
 
 def _balanced(words: Sequence[str], count: int) -> list[str]:
@@ -112,24 +131,20 @@ def _filled(words: Sequence[str], limit: float) -> list[str] | None:
 
 def _stamp(layout: _Layout, angle: float) -> _Stamp:
     size = layout.size_pixels * _OVERSAMPLING
-    font, text = lettering.font(size), "\n".join(layout.lines)
-    halo = max(2, round(size / 14))
-    # Space between lines, in place of the font's own.
-    spacing = _LINE_HEIGHT * size - sum(font.getmetrics())
-    left, top, right, bottom = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox(
-        (0, 0), text, font=font, align="center", spacing=spacing, stroke_width=halo
-    )
-    margin = 2 * halo
-    area = (math.ceil(right - left) + 2 * margin, math.ceil(bottom - top) + 2 * margin)
-    light, dark = (Image.new("L", area) for _ in range(2))
-    for mask, stroke in ((light, 0), (dark, halo)):
-        start = (margin - left, margin - top)
-        ImageDraw.Draw(mask).multiline_text(
-            start, text, fill=255, font=font, align="center", spacing=spacing, stroke_width=stroke
-        )
-    dark = dark.filter(ImageFilter.GaussianBlur(halo / 3))
+    font = lettering.font(size)
+    halo = max(2, round(size / _HALO_DIVISOR))
+    margin, step = 3 * halo, round(_LINE_HEIGHT * size)
+    width = math.ceil(max(font.getlength(line) for line in layout.lines)) + 2 * margin
+    height = step * len(layout.lines) + 2 * margin
+    light, dark = (Image.new("L", (width, height)) for _ in range(2))
+    for number, line in enumerate(layout.lines):
+        # By the middle of its base line, which a stroke around the letters does not move.
+        foot = (width / 2, margin + number * step + 0.8 * size)
+        ImageDraw.Draw(light).text(foot, line, fill=255, font=font, anchor="ms")
+        ImageDraw.Draw(dark).text(foot, line, fill=255, font=font, anchor="ms", stroke_width=halo)
+    dark = dark.filter(ImageFilter.GaussianBlur(halo / 2))
     dark.paste(0, mask=light)  # what is dark surrounds the letters and does not grey them
-    return _Stamp(_slanted(light, angle), _slanted(dark, angle), area[0] / _OVERSAMPLING, area[1] / _OVERSAMPLING)
+    return _Stamp(_slanted(light, angle), _slanted(dark, angle), width / _OVERSAMPLING, height / _OVERSAMPLING)
 
 
 def _slanted(mask: Image.Image, angle: float) -> Image.Image:

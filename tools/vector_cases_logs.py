@@ -81,13 +81,17 @@ def _replay(cases: Cases, name: str, make: _Next, expect: Code | None = None) ->
     cases.add(name, "space.replay", expect, frames=log.frames_to_bytes(frames))
 
 
+def _stranger() -> Signer:
+    return Signer(id_of("stranger"), id_of("stranger"), seed_of("stranger"))
+
+
 def _records_taken_and_set_aside(cases: Cases) -> None:
     """A record that breaks a rule is set aside, and the space goes on."""
 
     def replay(name: str, make: _Next) -> None:
         _replay(cases, name, make)
 
-    stranger = Signer(id_of("stranger"), id_of("stranger"), seed_of("stranger"))
+    stranger = _stranger()
     old, revoke = _ROLL_OF_AN_OLD_EPOCH, RevokeLinkBody(id_of("link"))
     replay("whole", lambda _space, _camera: None)
     replay("a record more", lambda space, camera: space.entry(RecordKind.OPEN_ROLL, _ROLL, camera))
@@ -97,6 +101,14 @@ def _records_taken_and_set_aside(cases: Cases) -> None:
     replay(
         "set aside: one of its device dropped",
         lambda space, camera: space.entry(RecordKind.OPEN_ROLL, _ROLL, camera, counter=camera.counter + 2),
+    )
+    replay(
+        "set aside: by a stranger, of an unknown kind that is critical",
+        lambda space, _: space.entry("pick.choose", _ROLL, stranger),
+    )
+    replay(
+        "set aside: by a stranger, of a later version that is critical",
+        lambda space, _: space.entry(RecordKind.OPEN_ROLL, _ROLL, stranger, version=2),
     )
     replay(
         "set aside: by a revoked camera",
@@ -153,6 +165,7 @@ def _cameras_and_later_versions(cases: Cases) -> None:
     def replay(name: str, make: _Next, expect: Code | None = None) -> None:
         _replay(cases, name, make, expect)
 
+    stranger = _stranger()
     replay(
         "a camera's entry of an unknown kind in the ledger",
         lambda space, camera: space.entry("policy.something-new", _ROLL, camera, critical=False),
@@ -177,6 +190,16 @@ def _cameras_and_later_versions(cases: Cases) -> None:
     replay(
         "a later version's critical ledger entry",
         lambda space, _: space.entry("policy.something-new", _ROLL),
+        Code.ENTRY_UNKNOWN_CRITICAL,
+    )
+    replay(
+        "a stranger's critical ledger entry of an unknown kind",
+        lambda space, _: space.entry("policy.something-new", _ROLL, stranger),
+        Code.SIGNER_UNKNOWN,
+    )
+    replay(
+        "a later version's critical record",
+        lambda space, camera: space.entry(RecordKind.OPEN_ROLL, _ROLL, camera, version=2),
         Code.ENTRY_UNKNOWN_CRITICAL,
     )
     replay(

@@ -12,7 +12,7 @@ from safelight.sync_protocol import (
     receipts,
     records,
 )
-from safelight.sync_protocol.refusals import Refused
+from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right
 
 Values = dict[str, Any]
@@ -69,6 +69,8 @@ class _Reader:
             log.check_position(self.log, entry)
             records.check_record(self.ledger, entry)
         except Refused as refusal:
+            if refusal.code is Code.ENTRY_UNKNOWN_CRITICAL:
+                raise
             self.set_aside.append(refusal.code.value)
 
 

@@ -173,18 +173,21 @@ def apply_account_entry(state: AccountState | None, envelope: bytes) -> AccountS
     entry = parse_envelope(envelope, Content[AccountHeader])
     header = entry.header
     shape = _BODIES.get(header.kind)
-    if header.version != ACCOUNT_ENTRY_VERSION or shape is None:
-        if header.critical or state is None:
-            raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{header.kind}, version {header.version}")
+    newer = Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{header.kind}, version {header.version}")
+    if header.version != ACCOUNT_ENTRY_VERSION:
         shape = None
     body = unpack(entry.body, shape) if shape else None
     if state is None:
+        if shape is None:
+            raise newer
         return _create(entry, body)
     if header.account_id != state.account_id:
         raise Refused(Code.LEDGER_RULE, "the entry belongs to another account")
     if header.number != state.head.number + 1 or header.previous_id != state.head.hash:
         raise Refused(Code.ACCOUNT_LEDGER_CONFLICT, f"entry {header.number} does not follow entry {state.head.number}")
     verify_envelope(entry, Label.SIGN_ACCOUNT_ENTRY, state.identity.signing)
+    if shape is None and header.critical:
+        raise newer
     return replace(_change(state, header, body), head=Head(header.number, entry.id))
 
 

@@ -63,14 +63,18 @@ def apply(state: LedgerState | None, entry: Entry, number: int) -> LedgerState:
 
 
 def _pass_over(state: LedgerState | None, entry: Entry, number: int) -> LedgerState:
-    if state is None or entry.header.critical:
-        raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, entry.header.kind)
+    newer = Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{entry.header.kind}, version {entry.header.version}")
+    if state is None:
+        raise newer
     if entry.header.ledger != state.head:
         raise Refused(Code.ENTRY_STALE, f"the ledger is at slot {state.head.number}")
     authorise(state, entry, None)
     if entry.header.author_id not in state.members:
         # Each moves the ledger's head: a stolen camera could make everyone's next ledger entry stale for ever.
         raise Refused(Code.RIGHT_MISSING, "a camera signs nothing in the ledger but its binding")
+    if entry.header.critical:
+        # Last: *a space stopped by garbage* that nobody in it signed would ask everyone for an update in vain.
+        raise newer
     return replace(state, head=Head(number, entry.id))
 
 

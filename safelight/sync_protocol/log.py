@@ -102,13 +102,10 @@ def build_entry(header: Header, body: Signed, signing_seed: bytes) -> bytes:
 
 
 def parse_entry(envelope: bytes) -> Entry:
-    """Parse the envelope's bytes; raises ENTRY_MALFORMED, TOO_LARGE or ENTRY_UNKNOWN_CRITICAL."""
+    """Parse the envelope's bytes, of whatever version; raises ENTRY_MALFORMED or TOO_LARGE."""
     if len(envelope) > MAX_ENTRY_SIZE_BYTES:
         raise Refused(Code.TOO_LARGE, f"an entry has at most {MAX_ENTRY_SIZE_BYTES} bytes")
-    entry = parse_envelope(envelope, Content[Header])
-    if entry.header.version != ENTRY_VERSION and entry.header.critical:
-        raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"version {entry.header.version}")
-    return entry
+    return parse_envelope(envelope, Content[Header])
 
 
 def verify_entry(entry: Entry, device_key: bytes) -> None:

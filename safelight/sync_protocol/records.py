@@ -283,9 +283,10 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
     """
     shape = BODIES.get(entry.header.kind)
     if shape is None or entry.header.version != ENTRY_VERSION:
-        if entry.header.critical:
-            raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, entry.header.kind)
+        # *A space stopped by garbage*: only who stands in it, and signed this, can ask everyone for an update.
         authorise(state, entry, None)
+        if entry.header.critical:
+            raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{entry.header.kind}, version {entry.header.version}")
         return None
     authorise(state, entry, RIGHT_FOR[entry.header.kind])
     body = unpack(entry.body, shape)

@@ -5,7 +5,7 @@ must survive that (pins, the device's own position) stands in `memory`.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +116,11 @@ class Index:
         """Everything that did not verify, in order."""
         rows = self._db.execute("SELECT number, code, detail, set_aside FROM problems ORDER BY rowid")
         return [Problem(number, Code(code), detail, bool(aside)) for number, code, detail, aside in rows]
+
+    def count_problems(self, codes: Collection[Code]) -> int:
+        """How many entries were set aside for one of *codes*."""
+        rows = self._db.execute("SELECT code FROM problems WHERE set_aside")
+        return sum(code in codes for (code,) in rows)
 
     def head(self) -> tuple[int, bytes]:
         """The last slot kept and the chain there; (0, empty) at the beginning."""

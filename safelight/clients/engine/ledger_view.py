@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from safelight.clients.engine.connection import Connection
 from safelight.clients.engine.memory import SpaceMemory
+from safelight.sync_protocol import ids
 from safelight.sync_protocol.ledger import apply
 from safelight.sync_protocol.ledger_entries import is_ledger_kind
 from safelight.sync_protocol.ledger_state import LedgerState
@@ -68,9 +69,9 @@ class LedgerView:
         known = self._state.head.number if self._state else 0
         if frame.number <= known or not is_ledger_kind(entry.header.kind) or entry.id != frame.entry_id:
             raise Refused(Code.CHAIN_BROKEN, f"what stands at slot {frame.number} is not the next ledger entry")
-        state = apply(self._state, entry, frame.number)
-        if state.space_id != self.space_id:
+        if self._state is None and ids.space_id(entry.envelope) != self.space_id:
             raise Refused(Code.ENTRY_WRONG_SPACE, "the server answered with another space")
+        state = apply(self._state, entry, frame.number)
         self._memory.check_ledger_slot(state.head)
         if known < self._memory.ledger.number < frame.number:
             raise Refused(Code.HISTORY_FORKED, f"the ledger entry at slot {self._memory.ledger.number} is gone")

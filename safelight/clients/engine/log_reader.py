@@ -1,11 +1,15 @@
 """Reading a space's log: every slot into the chain, every ledger entry judged, every record verified or set aside.
 
-A bad ledger entry stops the space. A bad record is set aside, counted in the chain and reported; it blocks nothing.
+A bad ledger entry stops the space. A bad record is set aside, counted in the chain and reported; it blocks nothing, but
+for a log that is mostly garbage.
 """
 
+import msgspec
+
+from safelight.clients.engine.answers import printable
 from safelight.clients.engine.index import AssetPlace, Index, Problem, RollPlace
 from safelight.clients.engine.memory import SpaceMemory
-from safelight.sync_protocol import ledger
+from safelight.sync_protocol import ids, ledger
 from safelight.sync_protocol.ledger_entries import is_ledger_kind
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import (
@@ -34,6 +38,8 @@ from safelight.sync_protocol.wire import Signed
 
 # Refusals that say that nobody entitled signed the entry: it must not move the position of whom it names.
 _NOT_AUTHENTIC = frozenset({Code.SIGNER_UNKNOWN, Code.SIGNATURE_INVALID, Code.ENTRY_WRONG_SPACE})
+_GARBAGE = _NOT_AUTHENTIC | {Code.ENTRY_MALFORMED, Code.TOO_LARGE}
+MAX_GARBAGE = 1000
 
 
 class LogReader:
@@ -46,6 +52,7 @@ class LogReader:
         self.state: LedgerState | None = None
         number, chain = index.head()
         self.log = LogState(number, chain, index.positions())
+        self._garbage = index.count_problems(_GARBAGE)
         for slot, envelope in index.ledger_entries():
             self._judge(parse_entry(envelope), slot)
         # The index is a copy that may be exchanged behind the pins' back, like the server's.
@@ -69,8 +76,6 @@ class LogReader:
         try:
             return parse_entry(frame.envelope)
         except Refused as refusal:
-            if refusal.code is Code.ENTRY_UNKNOWN_CRITICAL:
-                raise
             self._set_aside(frame, "unreadable", refusal)
             return None
 
@@ -86,9 +91,9 @@ class LogReader:
         self._place(entry)
 
     def _judge(self, entry: Entry, number: int) -> None:
-        state = ledger.apply(self.state, entry, number)
-        if state.space_id != self._space_id:
+        if self.state is None and ids.space_id(entry.envelope) != self._space_id:
             raise Refused(Code.ENTRY_WRONG_SPACE, "the server answered with another space")
+        state = ledger.apply(self.state, entry, number)
         self._memory.check_ledger_slot(state.head)
         self.state = state
 
@@ -151,8 +156,18 @@ class LogReader:
                 index.revoke_link(body.link_id)
 
     def _set_aside(self, frame: Frame, kind: str, refusal: Refused) -> None:
-        self._index.add_entry(frame, kind, is_ledger=False)
-        self._index.add_problem(Problem(frame.number, refusal.code, refusal.detail, set_aside=True))
+        """Keep the slot, for the chain, and why; not the entry itself, which nobody needs to have sent.
+
+        *A disk filled with garbage*: an honest server commits nothing that nobody entitled signed, so there is an end
+        to how much of it is counted.
+        """
+        if refusal.code in _GARBAGE:
+            self._garbage += 1
+            if self._garbage > MAX_GARBAGE:
+                raise Refused(Code.CHAIN_BROKEN, f"more than {MAX_GARBAGE} of its entries nobody in the space signed")
+        self._index.add_entry(msgspec.structs.replace(frame, envelope=b""), kind, is_ledger=False)
+        detail = printable(refusal.detail)
+        self._index.add_problem(Problem(frame.number, refusal.code, detail, set_aside=True))
 
     def _place(self, entry: Entry) -> None:
         """Remember an authentic entry as its device's last, also one that was set aside; never an earlier one."""

@@ -1,16 +1,20 @@
 """The log as a member reads it: our vectors' whole spaces, through the engine's own reader and index."""
 
+import hashlib
+import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from safelight.clients.engine.index import Index
-from safelight.clients.engine.log_reader import LogReader
+from safelight.clients.engine.log_reader import MAX_GARBAGE, LogReader
 from safelight.clients.engine.memory import SpaceMemory
 from safelight.sync_protocol import ids
-from safelight.sync_protocol.log import Head, frames_from_bytes
+from safelight.sync_protocol.log import NO_HEAD, Frame, Head, Header, build_entry, frames_from_bytes, next_chain
+from safelight.sync_protocol.records import RevokeLinkBody
 from safelight.sync_protocol.refusals import Code, Refused
 
 VECTORS = Path(ids.__file__).parent / "vectors"
@@ -88,3 +92,62 @@ def test_a_forged_record_moves_nobodys_position(tmp_path: Path) -> None:
     assert set(after) == set(before)
     index.close()
     other.close()
+
+
+def _more(case: dict[str, Any], envelope: bytes, count: int) -> Iterator[Frame]:
+    """Frames that follow a whole log, each with the same bytes in it."""
+    *_, last = frames_from_bytes(bytes.fromhex(case["inputs"]["frames"]))
+    number, chain, entry_id = last.number, last.chain, hashlib.sha256(envelope).digest()
+    for _ in range(count):
+        number, chain = number + 1, next_chain(chain, number + 1, entry_id)
+        yield Frame(number, last.time_ms, chain, entry_id, envelope)
+
+
+def _garbage(case: dict[str, Any], of: str) -> bytes:
+    """Bytes that nobody in the space signed, however well formed."""
+    space_id, last = _space_id(case), Head(1, b"x" * 32)
+    version, kind = (2, "asset.add") if of == "a later version" else (1, "asset.add")
+    critical = of != "a stranger's record"
+    kind = "pick.choose" if of == "an unknown kind" else kind
+    header = Header(version, critical, kind, space_id, b"s" * 16, b"s" * 16, 1, b"", last, last, 1)
+    body = RevokeLinkBody(b"l" * 16)
+    return {"noise": b"noise", "too long": bytes(2**20 + 1)}.get(of) or build_entry(header, body, b"stranger" * 4)
+
+
+@pytest.mark.parametrize("of", ["noise", "too long", "a stranger's record", "an unknown kind", "a later version"])
+def test_garbage_fills_no_disk_and_stops_nothing_soon(tmp_path: Path, of: str) -> None:
+    """*A disk filled with garbage*: slots count, bytes are not kept, and there is an end to it."""
+    case = next(case for case in CASES if case["name"] == "whole")
+    path = tmp_path / "index.sqlite"
+    index, memory = Index(path), SpaceMemory()
+    reader = _read(case, index, memory)
+    before = path.stat().st_size
+    frames = _more(case, _garbage(case, of), MAX_GARBAGE + 1)
+    with index.transaction():
+        for frame in itertools.islice(frames, MAX_GARBAGE):
+            reader.take(frame)
+    assert len(index.problems()) == MAX_GARBAGE
+    assert path.stat().st_size < before + 400 * MAX_GARBAGE
+    again = LogReader(_space_id(case), index, memory)  # and counted on after a restart
+    assert again.log.number == reader.log.number
+    one_more = next(frames)
+    for counting in (reader, again):
+        with pytest.raises(Refused) as refused:
+            counting.take(one_more)
+        assert refused.value.code is Code.CHAIN_BROKEN
+        assert "nobody in the space signed" in refused.value.detail
+    index.close()
+
+
+def test_a_genesis_of_a_later_version_is_not_this_spaces(tmp_path: Path) -> None:
+    """Garbage in the place of the genesis is another space's, not a reason to update."""
+    case = next(case for case in CASES if case["name"] == "whole")
+    header = Header(2, True, "space.create", b"", b"s" * 16, b"s" * 16, 1, b"", NO_HEAD, NO_HEAD, 1)
+    envelope = build_entry(header, RevokeLinkBody(b"l" * 16), b"stranger" * 4)
+    entry_id = hashlib.sha256(envelope).digest()
+    index = Index(None)
+    reader = LogReader(_space_id(case), index, SpaceMemory())
+    with pytest.raises(Refused) as refused:
+        reader.take(Frame(1, 1, next_chain(b"", 1, entry_id), entry_id, envelope))
+    assert refused.value.code is Code.ENTRY_WRONG_SPACE
+    index.close()

@@ -100,9 +100,8 @@ export async function applyAccountEntry(state: AccountState | undefined, envelop
   const outer = unpack(envelope, envelopeShape);
   const { header, body } = unpackContent(outer.content, accountHeader);
   const isKnown = header.version === ACCOUNT_ENTRY_VERSION && KINDS.includes(header.kind);
-  if (!isKnown && (header.critical || !state)) {
-    throw new Refused(Code.ENTRY_UNKNOWN_CRITICAL, `${header.kind}, version ${header.version}`);
-  }
+  const newer = new Refused(Code.ENTRY_UNKNOWN_CRITICAL, `${header.kind}, version ${header.version}`);
+  if (!isKnown && !state) throw newer;
   const message = context(Label.SIGN_ACCOUNT_ENTRY, outer.content);
   const head = { number: header.number, hash: await sha256(envelope) };
   if (!state) return create(header, body, outer.signature, message, head);
@@ -117,6 +116,7 @@ export async function applyAccountEntry(state: AccountState | undefined, envelop
     );
   }
   await verify(state.identity.signing, outer.signature, message);
+  if (!isKnown && header.critical) throw newer;
   return { ...(await change(state, header)), head };
 }
 

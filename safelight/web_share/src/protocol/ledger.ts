@@ -162,13 +162,17 @@ function requireCurrent(state: LedgerState, entry: Entry): void {
 }
 
 async function passOver(state: LedgerState | undefined, entry: Entry, number: number): Promise<LedgerState> {
-  if (!state || entry.header.critical) throw new Refused(Code.ENTRY_UNKNOWN_CRITICAL, entry.header.kind);
+  const { kind, version, critical } = entry.header;
+  const newer = new Refused(Code.ENTRY_UNKNOWN_CRITICAL, `${kind}, version ${version}`);
+  if (!state) throw newer;
   requireCurrent(state, entry);
   await authorise(state, entry);
   if (!state.members.has(toHex(entry.header.authorId))) {
     // Each moves the ledger's head: a stolen camera could make everyone's next ledger entry stale for ever.
     throw new Refused(Code.RIGHT_MISSING, "a camera signs nothing in the ledger but its binding");
   }
+  // Last: *a space stopped by garbage* that nobody in it signed would ask everyone for an update in vain.
+  if (critical) throw newer;
   return { ...state, head: { number, hash: entry.id } };
 }
 

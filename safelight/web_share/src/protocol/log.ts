@@ -96,16 +96,13 @@ export interface LogState {
 export const NO_HEAD: Head = { number: 0, hash: new Uint8Array(0) };
 export const START: LogState = { number: 0, chain: new Uint8Array(0), devices: new Map() };
 
-/** Parse an envelope's bytes: ENTRY_MALFORMED, TOO_LARGE, or ENTRY_UNKNOWN_CRITICAL for a newer one that must be known. */
+/** Parse an envelope's bytes, of whatever version: ENTRY_MALFORMED or TOO_LARGE. */
 export async function parseEntry(envelopeBytes: Uint8Array): Promise<Entry> {
   if (envelopeBytes.length > MAX_ENTRY_SIZE_BYTES) {
     throw new Refused(Code.TOO_LARGE, `an entry has at most ${MAX_ENTRY_SIZE_BYTES} bytes`);
   }
   const outer = unpack(envelopeBytes, envelopeShape);
   const inner = unpackContent(outer.content, header);
-  if (inner.header.version !== ENTRY_VERSION && inner.header.critical) {
-    throw new Refused(Code.ENTRY_UNKNOWN_CRITICAL, `version ${inner.header.version}`);
-  }
   return { id: await sha256(envelopeBytes), envelope: own(envelopeBytes), ...outer, ...inner };
 }
 

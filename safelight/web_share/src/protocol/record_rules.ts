@@ -87,10 +87,15 @@ const RULES: ReadonlyMap<string, readonly [Right, Rule]> = new Map<string, reado
  */
 export async function checkRecord(state: LedgerState, entry: Entry): Promise<boolean> {
   const found = entry.header.version === ENTRY_VERSION ? RULES.get(entry.header.kind) : undefined;
-  if (!found && entry.header.critical) throw new Refused(Code.ENTRY_UNKNOWN_CRITICAL, entry.header.kind);
+  // *A space stopped by garbage*: only who stands in it, and signed this, can ask everyone for an update.
   await authorise(state, entry, found?.[0]);
+  if (!found && entry.header.critical) throw newer(entry);
   found?.[1](state, entry.body);
   return found !== undefined;
+}
+
+function newer({ header }: Entry): Refused {
+  return new Refused(Code.ENTRY_UNKNOWN_CRITICAL, `${header.kind}, version ${header.version}`);
 }
 
 function checkEpoch(state: LedgerState, epoch: number): void {

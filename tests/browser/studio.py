@@ -4,13 +4,14 @@ import asyncio
 import concurrent.futures
 import shutil
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from safelight.clients.camera.develop.pool import developers
 from safelight.clients.camera.outcomes import Outcome
 from safelight.clients.camera.push import open_pusher
+from safelight.clients.camera.watermarks import watermark
 from safelight.clients.engine.albums import add_to_album, create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.cameras import add_camera
@@ -74,12 +75,13 @@ class Studio:
         """The files in the order in which the album has them: by name."""
         return sorted(self.files, key=lambda file: file.name)
 
-    def link(self, wish: LinkWish | None = None, *, album: str = ALBUM) -> MadeLink:
-        """Publish a link to an album."""
+    def link(self, wish: LinkWish | None = None, *, album: str = ALBUM, text: str = "") -> MadeLink:
+        """Publish a link to an album, watermarked where there is a *text*."""
 
         async def make() -> MadeLink:
-            async with self.owner.space(SPACE) as space:
-                return await create_link(space, await find_album(space, album), wish or LinkWish())
+            async with self.owner.space(SPACE) as space, developers(1) as pool:
+                drawn = replace(wish or LinkWish(), watermark=watermark(pool, text) if text else None)
+                return await create_link(space, await find_album(space, album), drawn)
 
         return run(make())
 

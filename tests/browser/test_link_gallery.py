@@ -1,11 +1,15 @@
 """The gallery and its viewer: by keyboard, mouse and touch; what may be downloaded; and what the page may not do."""
 
+import base64
 import gzip
+import io
 import re
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
+from PIL import Image, ImageChops
 from playwright.sync_api import Download, Page, Route, expect
 
 from safelight.clients.engine.link_making import LinkWish, MadeLink
@@ -210,6 +214,50 @@ def test_a_link_for_viewing_offers_no_download(studio: Studio, visitor: Visitor)
     names = [file.name for file in studio.files]
     assert not any(name in page.content() for name in names)
     assert saved == []
+
+
+def test_a_watermarked_link_shows_the_mark_in_grid_and_viewer(studio: Studio, visitor: Visitor) -> None:
+    """The mark is in what is painted, small and large; what has no preview is a tidy tile; nothing can be kept."""
+    page = _opened(visitor, studio.link(text="Proof for Acme"))
+    marked = _painted(page, ".grid img.shown")
+    expect(page.get_by_text("for viewing", exact=True)).to_be_visible()
+    page.locator(".grid a").first.click()
+    see_sharp(page)
+    marked += _painted(page, ".pswp__item[aria-hidden=false] img.pswp__img[src^=blob]")
+    expect(page.get_by_role("button", name="Download")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(viewer(page)).to_have_count(0)
+    page.keyboard.press("End")
+    expect(page.locator(".grid a", has_text="Video").last).to_be_visible()
+    plain = _opened(visitor, studio.link(LinkWish(originals=False)))
+    clean = _painted(plain, ".grid img.shown")
+    plain.locator(".grid a").first.click()
+    see_sharp(plain)
+    clean += _painted(plain, ".pswp__item[aria-hidden=false] img.pswp__img[src^=blob]")
+    assert len(marked) == len(clean) == 2
+    for with_text, without in zip(marked, clean, strict=True):
+        assert with_text.size == without.size
+        difference = ImageChops.difference(with_text, without).convert("L")
+        width, height = difference.width // 3, difference.height // 3
+        for x, y in product(range(3), range(3)):
+            part = difference.crop((x * width, y * height, (x + 1) * width, (y + 1) * height))
+            assert part.getextrema()[1] > 40, (x, y)  # type: ignore[operator]  # one band
+
+
+def _painted(page: Page, selector: str) -> list[Image.Image]:
+    """The first such picture as the browser decoded it."""
+    data = page.locator(selector).first.evaluate(
+        """async (image) => {
+          await image.decode();
+          const canvas = document.createElement("canvas");
+          canvas.width = image.naturalWidth;
+          canvas.height = image.naturalHeight;
+          canvas.getContext("2d").drawImage(image, 0, 0);
+          return canvas.toDataURL("image/png").split(",")[1];
+        }"""
+    )
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        return [image.convert("RGB")]
 
 
 def test_what_has_no_preview_is_a_tidy_tile(studio: Studio, visitor: Visitor) -> None:

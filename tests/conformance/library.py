@@ -14,6 +14,7 @@ from safelight.server.domain.ports.rows import (
     UnlockerRow,
     UploadRow,
 )
+from safelight.sync_protocol.refusals import Code
 
 DAY_MS = 24 * 60 * 60 * 1000
 NOW_MS = 1_700_000_000_000
@@ -237,3 +238,13 @@ class Library:
         await self.do(commit)
         assert commit.link is not None
         return commit.link.link_id
+
+
+async def refused(library: Library, commit: Commit) -> Code:
+    """Commit what must be refused, check that it left nothing, and return the reason."""
+    space = await library.database.space(commit.space_id)
+    [outcome] = await library.commit(commit)
+    assert isinstance(outcome, Rejected), outcome
+    assert await library.database.space(commit.space_id) == space
+    assert await library.database.committed(commit.space_id, commit.device_id, commit.counter, commit.entry_id) is None
+    return outcome.code

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from safelight.server.domain.ports.commits import AssetUse, BlobUse, Commit, Committed, Rejected
+from safelight.server.domain.ports.commits import AssetUse, Commit, Committed, Rejected
 from safelight.sync_protocol.log import next_chain
 from safelight.sync_protocol.refusals import Code
 from tests.conformance.library import (
@@ -17,19 +17,10 @@ from tests.conformance.library import (
     NOW_MS,
     Library,
     a_device,
+    refused,
     some_hash,
     some_id,
 )
-
-
-async def refused(library: Library, commit: Commit) -> Code:
-    """Commit what must be refused, check that it left nothing, and return the reason."""
-    space = await library.database.space(commit.space_id)
-    [outcome] = await library.commit(commit)
-    assert isinstance(outcome, Rejected), outcome
-    assert await library.database.space(commit.space_id) == space
-    assert await library.database.committed(commit.space_id, commit.device_id, commit.counter, commit.entry_id) is None
-    return outcome.code
 
 
 async def test_numbers_and_chain(library: Library) -> None:
@@ -316,38 +307,3 @@ async def test_references_are_made_in_the_commit(library: Library) -> None:
     assert await library.database.blob_in_space(library.space_id, name) == (BLOB_SIZE_BYTES, "full")
     await library.do(await library.an_asset(name, tier="view"))
     assert await library.database.blob_in_space(library.space_id, name) == (BLOB_SIZE_BYTES, "full")
-
-
-async def test_link_needs_named_blobs(library: Library) -> None:
-    """A link shows what records name: nothing that is missing, uncommitted, or of the full tier in its view list."""
-    original, preview = await library.hold(), await library.hold()
-    await library.do(await library.an_asset(original))
-    await library.do(await library.an_asset(preview, tier="view"))
-    assert await refused(library, await library.a_link(view=(some_hash(),))) is Code.BLOB_MISSING
-    assert await refused(library, await library.a_link(view=(await library.hold(),))) is Code.BLOB_MISSING
-    assert await refused(library, await library.a_link(view=(original,))) is Code.POLICY_FORBIDS
-    page_of = await library.a_link()
-    assert page_of.link is not None
-    disguised = replace(
-        page_of,
-        link=replace(page_of.link, pages=[original]),
-        blobs=[BlobUse(original, BLOB_SIZE_BYTES, "page", page_of.link.link_id, "page")],
-    )
-    assert await refused(library, disguised) is Code.POLICY_FORBIDS
-    link_id = await library.publish(await library.a_link(view=(preview,), full=(original,)))
-    assert await library.database.link_blob(link_id, original) == (BLOB_SIZE_BYTES, "full")
-    assert await library.database.link_blob(link_id, preview) == (BLOB_SIZE_BYTES, "view")
-
-
-async def test_link_id_is_given_once(library: Library) -> None:
-    """A link's id belongs to one space, and only that space revokes it."""
-    link_id = await library.publish(await library.a_link())
-    other = await Library.make(library.database)
-    copy = await other.a_link()
-    assert copy.link is not None
-    assert await refused(other, replace(copy, link=replace(copy.link, link_id=link_id))) is Code.LEDGER_RULE
-    assert await refused(other, replace(other.a_record(), revoked_link=link_id)) is Code.NOT_FOUND
-    await library.do(replace(library.a_record(), revoked_link=link_id))
-    link = await library.database.link(link_id)
-    assert link is not None
-    assert link.revoked

@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import replace
 
-from safelight.server.domain.ports.commits import Committed, Rejected
+from safelight.server.domain.ports.commits import BlobUse, Committed, Rejected
 from safelight.sync_protocol.refusals import Code
-from tests.conformance.library import BLOB_SIZE_BYTES, DAY_MS, NOW_MS, Library, an_opening, some_hash, some_id
+from tests.conformance.library import BLOB_SIZE_BYTES, DAY_MS, NOW_MS, Library, an_opening, refused, some_hash, some_id
 
 
 async def test_a_link_as_published(library: Library) -> None:
@@ -152,3 +152,38 @@ async def test_downloads_are_counted(library: Library) -> None:
     state = await library.database.link(link_id)
     assert state is not None
     assert state.downloads == 20
+
+
+async def test_link_needs_named_blobs(library: Library) -> None:
+    """A link shows what records name: nothing that is missing, uncommitted, or of the full tier in its view list."""
+    original, preview = await library.hold(), await library.hold()
+    await library.do(await library.an_asset(original))
+    await library.do(await library.an_asset(preview, tier="view"))
+    assert await refused(library, await library.a_link(view=(some_hash(),))) is Code.BLOB_MISSING
+    assert await refused(library, await library.a_link(view=(await library.hold(),))) is Code.BLOB_MISSING
+    assert await refused(library, await library.a_link(view=(original,))) is Code.POLICY_FORBIDS
+    page_of = await library.a_link()
+    assert page_of.link is not None
+    disguised = replace(
+        page_of,
+        link=replace(page_of.link, pages=[original]),
+        blobs=[BlobUse(original, BLOB_SIZE_BYTES, "page", page_of.link.link_id, "page")],
+    )
+    assert await refused(library, disguised) is Code.POLICY_FORBIDS
+    link_id = await library.publish(await library.a_link(view=(preview,), full=(original,)))
+    assert await library.database.link_blob(link_id, original) == (BLOB_SIZE_BYTES, "full")
+    assert await library.database.link_blob(link_id, preview) == (BLOB_SIZE_BYTES, "view")
+
+
+async def test_link_id_is_given_once(library: Library) -> None:
+    """A link's id belongs to one space, and only that space revokes it."""
+    link_id = await library.publish(await library.a_link())
+    other = await Library.make(library.database)
+    copy = await other.a_link()
+    assert copy.link is not None
+    assert await refused(other, replace(copy, link=replace(copy.link, link_id=link_id))) is Code.LEDGER_RULE
+    assert await refused(other, replace(other.a_record(), revoked_link=link_id)) is Code.NOT_FOUND
+    await library.do(replace(library.a_record(), revoked_link=link_id))
+    link = await library.database.link(link_id)
+    assert link is not None
+    assert link.revoked

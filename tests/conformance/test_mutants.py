@@ -56,8 +56,8 @@ CHECKS: list[tuple[Check, Check, Trial]] = [
     (commit_checks.check_roll, _any_roll, test_commits.test_roll_is_too_old),
     (commit_checks.check_quota, _nothing, test_commits.test_quota),
     (commit_checks.check_quota, _nothing, test_commits.test_camera_quota),
-    (commit_checks.check_link, _nothing, test_commits.test_link_needs_named_blobs),
-    (commit_checks.check_link, _nothing, test_commits.test_link_id_is_given_once),
+    (commit_checks.check_link, _nothing, test_links.test_link_needs_named_blobs),
+    (commit_checks.check_link, _nothing, test_links.test_link_id_is_given_once),
     (commit_checks.check_devices, _nothing, test_commits.test_cameras_are_bound_and_revoked),
     (commit_checks.check_space, _nothing, test_commits.test_genesis_stands_once),
 ]

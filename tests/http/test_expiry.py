@@ -4,8 +4,8 @@ import os
 
 from safelight.server.app import EXPIRY
 from tests.http.conftest import Owner, Server
-from tests.http.test_uploads import create, held
 from tests.support.protocol import Blob
+from tests.support.uploads import create, held
 
 DAY_MS = 24 * 60 * 60 * 1000
 

@@ -4,51 +4,15 @@ import asyncio
 import os
 from http.cookies import SimpleCookie
 
-import msgspec
-
 from safelight.sync_protocol import links as link_protocol
 from safelight.sync_protocol.ids import key_fingerprint
 from safelight.sync_protocol.links import LinkAddress
-from safelight.sync_protocol.messages.links import LinkOpened, Links, OpenLink
+from safelight.sync_protocol.messages.links import LinkOpened, Links
 from safelight.sync_protocol.signatures import public_key_of
 from tests.http.conftest import Owner, Server, StartServer
-from tests.support.api import Answer, Api
-from tests.support.protocol import Blob, Link, Pairing
+from tests.support.links import cookie_of, fetch, open_link, photo, shared
+from tests.support.protocol import Blob, Link
 from tests.support.raw_http import raw
-
-
-async def photo(owner: Owner) -> tuple[Blob, Blob]:
-    """Add a photograph; returns its original and its preview."""
-    original, preview = Blob(os.urandom(3000)), Blob(os.urandom(1000))
-    await owner.api.add_photo(owner.writer, original, preview)
-    return original, preview
-
-
-async def shared(owner: Owner, **changes: object) -> Link:
-    """Publish a link to one preview."""
-    _, preview = await photo(owner)
-    link = Link(Blob(os.urandom(500)), view=[preview], **changes)  # type: ignore[arg-type]  # values by name
-    await owner.api.publish(owner.writer, link)
-    return link
-
-
-async def open_link(api: Api, link: Link, cookie: str = "", **changes: object) -> Answer:
-    """Open a link as its page does."""
-    values: dict[str, object] = {"token": link.token, "proof": link.password_proof or None, **changes}
-    headers = {"Cookie": cookie} if cookie else {}
-    request = OpenLink(**values)  # type: ignore[arg-type]  # values by name
-    return await api.with_token("").post(f"/v1/links/{link.link_id.hex()}/open", request, **headers)
-
-
-def cookie_of(answer: Answer) -> str:
-    """The cookie that a browser would send back."""
-    return answer.headers["Set-Cookie"].partition(";")[0]
-
-
-async def fetch(api: Api, link: Link, blob: Blob, cookie: str, **headers: str) -> Answer:
-    """Fetch a blob through a link."""
-    path = f"/v1/links/{link.link_id.hex()}/blobs/{blob.name.hex()}"
-    return await api.with_token("").get(path, Cookie=cookie, **headers)
 
 
 async def test_opening(server: Server, owner: Owner) -> None:
@@ -129,6 +93,17 @@ async def test_guessing_a_password(start_server: StartServer) -> None:
     assert codes == ["link-not-opened"] * 3 + ["rate-limited"]
     other = await shared(owner, password_proof=os.urandom(32))
     assert (await open_link(server.api, other)).status == 200
+
+
+async def test_guessing_at_many_links(start_server: StartServer) -> None:
+    """Wrong passwords from one address count together, whichever links they were for; the right one costs nothing."""
+    server = await start_server(address_burst=3, address_refill_s=3600)
+    owner = await server.owner()
+    links = [await shared(owner, password_proof=os.urandom(32)) for _ in range(4)]
+    for _ in range(5):
+        assert (await open_link(server.api, links[0])).status == 200
+    codes = [(await open_link(server.api, link, proof=os.urandom(32))).code for link in links]
+    assert codes == ["link-not-opened"] * 3 + ["rate-limited"]
 
 
 async def test_renewing_costs_no_opening(server: Server, owner: Owner) -> None:
@@ -257,127 +232,3 @@ async def test_revoked_in_the_middle_of_a_download(server: Server, owner: Owner)
         await owner.api.commit(owner.writer, link.revoke(owner.writer))
         received += await connection.rest_size_bytes()
     assert received < size // 2
-
-
-async def test_the_makers_list(server: Server, owner: Owner) -> None:
-    """Makers see their links, newest first, and how they stand."""
-    live = await shared(owner, max_opens=5)
-    await open_link(server.api, live)
-    revoked = await shared(owner)
-    await owner.api.commit(owner.writer, revoked.revoke(owner.writer))
-    rows = (await owner.api.get(f"{owner.space}/links")).as_(Links).links
-    assert [(row.link_id, row.state, row.opens) for row in rows] == [
-        (revoked.link_id.hex(), "revoked", 0),
-        (live.link_id.hex(), "live", 1),
-    ]
-    _, stranger = await server.account()
-    assert (await stranger.get(f"{owner.space}/links")).code == "space-unknown"
-
-
-async def test_links_that_are_refused(owner: Owner) -> None:
-    """A link whose guests could not open it, or that its space does not allow, is refused when it is made."""
-    _, preview = await photo(owner)
-    page = Blob(os.urandom(500))
-    await owner.api.upload(owner.writer.space_id, page)
-
-    async def refused(link: Link) -> str:
-        return (await owner.api.try_commit(owner.writer, link.publish(owner.writer))).code
-
-    assert await refused(Link(Blob(b"never sent"), view=[preview])) == "blob-missing"
-    assert await refused(Link(page, view=[Blob(b"never sent")])) == "blob-missing"
-    stray = Blob(os.urandom(100))
-    await owner.api.upload(owner.writer.space_id, stray)
-    assert await refused(Link(page, view=[stray])) == "blob-missing"
-    link = Link(page, view=[preview])
-    await owner.api.commit(owner.writer, link.publish(owner.writer))
-    assert await refused(Link(page, view=[preview], link_id=link.link_id)) == "ledger-rule"
-
-
-async def test_a_links_own_pictures(server: Server, owner: Owner) -> None:
-    """What a link brings is served to its guests and to full readers, counts against the quota, and stays."""
-    watermarked = [Blob(os.urandom(700)), Blob(os.urandom(800))]
-    link = Link(Blob(os.urandom(500)), made=watermarked)
-    await owner.api.upload(owner.writer.space_id, *watermarked)
-    await owner.api.publish(owner.writer, link)
-    cookie = cookie_of(await open_link(server.api, link))
-    for blob in watermarked:
-        assert (await fetch(server.api, link, blob, cookie)).body == blob.data
-        assert (await owner.api.get(f"{owner.space}/blobs/{blob.name.hex()}")).body == blob.data
-
-
-async def test_the_clean_preview_asked_for_through_a_watermarked_link(server: Server, owner: Owner) -> None:
-    """Neither preview nor original: not by name, not listed beside, and not passed off as made for the link."""
-    original, preview = await photo(owner)
-    watermarked = Blob(os.urandom(700))
-    await owner.api.upload(owner.writer.space_id, watermarked)
-    link = Link(Blob(os.urandom(500)), made=[watermarked])
-    await owner.api.publish(owner.writer, link)
-    cookie = cookie_of(await open_link(server.api, link))
-    assert (await fetch(server.api, link, watermarked, cookie)).status == 200
-    for blob in (original, preview):
-        assert (await fetch(server.api, link, blob, cookie)).code == "not-found"
-        assert (
-            await server.api.get(f"{owner.space}/blobs/{blob.name.hex()}", Cookie=cookie)
-        ).code == "session-required"
-
-    async def refused(link: Link) -> str:
-        return (await owner.api.try_commit(owner.writer, link.publish(owner.writer))).code
-
-    assert await refused(Link(link.page, made=[watermarked], view=[preview])) == "entry-malformed"
-    for blob in (original, preview):
-        assert await refused(Link(link.page, made=[blob])) == "policy-forbids"
-
-
-async def test_own_pictures_that_are_refused(start_server: StartServer) -> None:
-    """One that never arrived, one of another size, one of another space, and more than the quota has room for."""
-    server = await start_server(space_quota_bytes=60_000)
-    owner, other = await server.owner(), await server.owner()
-    page, foreign = Blob(os.urandom(500)), Blob(os.urandom(600))
-    first, second = Blob(os.urandom(35_000)), Blob(os.urandom(35_000))
-    await owner.api.upload(owner.writer.space_id, page, first, second)
-    await other.api.upload(other.writer.space_id, foreign)
-
-    async def refused(*made: Blob) -> str:
-        link = Link(page, made=list(made))
-        return (await owner.api.try_commit(owner.writer, link.publish(owner.writer))).code
-
-    assert await refused(Blob(b"never sent")) == "blob-missing"
-    assert await refused(foreign) == "blob-missing"
-    assert await refused(first, second) == "quota-exceeded"
-    await owner.api.commit(owner.writer, Link(page, made=[first]).publish(owner.writer))
-    assert await refused(second) == "quota-exceeded"
-
-
-async def test_spaces_without_links(server: Server) -> None:
-    """The space's policy decides which links there are."""
-    owner = await server.owner(kind="family", links_policy="view")
-    original, preview = await photo(owner)
-    page = Blob(os.urandom(500))
-    await owner.api.upload(owner.writer.space_id, page)
-    full = Link(page, view=[preview], full=[original], tier="full", originals=True)
-    assert (await owner.api.try_commit(owner.writer, full.publish(owner.writer))).code == "policy-forbids"
-    camera, signer = await owner.api.pair_camera(owner.writer, Pairing())
-    body = Link(page, view=[preview]).body(owner.writer)
-    entry = owner.writer.entry("link.publish", body, signer)
-    assert (await camera.try_commit(owner.writer, entry)).code == "right-missing"
-
-
-async def test_a_mangled_manifest(owner: Owner) -> None:
-    """A head that is not signed by the publishing key, or names other pages, is refused."""
-    _, preview = await photo(owner)
-    page, other = Blob(os.urandom(500)), Blob(os.urandom(600))
-    await owner.api.upload(owner.writer.space_id, page, other)
-    link = Link(page, view=[preview])
-    body = link.body(owner.writer)
-    elsewhere = Link(other, view=[preview], link_id=link.link_id).body(owner.writer)
-    for changed, code in (
-        (msgspec.structs.replace(body, head_signature=bytes(64)), "signature-invalid"),
-        (msgspec.structs.replace(body, publishing_key=public_key_of(os.urandom(32))), "signature-invalid"),
-        (msgspec.structs.replace(body, head=b"nonsense"), "manifest-invalid"),
-        (
-            msgspec.structs.replace(body, head=elsewhere.head, head_signature=elsewhere.head_signature),
-            "manifest-invalid",
-        ),
-    ):
-        answer = await owner.api.try_commit(owner.writer, owner.writer.entry("link.publish", changed))
-        assert answer.code == code

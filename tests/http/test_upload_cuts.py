@@ -10,9 +10,9 @@ import pytest
 
 from safelight.sync_protocol.messages.blobs import BlobStored
 from tests.http.conftest import Owner, StartServer
-from tests.http.test_uploads import create, held, patch
 from tests.support.protocol import sha256
 from tests.support.raw_http import RawConnection, raw
+from tests.support.uploads import create, held, patch
 
 MIB = 1024 * 1024
 DATA = os.urandom(3 * MIB)

@@ -6,31 +6,11 @@ import pytest
 
 from safelight.sync_protocol.messages.blobs import BlobStored
 from tests.http.conftest import Owner, Server, StartServer
-from tests.support.api import Answer, repr_digest
+from tests.support.api import repr_digest
 from tests.support.protocol import Blob, Pairing, sha256
+from tests.support.uploads import create, held, patch
 
 DATA = os.urandom(100_000)
-
-
-async def create(owner: Owner, body: bytes = b"", **headers: str) -> Answer:
-    """Send a creation; underscores in names stand for dashes."""
-    return await owner.api.try_upload(owner.writer.space_id, body, **{"Upload_Complete": "?0", **headers})
-
-
-async def patch(owner: Owner, path: str, offset: int, body: bytes, complete: str = "?1", **headers: str) -> Answer:
-    """Append to an upload."""
-    sent = {
-        "Content-Type": "application/partial-upload",
-        "Upload-Offset": str(offset),
-        "Upload-Complete": complete,
-        **{name.replace("_", "-"): value for name, value in headers.items()},
-    }
-    return await owner.api.send("PATCH", path, body, sent)
-
-
-async def held(owner: Owner, data: bytes) -> bool:
-    """Whether the space holds a blob."""
-    return (await owner.api.get(f"{owner.space}/blobs/{sha256(data).hex()}")).status == 200
 
 
 async def test_created_whole(owner: Owner) -> None:

@@ -1,0 +1,67 @@
+"""Rules that the server holds by itself, where requests alone could not show that one is missing."""
+
+import os
+
+import pytest
+
+from safelight.server.domain import judge
+from safelight.server.domain.access import Who, space_for, space_for_reader
+from safelight.server.domain.ledgers import Ledgers
+from safelight.sync_protocol.ledger_state import LedgerState
+from safelight.sync_protocol.messages.spaces import NewBox
+from safelight.sync_protocol.refusals import Code
+from safelight.sync_protocol.roles import Role, Tier
+from tests.support.ledgers import Person, Space, with_role
+from tests.support.protocol import make_epoch
+from tests.support.refusing import refusal, refuses
+
+
+def ledgers(*states: LedgerState) -> Ledgers:
+    """The server's ledgers, with these spaces at hand."""
+    held = Ledgers(None)  # type: ignore[arg-type]  # all that is asked for is at hand
+    for state in states:
+        held.advance(state, state.head.number, state.head.hash)
+    return held
+
+
+def test_boxes_go_to_those_whom_the_epoch_names() -> None:
+    """Two members' boxes, each sent for the other, leave both unable to read: hashes alone do not say whose."""
+    anna, bert = os.urandom(16), os.urandom(16)
+    epoch, boxes = make_epoch(2, [(anna, "full"), (bert, "full")])
+    assert judge._check_boxes(epoch, boxes) == [(2, anna, boxes[0].box), (2, bert, boxes[1].box)]
+    exchanged = [NewBox(boxes[1].account_id, boxes[0].box), NewBox(boxes[0].account_id, boxes[1].box)]
+    assert refusal(judge._check_boxes, epoch, exchanged) is Code.LEDGER_RULE
+
+
+async def test_a_cameras_session_is_of_one_space() -> None:
+    """Also where another space bound a camera of the same id."""
+    one, other = Space(Person("anna")).create(), Space(Person("bert")).create()
+    camera = one.camera()
+    assert other.camera().device_id == camera.device_id
+    who = Who(b"", camera.device_id, one.state.space_id, b"", 0)
+    both = ledgers(one.state, other.state)
+    assert await space_for(both, who, one.state.space_id) == one.state
+    with refuses(Code.SPACE_UNKNOWN):
+        await space_for(both, who, other.state.space_id)
+
+
+async def test_a_camera_stands_as_long_as_its_maker_may_add() -> None:
+    """Its session is not ended with that right; nothing is shown to it all the same."""
+    space = Space(Person("anna")).create()
+    camera = space.camera()
+    who = Who(b"", camera.device_id, space.state.space_id, b"", 0)
+    lowered = with_role(space.state, space.owner.account_id, Role.VIEWER)
+    with refuses(Code.SPACE_UNKNOWN):
+        await space_for(ledgers(lowered), who, lowered.space_id)
+
+
+@pytest.mark.parametrize("tier", [Tier.VIEW, Tier.FULL])
+async def test_a_camera_reads_nothing(tier: Tier) -> None:
+    """Not even if its session named the account of whoever made it."""
+    space = Space(Person("anna")).create()
+    camera = space.camera()
+    who = Who(space.owner.account_id, camera.device_id, space.state.space_id, b"", 0)
+    with refuses(Code.FORBIDDEN):
+        await space_for_reader(ledgers(space.state), who, space.state.space_id, tier)
+    owner = Who(space.owner.account_id, space.owner.device_id, b"", b"", 0)
+    assert await space_for_reader(ledgers(space.state), owner, space.state.space_id, tier) == space.state

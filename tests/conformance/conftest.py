@@ -7,7 +7,7 @@ import pytest
 
 from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
-from tests.conformance.engines import BLOBS, DATABASES, OpenBlobs, OpenDatabase
+from tests.conformance.engines import BLOBS, DATABASES, OpenBlobs, OpenDatabase, open_bucket
 from tests.conformance.library import Library
 
 
@@ -31,9 +31,11 @@ async def library(database: Database) -> Library:
     return await Library.make(database)
 
 
-@pytest.fixture(params=sorted(BLOBS))
+@pytest.fixture(params=[*sorted(BLOBS), "s3"])
 def open_blobs(request: pytest.FixtureRequest) -> OpenBlobs:
     """How to open the blob store under test."""
+    if request.param == "s3":
+        return open_bucket(request.getfixturevalue("seaweed"))
     return BLOBS[request.param]
 
 

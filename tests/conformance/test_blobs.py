@@ -3,6 +3,9 @@
 import asyncio
 import hashlib
 import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,16 @@ async def read(blobs: Blobs, name: bytes, start: int = 0, end: int | None = None
     await reader.close()
     assert all(0 < len(chunk) <= chunk_bytes for chunk in chunks)
     return b"".join(chunks)
+
+
+@contextmanager
+def suppress_gone() -> Iterator[None]:
+    """Let pass that a blob is not there any more."""
+    try:
+        yield
+    except Refused as refused:
+        if refused.code is not Code.NOT_FOUND:
+            raise
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB + 7])
@@ -84,14 +97,19 @@ async def test_a_blob_that_is_not_there(blobs: Blobs) -> None:
 
 
 async def test_delete(blobs: Blobs) -> None:
-    """A deleted blob is gone; who is reading it reads on to the end."""
+    """A deleted blob is gone; who is reading it gets its bytes, or is told that it is gone, and never others."""
     data = secrets.token_bytes(2 * MIB)
     name = await store(blobs, data)
     reader = await blobs.open(name)
     assert reader is not None
     await blobs.delete(name)
     assert await blobs.open(name) is None
-    assert b"".join([chunk async for chunk in reader.chunks(0, len(data), MIB)]) == data
+    got = bytearray()
+    with suppress_gone():
+        async for chunk in reader.chunks(0, len(data), MIB):
+            got += chunk
+        assert len(got) == len(data)
+    assert data.startswith(got)
     await reader.close()
 
 
@@ -144,22 +162,25 @@ async def test_cut_at_any_byte(blobs: Blobs) -> None:
     assert await read(blobs, name) == data
 
 
-async def test_bytes_beyond_the_offset_are_cut_off(blobs: Blobs) -> None:
-    """Bytes that arrived but were never stated count for nothing: the upload goes on where it was said to be."""
-    upload_id, data = some_id(), secrets.token_bytes(MIB)
-    appender = await blobs.append(upload_id, 0)
-    await appender.write(secrets.token_bytes(2 * MIB))
-    await appender.flush()
-    await appender.close()
-    for offset in (100, 0):
-        appender = await blobs.append(upload_id, offset)
-        await appender.close()
-        assert offset <= await blobs.part_size_bytes(upload_id) <= 2 * MIB
+async def test_bytes_beyond_the_offset(blobs: Blobs) -> None:
+    """Bytes that were made durable and never stated are cut off, or counted: the store says which, and keeps to it."""
+    upload_id, data = some_id(), secrets.token_bytes(2 * MIB)
     appender = await blobs.append(upload_id, 0)
     await appender.write(data)
+    await appender.flush()
+    await appender.close()
+    for stated in (100, 0):
+        offset = await blobs.durable_bytes(upload_id, stated)
+        assert offset in {stated, len(data)}
+        appender = await blobs.append(upload_id, offset)
+        await appender.close()
+        assert offset <= await blobs.part_size_bytes(upload_id) <= len(data)
+    rest = secrets.token_bytes(MIB)
+    appender = await blobs.append(upload_id, offset)
+    await appender.write(rest)
     name, _ = await appender.finish()
     await appender.close()
-    assert await read(blobs, name) == data
+    assert await read(blobs, name) == data[:offset] + rest
 
 
 async def test_part_that_is_shorter_than_stated(blobs: Blobs) -> None:
@@ -169,10 +190,46 @@ async def test_part_that_is_shorter_than_stated(blobs: Blobs) -> None:
         with pytest.raises(Refused) as refusal:
             await blobs.append(upload_id, wanted)
         assert refusal.value.code is Code.UPLOAD_OFFSET_MISMATCH
-        appender = await blobs.append(upload_id, 0)
-        await appender.write(bytes(10))
+        appender = await blobs.append(upload_id, await blobs.durable_bytes(upload_id, 0))
+        await appender.write(bytes(10 - appender.offset_bytes))
         await appender.flush()
         await appender.close()
+
+
+async def test_the_name_beforehand(blobs: Blobs) -> None:
+    """An upload's name can be known before it is published, and more may follow."""
+    upload_id, data = some_id(), secrets.token_bytes(3 * MIB)
+    appender = await blobs.append(upload_id, 0)
+    assert await appender.name() == hashlib.sha256(b"").digest()
+    for start in range(0, len(data), MIB):
+        await appender.write(data[start : start + MIB])
+        assert await appender.name() == hashlib.sha256(data[: start + MIB]).digest()
+    assert (await appender.finish())[0] == hashlib.sha256(data).digest()
+    await appender.close()
+
+
+async def test_what_is_there(blobs: Blobs) -> None:
+    """Every blob is listed with its size, and every upload that is not complete; their times are near now."""
+    contents = [secrets.token_bytes(size_bytes) for size_bytes in (0, 5, MIB)]
+    names = [await store(blobs, data) for data in contents]
+    upload_id = some_id()
+    appender = await blobs.append(upload_id, 0)
+    await appender.write(b"on its way")
+    await appender.flush()
+    await appender.close()
+    stored = [blob async for blob in blobs.blobs()]
+    parts = [part async for part in blobs.parts()]
+    assert {blob.name: blob.size_bytes for blob in stored} == {
+        name: len(data) for name, data in zip(names, contents, strict=True)
+    }
+    assert {part.upload_id for part in parts} == {upload_id}
+    now_ms = time.time() * 1000
+    times = [blob.modified_ms for blob in stored] + [part.modified_ms for part in parts]
+    assert all(abs(now_ms - modified_ms) < 60_000 for modified_ms in times)
+    await blobs.delete(names[0])
+    await blobs.discard(upload_id)
+    assert {blob.name async for blob in blobs.blobs()} == set(names[1:])
+    assert [part async for part in blobs.parts()] == []
 
 
 async def test_two_appenders_at_once(blobs: Blobs) -> None:

@@ -69,6 +69,12 @@ class Part:
                 self.durable_bytes = self.written_bytes
             return self.durable_bytes
 
+    def name(self, pieces: Sequence[bytes | bytearray]) -> bytes:
+        """Write *pieces* and return the hash of all bytes."""
+        with self._lock:
+            self._write(pieces)
+            return self._hasher.digest()
+
     def seal(self, pieces: Sequence[bytes | bytearray], digest: bytes | None) -> tuple[bytes, int]:
         """Write *pieces*, make all durable and return name and size; the file may then be renamed.
 

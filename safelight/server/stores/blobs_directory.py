@@ -13,10 +13,14 @@ import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from safelight.server.domain.ports.blobs import StoredBlob, StoredPart
 from safelight.server.stores import disk
+from safelight.server.stores.blob_names import blob_of, upload_of
 from safelight.server.stores.blob_part import HASHING_READ_BYTES, Hashed, Part
 from safelight.sync_protocol.refusals import Code, Refused
 
@@ -61,6 +65,11 @@ class DirectoryAppender:
         """Make everything written durable and return the offset, which never decreases."""
         await self._written()
         return await asyncio.shield(self._start(self._store.writing(self._part.flush, self._take())))
+
+    async def name(self) -> bytes:
+        """Return the SHA-256 of everything written so far."""
+        await self._written()
+        return await asyncio.shield(self._start(self._store.writing(self._part.name, self._take())))
 
     async def finish(self, digest: bytes | None = None) -> tuple[bytes, int]:
         """Durably publish the upload as the blob named for its SHA-256; returns name and size.
@@ -168,6 +177,10 @@ class DirectoryBlobs:
             raise
         return DirectoryAppender(self, upload_id, part)
 
+    async def durable_bytes(self, upload_id: bytes, stated_bytes: int) -> int:  # noqa: ARG002 - a bucket needs to ask
+        """Return what was stated: of a file, no more than that is known to be durable."""
+        return stated_bytes
+
     async def part_size_bytes(self, upload_id: bytes) -> int:
         """Return how long the part is, durable or not; 0 if there is none."""
         return await self.run(_size_bytes, self._part_path(upload_id))
@@ -189,6 +202,19 @@ class DirectoryBlobs:
     async def verify(self, name: bytes) -> bool:
         """Whether the stored bytes still hash to the name; not so if they are missing or cannot be read."""
         return await self.run(_hashes_to, self._blob_path(name), name)
+
+    async def blobs(self) -> AsyncIterator[StoredBlob]:
+        """Yield every blob that is there. A folder that cannot be listed raises: its blobs are not gone."""
+        for prefix in _prefixes():
+            for file in await self.run(_files_in, self._blobs / prefix):
+                if (name := blob_of(file.name)) is not None:
+                    yield StoredBlob(name, file.size_bytes, file.modified_ms)
+
+    async def parts(self) -> AsyncIterator[StoredPart]:
+        """Yield every part that is there."""
+        for file in await self.run(_files_in, self._uploads):
+            if (upload_id := upload_of(file.name)) is not None:
+                yield StoredPart(upload_id, file.modified_ms)
 
     async def close(self) -> None:
         """Wait for what the threads are doing."""
@@ -259,6 +285,24 @@ class DirectoryBlobs:
             folder.mkdir(mode=0o700, exist_ok=True)
         disk.sync_folder(self._blobs)
         disk.sync_folder(self._blobs.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    name: str
+    size_bytes: int
+    modified_ms: int
+
+
+def _files_in(folder: Path) -> list[_File]:
+    """List a folder; what goes while it is listed is passed over."""
+    files = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                stat = entry.stat(follow_symlinks=False)
+                files.append(_File(entry.name, stat.st_size, stat.st_mtime_ns // 1_000_000))
+    return files
 
 
 def _prefixes() -> list[str]:

@@ -1,7 +1,25 @@
 """The port of a place for blobs: uploads are appended to, published whole, and read by name."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob as a listing names it; `modified_ms` is by the store's clock."""
+
+    name: bytes
+    size_bytes: int
+    modified_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """Something of an upload that is not a blob yet; `modified_ms` is by the store's clock."""
+
+    upload_id: bytes
+    modified_ms: int
 
 
 class Appender(Protocol):
@@ -15,6 +33,10 @@ class Appender(Protocol):
 
     async def flush(self) -> int:
         """Make everything written durable and return the offset, which never decreases."""
+        ...
+
+    async def name(self) -> bytes:
+        """Return the SHA-256 of everything written so far."""
         ...
 
     async def finish(self, digest: bytes | None = None) -> tuple[bytes, int]:
@@ -51,11 +73,18 @@ class Blobs(Protocol):
     """Stored ciphertext, named by its SHA-256, and the parts of uploads not yet complete."""
 
     async def append(self, upload_id: bytes, offset_bytes: int) -> Appender:
-        """Open an upload's part for appending at its durable offset; bytes beyond it are cut off."""
+        """Open an upload's part for appending at the offset that `durable_bytes` told; bytes beyond it are cut off."""
+        ...
+
+    async def durable_bytes(self, upload_id: bytes, stated_bytes: int) -> int:
+        """Return where an upload goes on: at what was stated last, or later where the store knows of durable bytes.
+
+        A store that several servers share knows of more where one of them ended before its offset was written.
+        """
         ...
 
     async def part_size_bytes(self, upload_id: bytes) -> int:
-        """Return the size of an upload's part on disk; 0 where there is none."""
+        """Return the size of an upload's part; 0 where there is none."""
         ...
 
     async def discard(self, upload_id: bytes) -> None:
@@ -63,7 +92,10 @@ class Blobs(Protocol):
         ...
 
     async def open(self, name: bytes) -> BlobReader | None:
-        """Open a blob for reading; None if it is not there."""
+        """Open a blob for reading; None if it is not there. Raises STORAGE_UNAVAILABLE where that cannot be told.
+
+        Whoever is reading when it is deleted gets its bytes, or NOT_FOUND, and never others.
+        """
         ...
 
     async def delete(self, name: bytes) -> None:
@@ -72,6 +104,14 @@ class Blobs(Protocol):
 
     async def verify(self, name: bytes) -> bool:
         """Whether the stored bytes still hash to the name."""
+        ...
+
+    def blobs(self) -> AsyncIterator[StoredBlob]:
+        """Yield every blob that is there, in no order. Where it cannot be listed it raises: an end means all."""
+        ...
+
+    def parts(self) -> AsyncIterator[StoredPart]:
+        """Yield what there is of uploads, which may name one several times. Where it cannot be listed it raises."""
         ...
 
     async def close(self) -> None:

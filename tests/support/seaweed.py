@@ -1,0 +1,146 @@
+"""SeaweedFS as a real S3: one process on loopback in a folder of its own, and prefixes of one bucket."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import obstore
+from obstore.store import S3Store
+
+from safelight.server.stores.s3_bucket import BucketAddress
+
+BUCKET = "photographs"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "safelight-tests",
+    "AWS_SECRET_ACCESS_KEY": secrets.token_hex(16),
+    "AWS_REGION": "us-east-1",
+}
+_START_TIMEOUT_S = 60
+
+
+@dataclass
+class Seaweed:
+    """A running SeaweedFS, its address and its process."""
+
+    endpoint: str
+    folder: Path
+    process: "subprocess.Popen[bytes]"
+
+    def address(self, prefix: str = "") -> BucketAddress:
+        """A prefix of the bucket, one of its own unless it is named."""
+        return BucketAddress(BUCKET, prefix or secrets.token_hex(8), self.endpoint)
+
+    def store(self, address: BucketAddress) -> S3Store:
+        """The same prefix without anything of ours in between, to look at it and to damage it."""
+        return S3Store(
+            address.bucket,
+            prefix=address.prefix,
+            config={"endpoint": self.endpoint},
+            client_options={"allow_http": True},
+        )
+
+
+@contextmanager
+def seaweed_process() -> Iterator[Seaweed]:
+    """Run SeaweedFS, with its own credentials in the environment, until the end of the block."""
+    folder = Path(tempfile.mkdtemp(prefix="weed"))  # short: sockets lie in it
+    ports = _free_ports(8)
+    before = {name: os.environ.get(name) for name in CREDENTIALS}
+    os.environ.update(CREDENTIALS)
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(_command(folder, ports), stdout=log, stderr=log, cwd=folder)
+    try:
+        seaweed = Seaweed(f"http://127.0.0.1:{ports[0]}", folder, process)
+        _wait_until_ready(seaweed)
+        yield seaweed
+    finally:
+        process.kill()  # its data is thrown away with it
+        process.wait()
+        for port in ports:
+            for left in Path(tempfile.gettempdir()).glob(f"seaweedfs-*-grpc-{port}.sock"):
+                left.unlink(missing_ok=True)
+        log.close()
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _command(folder: Path, ports: list[int]) -> list[str]:
+    """Everything stays on this machine, and nothing is reported to anyone."""
+    s3, s3_grpc, filer, filer_grpc, volume, volume_grpc, master, master_grpc = map(str, ports)
+    return [
+        str(Path(sys.executable).with_name("weed")),
+        "server",
+        f"-dir={folder}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-master.telemetry=false",
+        f"-master.port={master}",
+        f"-master.port.grpc={master_grpc}",
+        "-master.volumeSizeLimitMB=64",
+        f"-volume.port={volume}",
+        f"-volume.port.grpc={volume_grpc}",
+        "-volume.max=0",
+        "-filer",
+        f"-filer.port={filer}",
+        f"-filer.port.grpc={filer_grpc}",
+        f"-filer.localSocket={folder}/filer.sock",
+        "-s3",
+        f"-s3.port={s3}",
+        f"-s3.port.grpc={s3_grpc}",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        f"-s3.localSocket={folder}/s3.sock",
+        "-s3.iam=false",
+    ]
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for bound in sockets:
+            bound.bind(("127.0.0.1", 0))
+        return [bound.getsockname()[1] for bound in sockets]
+    finally:
+        for bound in sockets:
+            bound.close()
+
+
+def _wait_until_ready(seaweed: Seaweed) -> None:
+    """It is ready once it takes an object; the first one makes the bucket."""
+    store = S3Store(
+        BUCKET,
+        config={"endpoint": seaweed.endpoint},
+        client_options={"allow_http": True, "timeout": "5s"},
+        retry_config={"max_retries": 0},
+    )
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while True:
+        try:
+            with urllib.request.urlopen(seaweed.endpoint, timeout=2):
+                pass
+        except urllib.error.HTTPError:
+            pass
+        except OSError:
+            if time.monotonic() > deadline or seaweed.process.poll() is not None:
+                raise AssertionError((seaweed.folder / "log").read_text()[-4000:]) from None
+            time.sleep(0.1)
+            continue
+        try:
+            obstore.put(store, "ready", b"ready")
+            return
+        except obstore.exceptions.BaseError:
+            if time.monotonic() > deadline:
+                raise AssertionError((seaweed.folder / "log").read_text()[-4000:]) from None
+            time.sleep(0.2)

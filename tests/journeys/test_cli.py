@@ -115,6 +115,20 @@ def test_recovery_with_the_words(server: ServerProcess, tmp_path: Path) -> None:
     assert [space["name"] for space in second.json("space", "list")] == ["Family"]
 
 
+def test_a_pairing_code_from_standard_input(owner: Cli, tmp_path: Path) -> None:
+    """A code need not stand in the command, where other users of the computer can read it: with - it is one line."""
+    owner.ok("space", "create", "Family", "--kind", "family")
+    for name, arguments in (("one", ("-",)), ("two", ())):
+        uri = owner.json("camera", "pair", "--space", "Family", "--name", name)["uri"]
+        camera = Cli(tmp_path / name)
+        done = camera.run("camera", "add", *arguments, stdin=f"  {uri}\nnext line\n")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert camera.json("camera", "push", str(_roll(tmp_path / f"roll {name}", 1)))["failed"] == 0
+        empty = Cli(tmp_path / "empty").run("camera", "add", *arguments, stdin="\n")
+        assert empty.returncode == 2
+        assert "no pairing code on standard input" in empty.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

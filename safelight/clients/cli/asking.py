@@ -1,4 +1,4 @@
-"""Asking for passwords and words: on a terminal by a prompt that shows nothing, elsewhere by the environment.
+"""Asking for passwords, words and codes: on a terminal by a prompt that shows nothing, elsewhere by the environment.
 
 `SAFELIGHT_PASSWORD` is the account's password, `SAFELIGHT_NEW_PASSWORD` the one that replaces it, and
 `SAFELIGHT_LINK_PASSWORD` a link's. None is ever taken from the command line, where other users of the computer see it.
@@ -14,6 +14,7 @@ PASSWORD_VARIABLE = "SAFELIGHT_PASSWORD"
 NEW_PASSWORD_VARIABLE = "SAFELIGHT_NEW_PASSWORD"
 LINK_PASSWORD_VARIABLE = "SAFELIGHT_LINK_PASSWORD"
 _TRIES = 3
+_MAX_LINE_LENGTH = 8192
 
 
 class Misuse(Exception):
@@ -51,6 +52,20 @@ def ask_words() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.read(4096)
     return str(typer.prompt("The 24 recovery words, in order"))
+
+
+def ask_pairing_code(given: str | None) -> str:
+    """Return the pairing code: as *given*; from one line of standard input for `-`; else typed, and not shown.
+
+    *Secrets in the list of processes*: what stands on the command line, other users of the computer see, and the shell
+    keeps.
+    """
+    if given == "-" or (given is None and not sys.stdin.isatty()):
+        line = sys.stdin.readline(_MAX_LINE_LENGTH).strip()
+        if not line:
+            raise Misuse("there is no pairing code on standard input; `camera pair` prints one")
+        return line
+    return getpass.getpass("Pairing code (it is not shown): ").strip() if given is None else given
 
 
 def _require_terminal(variable: str) -> None:

@@ -10,6 +10,7 @@ from safelight.clients.camera.develop.pool import developers
 from safelight.clients.camera.outcomes import Outcome, Tally
 from safelight.clients.camera.push import open_pusher
 from safelight.clients.camera.watch import watch
+from safelight.clients.cli.asking import ask_pairing_code
 from safelight.clients.cli.asset import SpaceOption
 from safelight.clients.cli.output import (
     Column,
@@ -66,7 +67,7 @@ def pair(
         return
     print_qr(code.uri)
     say(code.uri)
-    note(f"On the device that shall add, within the hour: safelight camera add '{code.uri[:15]}…'")
+    note("On the device that shall add, within the hour: safelight camera add, which then asks for this code.")
     note("Whoever uses this code first becomes the camera: show it to nobody else.")
 
 
@@ -124,14 +125,25 @@ def revoke(
 
 @app.command()
 def add(
-    uri: Annotated[str, typer.Argument(metavar="URI", help="What `camera pair` printed.")], json: JsonOption = False
+    uri: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="URI", help="What `camera pair` printed; - reads it from standard input.", show_default=False
+        ),
+    ] = None,
+    json: JsonOption = False,
 ) -> None:
     """Make this computer the camera that a pairing code is for.
 
-    Example: safelight camera add 'safelight:pair?server=…'
+    Without URI it is asked for, and not shown. A code in the command itself can be read by other users of this computer
+    while the command runs, and stays in the shell's history; it is good once.
+
+    Example: safelight camera add
+
+    Example: safelight camera add - < code.txt
     """
     with profile() as folder:
-        made = run(add_camera(folder, uri))
+        made = run(add_camera(folder, ask_pairing_code(uri)))
     if json:
         print_json({"id": made.camera_id, "space_id": made.space_id, "server": made.server_url})
     else:

@@ -85,6 +85,28 @@ def test_a_family_space_gives_view_links_and_says_so(owner: Cli, tmp_path: Path)
     assert quiet.stderr == ""
 
 
+def test_a_watermarked_link(owner: Cli, tmp_path: Path) -> None:
+    """Its text stands in lists and never in the space; what cannot be drawn is refused before anything is asked."""
+    owner.ok("space", "create", "Studio", "--kind", "work")
+    camera = new_camera(owner, "Studio", tmp_path / "phone")
+    camera.ok("camera", "push", str(_roll(tmp_path / "roll", 2)))
+    owner.ok("album", "create", "A", "--space", "Studio")
+    owner.ok("album", "add", "A", "--space", "Studio", "--all")
+    create = ("link", "create", "--album", "A", "--space", "Studio", "--watermark")
+    done = owner.run(*create, "  Proof · Проба ", "--json")
+    made = json.loads(done.stdout)
+    assert (made["watermark"], made["originals"], made["assets"], made["failed"]) == ("Proof · Проба", False, 2, 0)
+    assert done.stderr == ""
+    assert [row["watermark"] for row in owner.json("link", "list")] == ["Proof · Проба"]
+    assert owner.json("link", "show", made["id"])["watermark"] == "Proof · Проба"
+    assert "Watermarked: Proof · Проба" in owner.ok("link", "show", made["id"])
+    assert "Proof · Проба" in owner.ok("link", "list")
+    assert "U+65E5" in owner.refused(*create, "日本")
+    assert "needs a text" in owner.refused(*create, "  ")
+    assert "one line" in owner.refused(*create, "two\nlines")
+    assert len(owner.json("link", "list")) == 1
+
+
 def test_a_second_device_recovery_and_a_new_password(server: ServerProcess, owner: Cli, tmp_path: Path) -> None:
     """Log in elsewhere, change the password, recover with the words from standard input: all see the same space."""
     name = tmp_path.name[:60]
@@ -256,6 +278,12 @@ def test_export_twice_fetches_once(owner: Cli, tmp_path: Path) -> None:
     camera.ok("camera", "push", str(_roll(tmp_path / "roll")))
     target = tmp_path / "export"
     assert owner.json("export", str(target), "--space", "Family")["written"] == 3
+    said = owner.ok("export", str(target), "--space", "Family")
+    assert said == "Nothing to write: 3 files are there already, all as they should be.\n"
+    (target / "IMG_1.JPG").write_bytes(b"damaged")
+    said = owner.ok("export", str(target), "--space", "Family").splitlines()
+    assert said[0] == "IMG_1.JPG"
+    assert said[1].startswith("1 file written, 2 were there already, in ")
     (target / "IMG_1.JPG").write_bytes(b"damaged")
     assert owner.json("export", str(target), "--space", "Family") == {"written": 1, "present": 2, "failed": {}}
     checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], check=False, cwd=target, capture_output=True)

@@ -21,6 +21,7 @@ from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.uploads import upload_blob
 from safelight.sync_protocol.records import RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
+from tests.hostile.proxy import Exchange, lying_server
 from tests.support.guest import open_link
 from tests.support.lone_camera import camera_adds
 from tests.support.people import add_file, new_someone, new_space
@@ -88,6 +89,34 @@ async def test_names_are_kept_apart_and_safe(server: ServerProcess, tmp_path: Pa
     _checksums_hold(tmp_path / "out")
     written = [path.read_bytes() for path in (tmp_path / "out").iterdir()]
     assert all(content in written for content in contents)
+
+
+async def test_a_second_export_downloads_nothing(server: ServerProcess, tmp_path: Path) -> None:
+    """What is there and right is neither fetched again nor named; what is missing is both."""
+    async with lying_server(server.url) as proxy:
+        anna = await new_someone(server, tmp_path / "anna", "export.twice", url=proxy.url)
+        await new_space(anna, "Home")
+        fetched: list[str] = []
+
+        def overhear(exchange: Exchange) -> Exchange:
+            fetched.append(exchange.path)
+            return exchange
+
+        proxy.lie("GET", ".*/blobs/", overhear)
+        async with anna.space("Home") as space:
+            for name in ("a.jpg", "b.jpg"):
+                (tmp_path / name).write_bytes(name.encode())
+                await add_file(space, tmp_path / name, preview=b"preview")
+            await space.sync()
+            for names in (["a.jpg", "b.jpg"], [], ["b.jpg"]):
+                heard: list[str] = []
+                fetched.clear()
+                report = await export_space(space, tmp_path / "out", on_file=heard.append)
+                assert (sorted(heard), report.written, report.present) == (names, len(names), 2 - len(names))
+                assert len(fetched) == len(names)
+                if not names:
+                    (tmp_path / "out" / "b.jpg").unlink()
+    assert report.failed == {}
 
 
 async def test_export_leaves_what_it_did_not_write(server: ServerProcess, tmp_path: Path) -> None:

@@ -140,10 +140,20 @@ def export(
     if json:
         print_json({"written": report.written, "present": report.present, "failed": failed})
     else:
-        seconds = (datetime.now(UTC) - started).total_seconds()
-        say(f"{count_text(report.written, 'file')} written, {report.present} there already, in {seconds:.0f} s.")
+        say(_exported(report, (datetime.now(UTC) - started).total_seconds()))
     if failed:
         for asset_id, sentence in failed.items():
             note(f"{asset_id[:12]}: {sentence}")
         complain(f"{count_text(len(failed), 'asset')} could not be exported")
         raise typer.Exit(1)
+
+
+def _exported(report: ExportReport, seconds: float) -> str:
+    """What an export did, in a sentence that is true of an empty space and of a second run, too."""
+    if report.written:
+        there = f", {report.present} were there already" if report.present else ""
+        return f"{count_text(report.written, 'file')} written{there}, in {seconds:.0f} s."
+    if report.present:
+        there = count_text(report.present, "file is", "files are")
+        return f"Nothing to write: {there} there already, all as they should be."
+    return "Nothing to write."

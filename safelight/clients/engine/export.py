@@ -41,7 +41,7 @@ class _Planned:
 
 
 async def export_space(space: SpaceView, folder: Path, *, on_file: Callable[[str], None] | None = None) -> ExportReport:
-    """Write every asset's files of the full tier into *folder*; *on_file* hears each name when it is there.
+    """Write every asset's files of the full tier into *folder*; *on_file* hears each name that is written.
 
     Names are made safe and kept apart, also where the file system ignores case; the same asset gets the same name each
     time, and a file that no export wrote is never overwritten. Memory stays bounded: files stream, and assets are
@@ -103,7 +103,7 @@ class _Export:
 
     async def _write(self, planned: _Planned) -> None:
         try:
-            await self._write_file(planned)
+            fetched = await self._write_file(planned)
             if planned.rendition is RenditionName.ORIGINAL:
                 content = sidecar_bytes(planned.asset)
                 await asyncio.to_thread(self._folder.write_sidecar, planned.name, content)
@@ -112,13 +112,15 @@ class _Export:
                 raise
             self.report.failed[planned.asset.asset_id.hex()] = refusal
             return
-        if self._on_file:
+        if fetched and self._on_file:
             self._on_file(planned.name)
 
-    async def _write_file(self, planned: _Planned) -> None:
+    async def _write_file(self, planned: _Planned) -> bool:
+        """See that the file is there and right; whether it had to be fetched."""
         file = self._reader.stored(planned.asset, planned.rendition)
         digest = await asyncio.to_thread(self._folder.right_digest, planned.name, file.length_bytes, file.sha256)
-        if digest is None:
+        is_missing = digest is None
+        if is_missing:
             await self._reader.fetch_file(planned.asset, planned.rendition, self._folder.path / planned.name)
             digest = file.sha256
             self.report.written += 1
@@ -127,6 +129,7 @@ class _Export:
         if digest is None:
             digest = await asyncio.to_thread(self._folder.digest_of, planned.name)
         self._folder.keep_sum(planned.name, digest)
+        return is_missing
 
 
 def _raise_first(done: set[asyncio.Task[None]]) -> None:

@@ -151,6 +151,8 @@ async def test_roll_is_full(library: Library) -> None:
     assert commit.roll is not None
     most = replace(commit, roll=replace(commit.roll, assets=MAX_ASSETS - 1))
     await library.do(most)
+    two = await library.an_asset(await library.hold())
+    assert await refused(library, replace(two, roll=replace(commit.roll, assets=2))) is Code.ROLL_FULL
     last = await library.an_asset(await library.hold())
     beyond = await library.an_asset(await library.hold())
     beyond = replace(beyond, counter=last.counter + 1, previous_id=last.entry_id)
@@ -166,6 +168,14 @@ async def test_roll_is_too_old(library: Library) -> None:
     late = replace(commit, now_ms=NOW_MS + MAX_AGE_S * 1000 + 1)
     assert await refused(library, late) is Code.ROLL_FULL
     await library.do(replace(commit, now_ms=NOW_MS + MAX_AGE_S * 1000))
+
+
+async def test_a_clock_set_back_makes_no_roll_young(library: Library) -> None:
+    """A roll's age counts from the latest time that the server knew, in whichever space."""
+    commit = await library.an_asset(await library.hold())
+    other = await Library.make(library.database)
+    await other.do(replace(other.a_record(), now_ms=NOW_MS + MAX_AGE_S * 1000 + 1))
+    assert await refused(library, replace(commit, now_ms=NOW_MS)) is Code.ROLL_FULL
 
 
 async def test_quota(library: Library) -> None:

@@ -4,6 +4,9 @@ import asyncio
 import os
 from http.cookies import SimpleCookie
 
+import pytest
+
+from safelight.server.routes.services import SERVICES
 from safelight.sync_protocol import links as link_protocol
 from safelight.sync_protocol.ids import key_fingerprint
 from safelight.sync_protocol.links import LinkAddress
@@ -133,6 +136,18 @@ async def test_coming_back_costs_no_opening(server: Server, owner: Owner) -> Non
     assert (await open_link(server.api, link)).code == "link-exhausted"
 
 
+async def test_a_cookie_of_an_opening_that_is_not_known(server: Server, owner: Owner) -> None:
+    """Signed by this server, but of no opening that it counted, as after a restored backup: it opens like a new one."""
+    link = await shared(owner, max_opens=1)
+    value = server.app[SERVICES].links._cookies.dumps(
+        [os.urandom(16).hex(), server.clock() + 60_000], salt=f"link {link.link_id.hex()}"
+    )
+    cookie = cookie_of(await open_link(server.api, link))
+    unknown = f"{cookie.partition('=')[0]}={value}"
+    assert (await fetch(server.api, link, link.page, unknown)).status == 200  # the signature holds …
+    assert (await open_link(server.api, link, unknown)).code == "link-exhausted"  # … and opens nothing anew
+
+
 async def test_open_in_browser_costs_no_opening(server: Server, owner: Owner) -> None:
     """A hand-over token lets another browser of the same person in, once; the next one works again once."""
     link = await shared(owner, max_opens=1)
@@ -217,18 +232,22 @@ async def test_expiring(server: Server, owner: Owner) -> None:
     assert (await open_link(server.api, link)).code == "link-expired"  # a clock set back revives nothing
 
 
-async def test_revoked_in_the_middle_of_a_download(server: Server, owner: Owner) -> None:
-    """A revoked link stops at the next chunk."""
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+async def test_over_in_the_middle_of_a_download(server: Server, owner: Owner, end: str) -> None:
+    """A link that is revoked, or whose time is over, stops at the next chunk."""
     size = 48 * 1024 * 1024
     big = Blob(os.urandom(1024 * 1024) * 48)
     await owner.api.add_photo(owner.writer, Blob(os.urandom(100)), big)
-    link = Link(Blob(os.urandom(500)), view=[big])
+    link = Link(Blob(os.urandom(500)), view=[big], expires_ms=server.clock() + 600_000)
     await owner.api.publish(owner.writer, link)
     cookie = cookie_of(await open_link(server.api, link))
     async with raw(server.api.url) as connection:
         await connection.request("GET", f"/v1/links/{link.link_id.hex()}/blobs/{big.name.hex()}", {"Cookie": cookie})
         await connection.reader.readuntil(b"\r\n\r\n")
         received = len(await connection.reader.readexactly(1024 * 1024))
-        await owner.api.commit(owner.writer, link.revoke(owner.writer))
+        if end == "revoked":
+            await owner.api.commit(owner.writer, link.revoke(owner.writer))
+        else:
+            server.clock.offset_ms = 601_000
         received += await connection.rest_size_bytes()
     assert received < size // 2

@@ -4,9 +4,10 @@ import os
 
 import pytest
 
-from safelight.server.domain import judge
+from safelight.server.domain import judge, links
 from safelight.server.domain.access import Who, space_for, space_for_reader
 from safelight.server.domain.ledgers import Ledgers
+from safelight.server.domain.ports.rows import LinkState
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.messages.spaces import NewBox
 from safelight.sync_protocol.refusals import Code
@@ -65,3 +66,16 @@ async def test_a_camera_reads_nothing(tier: Tier) -> None:
         await space_for_reader(ledgers(space.state), who, space.state.space_id, tier)
     owner = Who(space.owner.account_id, space.owner.device_id, b"", b"", 0)
     assert await space_for_reader(ledgers(space.state), owner, space.state.space_id, tier) == space.state
+
+
+@pytest.mark.parametrize("tier", ["view", "full"])
+@pytest.mark.parametrize("originals", [True, False])
+@pytest.mark.parametrize("blob", ["page", "view", "full", ""])
+def test_an_original_needs_a_link_of_the_full_tier_and_its_policy(tier: str, originals: bool, blob: str) -> None:
+    """Whatever a link names: what was published is judged again when it is fetched."""
+    link = LinkState(
+        b"", b"", 0, tier, b"", b"", b"", b"", b"", 0, 0, 0, 0, originals, revoked=False, opens=0, last_opened_ms=0,
+        downloads=0,
+    )  # fmt: skip
+    shown = {"page": True, "view": True, "full": tier == "full" and originals, "": False}
+    assert links._may_show(link, blob) is shown[blob]

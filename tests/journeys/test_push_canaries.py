@@ -35,7 +35,7 @@ def test_no_canary_is_found_in_what_the_server_wrote(tmp_path: Path, monkeypatch
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     whats = ["file name", "caption", "rights", "keyword", "xmp", "comment", "content", "space", "album", "camera"]
-    words = {what: canary(what) for what in [*whats, "label", "password", "link password", "new password"]}
+    words = {what: canary(what) for what in [*whats, "label", "watermark", "password", "link password", "new password"]}
     with server_process(tmp_path / "server") as server:
         owner = Cli(
             tmp_path / "owner",
@@ -56,6 +56,7 @@ def test_no_canary_is_found_in_what_the_server_wrote(tmp_path: Path, monkeypatch
         link = owner.json(
             "link", "create", "--album", words["album"], "--space", space, "--password", "--label", words["label"]
         )
+        owner.ok("link", "create", "--album", words["album"], "--space", space, "--watermark", words["watermark"])
         owner.ok("account", "password")
         secrets = [" ".join(made["recovery_words"]), " ".join(made["recovery_words"][:6]), link["url"].split("#")[1]]
         written = [server.data, tmp_path / "server.log", temporary]

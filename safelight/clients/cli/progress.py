@@ -134,7 +134,8 @@ class CountProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:  # else it would print an empty line
+            self._progress.stop()
 
     def reached(self, done: int, total: int) -> None:
         """So many are done, of so many."""

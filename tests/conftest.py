@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.samples import make_broken, make_roll, shared_folder
 from tests.support.seaweed import Seaweed, seaweed_process
 from tools.ensure_program import find
@@ -41,6 +42,14 @@ def chromium_path() -> str:
     if path is None:
         pytest.fail("No Chromium was found: install it, or name its path in SAFELIGHT_CHROMIUM.")
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL on this machine, for all tests that want one; each has databases of its own there."""
+    with postgres_server() as running:
+        running.make_template()
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,19 @@
 """Find a program that tests or benchmarks need, or install it from the system's packages where that is allowed."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 # By Debian package: the names under which systems carry the program, and the variable that names another.
 PROGRAMS = {
     "chromium": (("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"), "SAFELIGHT_CHROMIUM"),
     "rclone": (("rclone",), "SAFELIGHT_RCLONE"),
     "nginx": (("nginx", "/usr/sbin/nginx"), "SAFELIGHT_NGINX"),
+    # Debian keeps each version in a folder of its own, which no PATH names.
+    "postgresql": (("/usr/lib/postgresql/*/bin/postgres", "postgres"), "SAFELIGHT_POSTGRES"),
 }
 
 
@@ -19,7 +23,16 @@ def find(name: str) -> str | None:
     chosen = os.environ.get(variable)
     if chosen:
         return shutil.which(chosen)
-    return next((path for path in map(shutil.which, names) if path), None)
+    return next((path for path in map(shutil.which, _expanded(names)) if path), None)
+
+
+def _expanded(names: tuple[str, ...]) -> list[str]:
+    """Every name, and in place of one with a star the files that it means, the highest version first."""
+    expanded: list[str] = []
+    for name in names:
+        found = [str(path) for path in Path("/").glob(name[1:])] if "*" in name else [name]
+        expanded += sorted(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path)], reverse=True)
+    return expanded
 
 
 def as_root() -> list[str] | None:

@@ -1,6 +1,6 @@
 """Fixtures of the suites: each implementation, in a folder of the test's own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,12 +9,17 @@ from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
 from tests.conformance.engines import BLOBS, DATABASES, OpenBlobs, OpenDatabase, open_bucket
 from tests.conformance.library import Library
+from tests.conformance.postgres import databases_of
 
 
-@pytest.fixture(params=sorted(DATABASES))
-def open_database(request: pytest.FixtureRequest) -> OpenDatabase:
+@pytest.fixture(params=[*sorted(DATABASES), "postgresql"])
+def open_database(request: pytest.FixtureRequest) -> Iterator[OpenDatabase]:
     """How to open the database under test."""
-    return DATABASES[request.param]
+    if request.param in DATABASES:
+        yield DATABASES[request.param]
+        return
+    with databases_of(request.getfixturevalue("postgres")) as open_postgres:
+        yield open_postgres
 
 
 @pytest.fixture

@@ -62,20 +62,11 @@ class AccountRows(Engine):
         """Append to an account's ledger; raises ACCOUNT_LEDGER_CONFLICT if it is no longer at the expected number."""
 
         async def work(tx: Transaction) -> None:
-            rows = await tx.rows(SQL["by_id"], account_id=change.account_id)
-            if not rows or AccountRow(*rows[0]).ledger_number != change.expected_number:
+            if await tx.rows(SQL["lock"], account_id=change.account_id) != [(change.expected_number,)]:
                 raise Refused(Code.ACCOUNT_LEDGER_CONFLICT)
             if change.entries:
                 number, entry_id, _ = change.entries[-1]
-                advanced = await tx.rows(
-                    SQL["advance"],
-                    account_id=change.account_id,
-                    ledger_number=number,
-                    ledger_hash=entry_id,
-                    expected_number=change.expected_number,
-                )
-                if not advanced:
-                    raise Refused(Code.ACCOUNT_LEDGER_CONFLICT)
+                await tx.rows(SQL["advance"], account_id=change.account_id, ledger_number=number, ledger_hash=entry_id)
             await _write_change(tx, change)
 
         await self._write(work)

@@ -16,6 +16,7 @@ class BlobRows(Engine):
         """Keep a new upload; raises QUOTA_EXCEEDED when the device has too many open or too much uncommitted."""
 
         async def work(tx: Transaction) -> None:
+            await tx.take_turns(b"uploads of " + upload.device_id)
             count, open_bytes = (await tx.rows(SQL["open_uploads"], device_id=upload.device_id))[0]
             if count >= max_open:
                 raise Refused(Code.QUOTA_EXCEEDED, f"this device has {count} uploads open")
@@ -67,6 +68,7 @@ class BlobRows(Engine):
         """
 
         async def work(tx: Transaction) -> None:
+            await tx.take_turns(b"blob " + blob)
             if await tx.rows(SQL["is_forgotten"], name=blob):
                 raise Refused(Code.UPLOAD_BUSY, "an older copy of the blob is being removed")
             completed = await tx.rows(SQL["complete"], upload_id=upload_id, blob=blob, size_bytes=size_bytes)
@@ -124,6 +126,8 @@ class BlobRows(Engine):
         """Forget a blob if it is still collectable; True if it was, and its bytes may go."""
 
         async def work(tx: Transaction) -> bool:
+            await tx.take_turns(b"blob " + name)
+            await tx.rows(SQL["lock_held"], name=name)  # a commit that names it comes before this, or finds it gone
             if not await tx.rows(SQL["is_collectable"], name=name, before_ms=before_ms):
                 return False
             await tx.rows(SQL["forget"], name=name)

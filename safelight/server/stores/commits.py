@@ -14,7 +14,7 @@ from safelight.server.stores.commit_checks import NO_POSITION, new_bytes
 from safelight.server.stores.commit_facts import SQL, Facts, Position, Roll, SpaceFacts, gather
 from safelight.server.stores.devices import add_device, revoke_in_space
 from safelight.server.stores.statements import Row
-from safelight.server.stores.transaction import Transaction
+from safelight.server.stores.transaction import Overtaken, Transaction
 from safelight.sync_protocol.log import next_chain
 from safelight.sync_protocol.refusals import Refused
 
@@ -163,7 +163,8 @@ async def _write_ledger(tx: Transaction, commit: Commit) -> None:
     await tx.run_many(SQL["add_member"], [(commit.space_id, *member) for member in commit.members])
     await tx.run_many(SQL["add_box"], [(commit.space_id, *box) for box in commit.boxes])
     for camera in commit.cameras:
-        await add_device(tx, camera)
+        if not await add_device(tx, camera):
+            raise Overtaken  # the id was free when it was checked
     for device_id in commit.revoked_devices:
         await revoke_in_space(tx, device_id, commit.space_id)
 

@@ -46,6 +46,9 @@ class SqliteTransaction:
         """Run for each of *rows*."""
         self._connection.executemany(numbered(statement, "?"), rows)
 
+    async def take_turns(self, name: bytes) -> None:
+        """Nothing to wait for: transactions follow one another."""
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what is written within if it raises."""

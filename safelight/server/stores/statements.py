@@ -1,7 +1,8 @@
 """Portable SQL: one file a noun in `sql/`, each statement under a `-- name:` line, with `:names` for its values.
 
 Every engine runs the same text: SQLite as `?1`, PostgreSQL as `$1`. Where a statement asks for any of several values it
-says `IN (:each)`, after all other names; `expanded` turns it into as many places as there are values.
+says `IN (:each)`, after all other names; `expanded` turns it into as many places as there are values. Where rows have
+to be locked it ends in `FOR UPDATE`, which is left out for SQLite: its one writer has the whole database to itself.
 """
 
 import re
@@ -18,6 +19,7 @@ EACH_SIZES = (1, 4, 16, 64, 256)
 _NAME_LINE = re.compile(r"^-- name: ([a-z_]+)$", re.MULTILINE)
 _COMMENT = re.compile(r"--.*$", re.MULTILINE)
 _PLACE = re.compile(r"(?<!:):([a-z][a-z0-9_]*)")
+_LOCKING = " FOR UPDATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ def statement(name: str, text: str) -> Statement:
 @lru_cache(maxsize=1024)
 def numbered(portable: Statement, sign: str) -> str:
     """Return the text with each name as *sign* (`?` or `$`) and its place in `names`, counted from 1."""
-    return _PLACE.sub(lambda found: f"{sign}{portable.names.index(found.group(1)) + 1}", portable.text)
+    text = portable.text.removesuffix(_LOCKING) if sign == "?" else portable.text
+    return _PLACE.sub(lambda found: f"{sign}{portable.names.index(found.group(1)) + 1}", text)
 
 
 @lru_cache(maxsize=256)

@@ -1,7 +1,8 @@
 """Every table, for Alembic to compare with the database and for people to read; the statements stand in `sql/`.
 
 Ids, hashes, keys and sealed values are bytes; times are milliseconds since 1970 UTC; truth values are 0 and 1, which
-both engines' drivers take alike.
+both engines' drivers take alike. Text is compared by its bytes, in PostgreSQL by the collation "C": an index in a
+language's order would be wrong from the day on which the system changes that order.
 """
 
 from sqlalchemy import (
@@ -41,7 +42,7 @@ def _flag(name: str) -> Column[int]:
 
 
 def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
+    return Column(name, Text().with_variant(Text(collation="C"), "postgresql"), nullable=False)
 
 
 def _of(name: str, parent: str) -> Column[bytes]:

@@ -2,6 +2,10 @@
 
 The code is written once, as coroutines over `Transaction`. PostgreSQL awaits in them; SQLite's writer runs them
 to their end in its own thread without ever waiting.
+
+In SQLite transactions follow one another. In PostgreSQL they run beside one another, of several processes too, and each
+statement sees what others committed before it began: what is checked before it is written is locked first, by
+`FOR UPDATE` where there is a row, else by `take_turns`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -14,6 +18,10 @@ T = TypeVar("T")
 
 # A row as the driver gives it; the code that names a statement knows its columns.
 Found = tuple[Any, ...]
+
+
+class Overtaken(Exception):
+    """Another transaction came in between, which no lock can keep out: all of this one is to be done anew."""
 
 
 class Reading(Protocol):
@@ -33,6 +41,10 @@ class Transaction(Reading, Protocol):
 
     async def run_many(self, statement: Statement, rows: Iterable[Sequence[Value]]) -> None:
         """Run for each of *rows*, whose values stand in the order of the statement's names."""
+        ...
+
+    async def take_turns(self, name: bytes) -> None:
+        """Wait until no other transaction holds *name*, and hold it until this one ends."""
         ...
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:

@@ -20,9 +20,12 @@ SELECT account_id, name, created_ms, ledger_number, ledger_hash FROM accounts WH
 -- name: by_id
 SELECT account_id, name, created_ms, ledger_number, ledger_hash FROM accounts WHERE account_id = :account_id;
 
+-- name: lock
+SELECT ledger_number FROM accounts WHERE account_id = :account_id FOR UPDATE;
+
 -- name: advance
 UPDATE accounts SET ledger_number = :ledger_number, ledger_hash = :ledger_hash
-WHERE account_id = :account_id AND ledger_number = :expected_number RETURNING account_id;
+WHERE account_id = :account_id;
 
 -- name: add_entry
 INSERT INTO account_entries (account_id, number, entry_id, time_ms, envelope)

@@ -52,6 +52,10 @@ AND NOT EXISTS (SELECT 1 FROM link_blobs AS l WHERE l.name = b.name)
 AND NOT EXISTS (SELECT 1 FROM uploads AS u WHERE u.state = 'open' AND u.digest = b.name)
 LIMIT :page;
 
+-- name: lock_held
+-- In the order in which commits lock spaces.
+SELECT space_id FROM space_blobs WHERE name = :name ORDER BY space_id FOR UPDATE;
+
 -- name: is_collectable
 SELECT 1 FROM space_blobs AS b WHERE b.name = :name
 AND NOT EXISTS (SELECT 1 FROM space_blobs AS o WHERE o.name = :name AND (o.refs > 0 OR o.held_ms >= :before_ms))

@@ -1,9 +1,8 @@
 -- What a group of commits reads to judge, and then writes.
 
 -- name: lock_space
--- Changes nothing; takes the row's lock where rows have locks.
-UPDATE spaces SET number = number WHERE space_id = :space_id
-RETURNING number, chain, ledger_number, ledger_hash, epoch, used_bytes, quota_bytes, time_ms;
+SELECT number, chain, ledger_number, ledger_hash, epoch, used_bytes, quota_bytes, time_ms FROM spaces
+WHERE space_id = :space_id FOR UPDATE;
 
 -- name: slot
 SELECT number, chain, time_ms, entry_id FROM entries
@@ -19,7 +18,8 @@ SELECT roll_id, device_id, epoch, assets, opened_ms FROM rolls WHERE space_id = 
 SELECT asset_id FROM assets WHERE space_id = :space_id AND asset_id IN (:each);
 
 -- name: blobs
-SELECT name, size_bytes, tier FROM space_blobs WHERE space_id = :space_id AND name IN (:each);
+-- Locked, so that none is forgotten between here and the record that names it.
+SELECT name, size_bytes, tier FROM space_blobs WHERE space_id = :space_id AND name IN (:each) FOR UPDATE;
 
 -- name: links
 SELECT link_id, space_id FROM links WHERE link_id IN (:each);

@@ -18,7 +18,7 @@ _KINDS: dict[str, sa.types.TypeEngine[Any]] = {
     "b": sa.LargeBinary(),
     "n": sa.BigInteger(),
     "f": sa.SmallInteger(),
-    "t": sa.Text(),
+    "t": sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
 }
 
 
@@ -28,6 +28,8 @@ def upgrade() -> None:
     _make_assets()
     _make_blobs()
     _make_links()
+    if op.get_context().dialect.name == "postgresql":
+        op.execute("ALTER TABLE entries ALTER COLUMN envelope SET STORAGE EXTERNAL")  # what is sealed does not compress
 
 
 def _make(

@@ -1,0 +1,99 @@
+"""The database of a server that outgrew one process: PostgreSQL, which several processes share.
+
+docs/decisions/0008-postgresql.md.
+"""
+
+from collections.abc import Sequence
+
+from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.stores.accounts import AccountRows
+from safelight.server.stores.blobs import BlobRows
+from safelight.server.stores.devices import DeviceRows
+from safelight.server.stores.links import LinkRows
+from safelight.server.stores.migrate import upgrade_postgres
+from safelight.server.stores.postgres_connection import (
+    CONNECT_TIMEOUT_S,
+    Pool,
+    PostgresTransaction,
+    close_pool,
+    open_pool,
+)
+from safelight.server.stores.postgres_errors import Patience
+from safelight.server.stores.postgres_writer import PostgresWriter, T
+from safelight.server.stores.server_rows import ServerRows
+from safelight.server.stores.spaces import SpaceRows
+from safelight.server.stores.statements import Statement, Value
+from safelight.server.stores.transaction import Found, Work
+
+READERS = 4
+WRITERS = 4
+
+
+class PostgresReaders:
+    """Statements that only read, each on a connection of the pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def rows(self, statement: Statement, **values: Value) -> list[Found]:
+        """Run and return what it finds."""
+        patience = Patience()
+        while True:
+            try:
+                async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+                    return await PostgresTransaction(connection).rows(statement, **values)
+            except Exception as error:  # noqa: BLE001 - what is not tried again is raised by `after`
+                await patience.after(error)
+
+    async def rows_in(self, statement: Statement, each: Sequence[bytes], **values: Value) -> list[Found]:
+        """Run for all of *each*."""
+        if not each:
+            return []
+        patience = Patience()
+        while True:
+            try:
+                async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+                    return await PostgresTransaction(connection).rows_in(statement, each, **values)
+            except Exception as error:  # noqa: BLE001 - what is not tried again is raised by `after`
+                await patience.after(error)
+
+
+class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LinkRows):
+    """The port `Database`, in PostgreSQL. Open it with `open`, close it with `close`."""
+
+    def __init__(self, readers: Pool, writers: Pool) -> None:
+        super().__init__()
+        self._pools = (writers, readers)
+        self._readers = PostgresReaders(readers)
+        self._writer = PostgresWriter(writers)
+
+    @classmethod
+    async def open(cls, address: str) -> "PostgresDatabase":
+        """Open the database at *address* (`postgresql://…`), with its tables made and migrated as needed.
+
+        Raises DatabaseRefused where it is not safe to use, and what asyncpg raises where it cannot be reached.
+        """
+        await upgrade_postgres(address)
+        readers = await open_pool(address, READERS)
+        try:
+            return cls(readers, await open_pool(address, WRITERS))
+        except BaseException:
+            await close_pool(readers)
+            raise
+
+    @property
+    def _reading(self) -> PostgresReaders:
+        return self._readers
+
+    async def _write(self, work: Work[T]) -> T:
+        return await self._writer.write(work)
+
+    async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:
+        """Commit *batch* with what else waits, in one durable transaction; see the port."""
+        return await self._writer.commit(batch)
+
+    async def close(self) -> None:
+        """Finish what waits and close."""
+        await self._writer.close()
+        for pool in self._pools:
+            await close_pool(pool)

@@ -1,0 +1,191 @@
+"""PostgreSQL's connections: how they are made and checked, and statements run in a transaction on one."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
+
+import asyncpg
+
+from safelight.server.stores.postgres_errors import DatabaseRefused, FateUnknown, Meaning, meaning
+from safelight.server.stores.statements import Statement, Value, expanded, in_runs, numbered
+from safelight.server.stores.transaction import Found, Work
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = Pool = object
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 30.0
+MIN_VERSION = 13
+
+_SESSION = {
+    "application_name": "safelight",
+    # A process that froze or vanished in a transaction holds rows locked that others wait for.
+    "idle_in_transaction_session_timeout": "10s",
+    "lock_timeout": "15s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+
+
+class PostgresTransaction:
+    """A transaction on a connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def rows(self, statement: Statement, **values: Value) -> list[Found]:
+        """Run and return what it finds or returns."""
+        return _found(await self._connection.fetch(numbered(statement, "$"), *statement.values(values)))
+
+    async def rows_in(self, statement: Statement, each: Sequence[bytes], **values: Value) -> list[Found]:
+        """Run for all of *each*."""
+        found: list[Found] = []
+        first = statement.values(values)
+        for run in in_runs(each):
+            found += _found(await self._connection.fetch(numbered(expanded(statement, len(run)), "$"), *first, *run))
+        return found
+
+    async def run_many(self, statement: Statement, rows: Iterable[Sequence[Value]]) -> None:
+        """Run for each of *rows*, without waiting for one before the next is sent."""
+        values = list(rows)
+        if values:
+            await self._connection.executemany(numbered(statement, "$"), values)
+
+    async def take_turns(self, name: bytes) -> None:
+        """Wait until no other transaction holds *name*, and hold it until this one ends."""
+        key = int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
+        await self._connection.fetch("SELECT pg_advisory_xact_lock($1)", key)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what is written within if it raises."""
+        await self._connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            await self._connection.execute("ROLLBACK TO part; RELEASE part")
+            raise
+        await self._connection.execute("RELEASE part")
+
+
+async def open_pool(address: str, size: int) -> Pool:
+    """Return a pool of at most *size* connections to *address*, each checked when it is made, the first at once."""
+    return await asyncpg.create_pool(
+        address,
+        min_size=1,
+        max_size=size,
+        init=check,
+        reset=_nothing,
+        max_queries=2**62,
+        max_cached_statement_lifetime=0,
+        statement_cache_size=1024,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=COMMAND_TIMEOUT_S,
+        server_settings=_SESSION,
+    )
+
+
+async def connect(address: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """Return one connection outside any pool."""
+    connection = await asyncpg.connect(
+        address, timeout=CONNECT_TIMEOUT_S, command_timeout=COMMAND_TIMEOUT_S, server_settings=_SESSION
+    )
+    try:
+        await check(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def check(connection: Connection) -> None:
+    """Refuse a database that would lose what it said it has; raises DatabaseRefused."""
+    version = connection.get_server_version().major
+    if version < MIN_VERSION:
+        raise DatabaseRefused(f"PostgreSQL {version} is too old: Safelight needs {MIN_VERSION} or newer")
+    row = await connection.fetchrow(
+        "SELECT current_setting('fsync'), current_setting('synchronous_commit'), current_setting('server_encoding'),"
+        " pg_is_in_recovery()"
+    )
+    if row is None:
+        raise RuntimeError("a SELECT without FROM has one row")
+    fsync, synchronous_commit, encoding, standby = row
+    if fsync == "off":
+        raise DatabaseRefused("PostgreSQL runs with fsync = off and would lose photographs; turn it on")
+    if synchronous_commit == "off":
+        raise DatabaseRefused("PostgreSQL runs with synchronous_commit = off and would lose photographs; turn it on")
+    if encoding != "UTF8":
+        raise DatabaseRefused(f"the database's encoding is {encoding}; make one with ENCODING 'UTF8'")
+    if standby:
+        raise DatabaseRefused("this PostgreSQL is a standby, which takes no writes; name the primary")
+    # From here on this session keeps to it, also when the server's default changes.
+    await connection.execute(f"SET synchronous_commit = {synchronous_commit}")
+
+
+async def transact(pool: Pool, work: Work[T]) -> T:
+    """Run *work* in a transaction of its own: its result, once that is durable.
+
+    What it raises undoes it; FateUnknown where the connection was lost while it was being committed.
+    """
+    async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+        try:
+            await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            result = await work(PostgresTransaction(connection))
+        except BaseException:
+            await _undo(connection)
+            raise
+        await _commit(connection)
+        return result
+
+
+async def _commit(connection: Connection) -> None:
+    try:
+        done = await connection.execute("COMMIT")
+    except asyncpg.PostgresError as error:
+        if meaning(error) is Meaning.AWAY:
+            raise FateUnknown from error
+        raise
+    except Exception as error:
+        connection.terminate()
+        raise FateUnknown from error
+    if done != "COMMIT":  # a statement failed and the work went on: PostgreSQL has undone it all
+        raise RuntimeError(f"a transaction ended with {done} where it should have been committed")
+
+
+async def _undo(connection: Connection) -> None:
+    """Undo what the connection's transaction wrote, or else give the connection up, which undoes it as well."""
+    try:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+    except BaseException as error:
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()
+        if not isinstance(error, Exception):
+            raise
+
+
+async def close_pool(pool: Pool) -> None:
+    """Close all connections; those of a server that does not answer are given up."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+async def _nothing(_: Connection) -> None:
+    """Between two uses of a connection there is nothing to undo: no settings, no cursors, no listening."""
+
+
+def _found(records: Iterable[Iterable[object]]) -> list[Found]:
+    return [tuple(record) for record in records]

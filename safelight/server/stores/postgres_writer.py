@@ -1,0 +1,155 @@
+"""What writes to PostgreSQL: commits that wait together in one transaction, and everything else in one of its own.
+
+Here grouping is for the commits of this process; what other connections commit meanwhile PostgreSQL itself syncs
+together. Each transaction is done anew where others came in between and, for a short while, where the database is away.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+from safelight.server.domain.ports.commits import Commit, Committed
+from safelight.server.stores.commits import Outcome, commit_run
+from safelight.server.stores.postgres_connection import Pool, transact
+from safelight.server.stores.postgres_errors import FateUnknown, Patience
+from safelight.server.stores.statements import statement
+from safelight.server.stores.transaction import Transaction, Work
+from safelight.sync_protocol.refusals import Code, Refused
+
+T = TypeVar("T")
+
+MAX_GROUP_JOBS = 256
+CHANNEL = "safelight"
+
+_LOG = logging.getLogger(__name__)
+_NOTIFY = statement("notify", f"SELECT pg_notify('{CHANNEL}', :payload)")
+
+
+@dataclass(slots=True)
+class _Batch:
+    commits: Sequence[Commit]
+    done: "asyncio.Future[list[Outcome]]"
+
+
+class PostgresWriter:
+    """Writes over the connections of *pool*."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._waiting: list[_Batch] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._working: set[asyncio.Task[Any]] = set()
+        self._closing = False
+
+    async def write(self, work: Work[T]) -> T:
+        """Run *work* in a transaction; durable when this returns. It goes on where whoever asked goes away."""
+        self._check_open()
+        task = asyncio.ensure_future(self._write(work))
+        self._working.add(task)
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    async def commit(self, batch: Sequence[Commit]) -> list[Outcome]:
+        """Commit *batch* in order in the next group."""
+        self._check_open()
+        waiting = _Batch(batch, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_waiting())
+        return await waiting.done
+
+    async def close(self) -> None:
+        """Finish what waits."""
+        self._closing = True
+        while self._working or self._committing:
+            await asyncio.wait({*self._working, *([self._committing] if self._committing else [])})
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise Refused(Code.STORAGE_READ_ONLY, "the server is stopping")
+
+    def _over(self, task: "asyncio.Task[Any]") -> None:
+        self._working.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, also where whoever asked has gone
+
+    async def _write(self, work: Work[T]) -> T:
+        patience = Patience()
+        while True:
+            try:
+                return await transact(self._pool, work)
+            except FateUnknown as error:
+                # Not everything may be done twice: whoever asked has to look.
+                raise Refused(
+                    Code.STORAGE_UNAVAILABLE, "the database went away; look whether it was done"
+                ) from error.__cause__
+            except Refused:
+                raise
+            except Exception as error:  # noqa: BLE001 - what is not tried again is raised by `after`
+                await patience.after(error)
+
+    async def _commit_waiting(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:MAX_GROUP_JOBS], self._waiting[MAX_GROUP_JOBS:]
+                await self._commit_group(group)
+        finally:
+            self._committing = None
+
+    async def _commit_group(self, group: list[_Batch]) -> None:
+        outcomes = iter(await self._outcomes([commit for batch in group for commit in batch.commits]))
+        for batch in group:
+            mine = list(islice(outcomes, len(batch.commits)))
+            if batch.done.done():  # whoever asked went away
+                continue
+            failure = next((outcome for outcome in mine if isinstance(outcome, Exception)), None)
+            if failure is not None:
+                batch.done.set_exception(failure)
+            else:
+                batch.done.set_result([outcome for outcome in mine if not isinstance(outcome, Exception)])
+
+    async def _outcomes(self, commits: Sequence[Commit]) -> Sequence[Outcome | Exception]:
+        try:
+            return await self._commit(commits)
+        except Refused as refusal:
+            return [Refused(refusal.code, refusal.detail) for _ in commits]
+        except Exception:  # noqa: BLE001 - the one at fault is found by trying each alone
+            _LOG.exception("a run of commits failed and is tried one by one")
+        return [await self._commit_alone(commit) for commit in commits]
+
+    async def _commit_alone(self, commit: Commit) -> Outcome | Exception:
+        try:
+            return (await self._commit([commit]))[0]
+        except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for it
+            return error
+
+    async def _commit(self, commits: Sequence[Commit]) -> list[Outcome]:
+        """One transaction, until it stands or is known not to.
+
+        Where the connection is lost while it is being committed, the same run is done again: it waits for the rows that
+        the lost one may still hold locked, finds by its entry id whatever stands, and gives that its first answer.
+        """
+
+        async def work(tx: Transaction) -> list[Outcome]:
+            outcomes = await commit_run(tx, commits)
+            await _ring(tx, commits, outcomes)
+            return outcomes
+
+        patience = Patience()
+        while True:
+            try:
+                return await transact(self._pool, work)
+            except Exception as error:  # noqa: BLE001 - what is not tried again is raised by `after`
+                await patience.after(error)
+
+
+async def _ring(tx: Transaction, commits: Sequence[Commit], outcomes: Sequence[Outcome]) -> None:
+    """Tell every process, when the transaction stands, how far the logs have come."""
+    numbers: dict[bytes, int] = {}
+    for commit, outcome in zip(commits, outcomes, strict=True):
+        if isinstance(outcome, Committed) and not outcome.repeated:
+            numbers[commit.space_id] = outcome.number
+    await tx.run_many(_NOTIFY, [(f"log {space_id.hex()} {number}",) for space_id, number in numbers.items()])

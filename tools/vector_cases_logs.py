@@ -16,7 +16,10 @@ from safelight.sync_protocol.log import Entry, Frame, Head
 from safelight.sync_protocol.records import (
     AddAssetsBody,
     AssetBody,
+    LinkPolicy,
     OpenRollBody,
+    PageRef,
+    PublishLinkBody,
     RecordKind,
     RenditionName,
     RenditionRef,
@@ -66,6 +69,7 @@ def spaces() -> list[Values]:
     _epochs_against_the_rules(cases)
     _cameras_and_later_versions(cases)
     _links_that_a_kind_of_space_allows(cases)
+    _links_with_pictures_of_their_own(cases)
     return cases.cases
 
 
@@ -114,6 +118,35 @@ def _records_taken_and_set_aside(cases: Cases) -> None:
         "set aside: by a revoked camera",
         lambda space, _: space.entry(RecordKind.OPEN_ROLL, _ROLL, _last(space, space.camera_signer("old phone"))),
     )
+
+
+def _links_with_pictures_of_their_own(cases: Cases) -> None:
+    """A watermarked link shows pictures made for it, and names no clean one beside them; else it is set aside."""
+    preview, made = [seed_of("preview")], [PageRef(seed_of("watermarked"), 3000)]
+
+    def replay(name: str, view_blobs: list[bytes], made_blobs: list[PageRef]) -> None:
+        body = PublishLinkBody(
+            link_id=id_of("link"),
+            album_id=id_of("album"),
+            tier="view",
+            epoch=2,
+            token_hash=seed_of("token"),
+            proof_hash=b"",
+            publishing_key=seed_of("publisher"),
+            head=b"head",
+            head_signature=bytes(64),
+            pages=[PageRef(seed_of("page"), 1000)],
+            view_blobs=view_blobs,
+            full_blobs=[],
+            made_blobs=made_blobs,
+            policy=LinkPolicy(starts_ms=0, expires_ms=0, max_opens=0, originals=False),
+            makers=b"sealed",
+        )
+        _replay(cases, name, lambda space, _: space.entry(RecordKind.PUBLISH_LINK, body))
+
+    replay("a link that shows the assets' previews", preview, [])
+    replay("a link that shows pictures of its own", [], made)
+    replay("set aside: a link that shows its own pictures and clean ones", preview, made)
 
 
 def _contradicting_histories(cases: Cases) -> None:

@@ -85,7 +85,8 @@ database: $(DEV_READY)
 
 .PHONY: demo
 demo: setup ## make demo PHOTOS=~/Pictures: a folder goes in sealed and comes out as a share link
-	@$(BIN)/python tools/demo.py "$$PHOTOS"
+	@$(BIN)/python tools/demo.py $(if $(filter command environment,$(origin DATA)),--data "$$DATA") \
+		$(if $(filter command environment,$(origin LISTEN)),--listen "$$LISTEN") "$$PHOTOS"
 
 .PHONY: serve
 serve: setup ## run a server on LISTEN (127.0.0.1:8080) with its data in DATA (./data)

@@ -27,6 +27,7 @@ from tools.demo_pictures import paint_pictures
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 SPACE, ALBUM, ACCOUNT, CAMERA = "Demo", "From the roll", "demo", "Demo camera"
+STOPPED = 130
 _MAX_ALBUM_ASSETS = 500
 
 
@@ -44,16 +45,25 @@ class Demo:
         self.state_path.touch(mode=0o600)
         self.state_path.write_text(json.dumps(self.state, indent=2))
 
-    def run(self, profile: str, *arguments: str) -> Any:
+    def clear_unfinished(self) -> None:
+        """Throw away what a demo left that was stopped before it was set up: nobody's photographs are in it yet."""
+        if self.state and "ready" not in self.state:
+            for name in ("owner", "camera", "server"):
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def run(self, profile: str, *arguments: str, stdin: str = "") -> Any:
         """Run a `safelight` command with one of the demo's profiles and return its JSON."""
         say(f"$ safelight {shlex.join(arguments)}", dim=True)
         done = subprocess.run(
             [BIN / "safelight", *arguments, "--json"],
             check=False,
+            input=stdin,
             stdout=subprocess.PIPE,
             env=self.environment(profile),
             text=True,
         )
+        if done.returncode == STOPPED:
+            raise KeyboardInterrupt
         if done.returncode:
             sys.exit(f"the demo ends here: `safelight {shlex.join(arguments)}` failed")
         return json.loads(done.stdout)
@@ -62,6 +72,8 @@ class Demo:
         """Run a command whose own words and progress the person shall see."""
         say(f"$ safelight {shlex.join(arguments)}", dim=True)
         done = subprocess.run([BIN / "safelight", *arguments], check=False, env=self.environment(profile))
+        if done.returncode == STOPPED:
+            raise KeyboardInterrupt
         if done.returncode not in (0, 1):  # 1: some files could not be uploaded, which was said
             sys.exit("the demo ends here")
 
@@ -106,6 +118,7 @@ def serving(data: Path, listen: str) -> Iterator["subprocess.Popen[str]"]:
                 sys.exit("\n".join([*said, f"The server did not start (see {log.name}). Is another demo running?"]))
             yield process
         finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends in order, however often Ctrl-C is pressed
             process.terminate()
             process.wait()
 
@@ -130,7 +143,7 @@ def set_up(demo: Demo, url: str) -> None:
     # A work space: its links may hold originals, so that the page can offer them.
     demo.run("owner", "space", "create", SPACE, "--kind", "work")
     pairing = demo.run("owner", "camera", "pair", "--space", SPACE, "--name", CAMERA)
-    demo.run("camera", "camera", "add", pairing["uri"])
+    demo.run("camera", "camera", "add", "-", stdin=pairing["uri"])
     demo.run("owner", "album", "create", ALBUM, "--space", SPACE)
     demo.keep(ready="yes")
 
@@ -168,12 +181,21 @@ def main() -> None:
         sys.exit(f"{photos} is not a folder; try: make demo PHOTOS=~/Pictures")
     if photos and not any(entry.is_file() for entry in photos.rglob("*")):
         sys.exit(f"{photos} has no file in it; name a folder with photographs, or none: then the demo paints some.")
-    folder = arguments.data.resolve()
+    folder = arguments.data.expanduser().resolve()
     if arguments.fresh and (folder / "demo.json").exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    demo = Demo(folder)
-    listen = arguments.listen or demo.state.get("listen") or f"127.0.0.1:{free_port()}"
+    try:
+        run_demo(Demo(folder), photos, arguments.listen, once=once)
+    except KeyboardInterrupt:
+        say(f"\nStopped. The same command goes on from here; without the folder {folder} it begins anew.")
+
+
+def run_demo(demo: Demo, photos: Path | None, listen: str, *, once: bool) -> None:
+    """Serve, and set up, fill and share what the earlier run has not; then go on serving, unless it is for *once*."""
+    folder = demo.folder
+    demo.clear_unfinished()
+    listen = listen or demo.state.get("listen") or f"127.0.0.1:{free_port()}"
     demo.keep(listen=listen)
     url = f"http://{listen}"
     with serving(folder / "server", listen) as server:
@@ -194,7 +216,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # however it ends, its server ends with it
-    try:
-        main()
-    except KeyboardInterrupt:
-        say("\nStopped. The same command goes on from here; without the folder demo-data it begins anew.")
+    main()

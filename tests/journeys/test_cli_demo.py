@@ -1,9 +1,13 @@
 """The demo, as `make demo` runs it, without anyone there to press Ctrl-C."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.support.samples import REPOSITORY, make_roll
 
@@ -36,3 +40,26 @@ def test_the_demo_paints_and_goes_on(tmp_path: Path) -> None:
     assert second
     assert first[1].split("/s/")[0] == second[1].split("/s/")[0]
     assert first[1] != second[1]
+
+
+@pytest.mark.parametrize("at", ["account create", "camera add", "camera push", "link create"])
+def test_a_demo_that_is_stopped_goes_on(tmp_path: Path, at: str) -> None:
+    """Ctrl-C, pressed twice, whatever it is doing: a friendly last line and exit code 0; the next run goes on."""
+    command = [sys.executable, str(REPOSITORY / "tools" / "demo.py"), "--data", str(tmp_path / "demo"), "--once"]
+    started = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, start_new_session=True
+    )
+    assert started.stdout is not None
+    assert started.stderr is not None
+    for line in started.stdout:
+        if f"safelight {at}" in line:
+            os.killpg(started.pid, signal.SIGINT)
+            os.killpg(started.pid, signal.SIGINT)
+            break
+    said, complained = started.communicate(timeout=60)
+    assert started.returncode == 0, (said, complained)
+    assert said.strip() == (
+        f"Stopped. The same command goes on from here; without the folder {tmp_path / 'demo'} it begins anew."
+    )
+    assert "Traceback" not in complained
+    assert _LINK.search(_demo("--data", str(tmp_path / "demo")))

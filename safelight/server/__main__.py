@@ -22,6 +22,7 @@ from safelight.server.routes.services import SERVICES, SERVING
 from safelight.server.settings import SettingInvalid, Settings, flag_of, load, split_listen, variable_of
 from safelight.server.stores.blobs_directory import DirectoryBlobs
 from safelight.server.stores.engine_sqlite import SqliteDatabase
+from safelight.server.stores.s3_bucket import BucketRefused
 from safelight.sync_protocol.refusals import Refused
 
 
@@ -37,7 +38,7 @@ def main() -> None:
             runner.run(_run(settings) if command == "run" else _invite(settings, as_json=as_json))
     except SettingInvalid as error:
         _fail(str(error), 2)
-    except (DataFolderRefused, Refused, OSError) as error:
+    except (DataFolderRefused, BucketRefused, Refused, OSError) as error:
         _fail(str(error), 1)
     except KeyboardInterrupt:
         pass

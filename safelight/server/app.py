@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from importlib.metadata import version
-from pathlib import Path
 
 from aiohttp import web
 
 from safelight.server import data_folder
+from safelight.server.blob_store import open_blobs
 from safelight.server.connections import CountingRunner
 from safelight.server.domain.accounts import Accounts, Throttles
 from safelight.server.domain.bells import Bells
@@ -32,7 +32,6 @@ from safelight.server.routes.server import DOCUMENT
 from safelight.server.routes.services import SERVICES, SERVING, Services, Serving
 from safelight.server.routes.table import add_routes
 from safelight.server.settings import Settings, is_secure, proxies
-from safelight.server.stores.blobs_directory import DirectoryBlobs
 from safelight.server.stores.engine_sqlite import SqliteDatabase
 from safelight.sync_protocol import signatures
 from safelight.web_share.pages import add_pages
@@ -67,7 +66,7 @@ def build_app(
     app.on_shutdown.append(close_sockets)
 
     async def stores(app: web.Application) -> AsyncIterator[None]:
-        async for _ in _open_stores(app, settings.data):
+        async for _ in _open_stores(app, settings):
             yield
 
     async def domain(app: web.Application) -> AsyncIterator[None]:
@@ -162,11 +161,11 @@ def build_services(
     )
 
 
-async def _open_stores(app: web.Application, folder: Path) -> AsyncIterator[None]:
+async def _open_stores(app: web.Application, settings: Settings) -> AsyncIterator[None]:
     """Whoever runs the application holds the data folder: see `data_folder.opened`."""
-    app[DATABASE] = database = await SqliteDatabase.open(data_folder.database_path(folder))
+    app[DATABASE] = database = await SqliteDatabase.open(data_folder.database_path(settings.data))
     try:
-        app[BLOBS] = blobs = await DirectoryBlobs.open_in(data_folder.blobs_path(folder))
+        app[BLOBS] = blobs = await open_blobs(settings, database, app[SERVING].server_key)
         try:
             yield
         finally:

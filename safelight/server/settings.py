@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from safelight.server.stores.bucket_address import BucketAddress
 from safelight.sync_protocol.limits import MAX_BLOB_SIZE_BYTES
 
 ENVIRONMENT_PREFIX = "SAFELIGHT_"
@@ -29,6 +30,17 @@ class Settings:
     """Everything that can be set, in the order of docs/operations.md."""
 
     data: Path = _setting("The folder that holds everything the server keeps.", "path")  # noqa: RUF009 - it is `field`
+    blobs: str = _setting(
+        "Where blobs are kept: s3://BUCKET/PREFIX is a bucket. Empty: in the data folder.", "address", default=""
+    )
+    s3_endpoint: str = _setting(
+        "The S3 service's address, where it is not AWS's own. Credentials come from AWS_ACCESS_KEY_ID and its like.",
+        "URL",
+        default="",
+    )
+    s3_timeout_s: int = _setting(
+        "How long one request to the bucket may take, up to 8 MiB of a large file with it.", "seconds", default=60
+    )
     listen: str = _setting(
         "The address and port to serve at; port 0 takes a free one.", "host:port", default="127.0.0.1:8080"
     )
@@ -119,6 +131,13 @@ class Settings:
             raise SettingInvalid("tls_cert and tls_key go together")
         if self.unreferenced_grace_s < 1 or self.upload_lifetime_s < 1:
             raise SettingInvalid("unreferenced_grace_s and upload_lifetime_s are at least 1 second")
+        if self.s3_timeout_s < 1:
+            raise SettingInvalid("s3_timeout_s is at least 1 second")
+        if self.blobs:
+            try:
+                BucketAddress.parse(self.blobs, self.s3_endpoint)
+            except ValueError as error:
+                raise SettingInvalid(str(error)) from None
         split_listen(self.listen)
         proxies(self.trusted_proxies)
         if self.public_url and not _is_origin(self.public_url):

@@ -18,7 +18,7 @@ from pathlib import Path
 import obstore
 from obstore.store import S3Store
 
-from safelight.server.stores.s3_bucket import BucketAddress
+from safelight.server.stores.bucket_address import BucketAddress
 
 BUCKET = "photographs"
 CREDENTIALS = {

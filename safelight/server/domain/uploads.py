@@ -103,6 +103,16 @@ class Uploads:
             raise Refused(Code.NOT_FOUND, "the upload has expired")
         return upload
 
+    async def settled(self, who: Who, upload_id: bytes) -> UploadRow:
+        """Return an upload as `find` does, but with what is durable of it, even where nobody was told yet."""
+        upload = await self.find(who, upload_id)
+        if upload.state != "open":
+            return upload
+        durable_bytes = await self._blobs.durable_bytes(upload_id, upload.offset_bytes)
+        if durable_bytes > upload.offset_bytes:
+            await self._database.set_upload_offset(upload_id, durable_bytes, upload.length_bytes)
+        return replace(upload, offset_bytes=durable_bytes)
+
     @asynccontextmanager
     async def alone(self, upload_id: bytes, cut: Callable[[], None]) -> AsyncIterator[None]:
         """Be the only request at an upload; whoever is at it is cut off first. *cut* is called to cut this one off."""
@@ -245,6 +255,8 @@ class Uploads:
             await self._database.finish_upload(upload.upload_id, blob, size_bytes, self._clock.now_ms())
         except Refused as refusal:
             # A full disk at the last moment loses nothing: what is still there is completed when there is room again.
+            if refusal.code is Code.STORAGE_UNAVAILABLE:
+                raise  # what is there cannot be told now
             kept_bytes = await self._blobs.part_size_bytes(upload.upload_id)
             if refusal.code is Code.UPLOAD_DIGEST_MISMATCH or kept_bytes < upload.offset_bytes or not kept_bytes:
                 await self._spoil(upload)

@@ -86,7 +86,7 @@ async def offset(call: Call) -> web.Response:
     upload_id = call.path_bytes("upload")
     await call.services.uploads.find(call.who, upload_id)
     async with call.services.uploads.alone(upload_id, _nothing):
-        upload = await call.services.uploads.find(call.who, upload_id)
+        upload = await call.services.uploads.settled(call.who, upload_id)
     return web.Response(status=204, headers=_state(call, upload))
 
 
@@ -104,7 +104,9 @@ async def _append(
 ) -> UploadRow:
     uploads = call.services.uploads
     async with uploads.alone(upload.upload_id, lambda: cut(call.request)):
-        upload = await uploads.find(call.who, upload.upload_id)
+        # What was created just now has nothing that a store would have to be asked for.
+        find = uploads.settled if call.request.method == "PATCH" else uploads.find
+        upload = await find(call.who, upload.upload_id)
         if (
             upload.state == "complete"
             and appending.content_bytes == 0
@@ -155,7 +157,7 @@ def _check_size(call: Call) -> None:
 async def _as_it_stands(call: Call, upload: UploadRow) -> UploadRow:
     """The upload after a refusal, whose headers say where it is now."""
     try:
-        return await call.services.uploads.find(call.who, upload.upload_id)
+        return await call.services.uploads.settled(call.who, upload.upload_id)
     except Refused:
         return upload
 

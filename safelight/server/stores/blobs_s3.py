@@ -14,7 +14,8 @@ from contextlib import aclosing
 from safelight.server.domain.ports.blobs import StoredBlob, StoredPart
 from safelight.server.stores import s3_upload
 from safelight.server.stores.blob_names import blob_of, upload_of
-from safelight.server.stores.s3_bucket import Bucket, BucketAddress, BucketRefused, Fetched
+from safelight.server.stores.bucket_address import BucketAddress
+from safelight.server.stores.s3_bucket import Bucket, BucketRefused, Fetched
 from safelight.server.stores.s3_upload import PIECE_BYTES, Hashed, Piece, PiecesDiffer, Room, S3Appender
 from safelight.sync_protocol.refusals import Code, Refused
 
@@ -98,21 +99,20 @@ class S3Blobs:
         store.lacks = await store.bucket.try_out()
         return store
 
-    async def claim(self, owner: bytes | None, new_owner: bytes) -> bytes:
-        """Make the prefix *owner*'s, or check that it is; returns whose it is. Raises BucketRefused.
+    async def claim(self, owner: bytes, *, claimed_before: bool) -> None:
+        """Make the prefix *owner*'s, or check that it is. Raises BucketRefused.
 
-        An installation that knows of no prefix yet (*owner* None) takes one that is nobody's, as *new_owner*. So a
-        database that has nothing to do with these blobs never finds them to be orphans.
+        Only a prefix that is nobody's can be claimed, and one that was claimed before must still say so. A database
+        that has nothing to do with these blobs therefore never finds them to be nobody's.
         """
-        wanted = owner or new_owner
-        if owner is None and not await self.bucket.put_new(MARKER, _HEADING + new_owner.hex().encode() + b"\n"):
-            raise BucketRefused("blobs: that bucket and prefix belong to another Safelight server; name another prefix")
+        text = _HEADING + owner.hex().encode() + b"\n"
+        if not claimed_before:
+            await self.bucket.put_new(MARKER, text)
         marker = await self.bucket.get(MARKER, 0, 1024)
         if marker is None:
-            raise BucketRefused("blobs: that bucket and prefix hold none of this server's blobs; was it emptied?")
-        if marker.data != _HEADING + wanted.hex().encode() + b"\n":
-            raise BucketRefused("blobs: that bucket and prefix belong to another Safelight server")
-        return wanted
+            raise BucketRefused("that bucket and prefix hold none of this server's blobs; was something renamed?")
+        if marker.data != text:
+            raise BucketRefused("that bucket and prefix belong to another Safelight server; name another prefix")
 
     async def append(self, upload_id: bytes, offset_bytes: int) -> S3Appender:
         """Open an upload for appending at the offset that `durable_bytes` told.

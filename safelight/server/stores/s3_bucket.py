@@ -16,6 +16,7 @@ import structlog
 from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
+from safelight.server.stores.bucket_address import BucketAddress
 from safelight.sync_protocol.refusals import Code, Refused
 
 if TYPE_CHECKING:  # obstore gives its types to checkers alone
@@ -34,30 +35,10 @@ PROBE = b"Safelight tries whether this bucket keeps what it is given.\n"
 _log = structlog.get_logger("bucket")
 _STATUS = re.compile(r"status code: (\d{3})")
 _S3_CODE = re.compile(r"<Code>(\w{1,64})</Code>")
-_ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9._/-]*))?")
 
 
 class BucketRefused(Exception):
     """The bucket cannot be used; the message says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class BucketAddress:
-    """Which bucket, under which prefix, at which endpoint (empty: AWS, or what AWS_ENDPOINT_URL says)."""
-
-    bucket: str
-    prefix: str
-    endpoint: str = ""
-
-    @classmethod
-    def parse(cls, text: str, endpoint: str = "") -> "BucketAddress":
-        """Read `s3://BUCKET/PREFIX`; raises ValueError."""
-        found = _ADDRESS.fullmatch(text)
-        if found is None or ".." in text:
-            raise ValueError("blobs is s3://BUCKET/PREFIX, without a name or key of yours in it")
-        if endpoint and not re.fullmatch(r"https?://[^/@?#]+/?", endpoint):
-            raise ValueError("s3_endpoint is https:// (or http://) and a host, without a path, name or key of yours")
-        return cls(found[1], (found[2] or "").strip("/"), endpoint.rstrip("/"))
 
 
 @dataclass(frozen=True, slots=True)

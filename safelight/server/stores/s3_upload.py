@@ -217,7 +217,7 @@ class S3Appender:
             if not await bucket.put_new(key, data):
                 there = await bucket.get(key, 0, len(data) + 1)
                 if there is None or there.data != data:  # else ours: put again because its answer was lost
-                    raise Refused(Code.UPLOAD_BUSY, "another request went on with the upload")
+                    raise Refused(Code.UPLOAD_OFFSET_MISMATCH, "another request went on with the upload")
         except BaseException:
             self._hasher = None  # it is of more than was put
             raise

@@ -1,0 +1,44 @@
+"""Which store holds the blobs, a folder or a bucket, and that it is the one that this server has used before.
+
+A server that is started over the wrong place for blobs would find all of them missing, or all that is there nobody's.
+"""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from safelight.server import data_folder
+from safelight.server.data_folder import DataFolderRefused
+from safelight.server.domain.ports.blobs import Blobs
+from safelight.server.domain.ports.database import Database
+from safelight.server.settings import Settings
+from safelight.server.stores.blobs_directory import DirectoryBlobs
+from safelight.server.stores.blobs_s3 import S3Blobs
+from safelight.server.stores.bucket_address import BucketAddress
+
+_META = "blobs"
+_log = structlog.get_logger("blobs")
+
+
+async def open_blobs(settings: Settings, database: Database, server_key: bytes) -> Blobs:
+    """Open the store that *settings* name. Raises DataFolderRefused or BucketRefused, each with a remedy."""
+    used = (await database.get_meta(_META) or b"").decode()
+    folder = data_folder.blobs_path(settings.data)
+    if not settings.blobs:
+        if used:
+            raise DataFolderRefused(f"this server keeps its blobs in {used}; name it with --blobs")
+        return await DirectoryBlobs.open_in(folder)
+    if not used and await asyncio.to_thread(_holds_blobs, folder):
+        raise DataFolderRefused(f"this server keeps its blobs in {folder}; start it without --blobs")
+    blobs = await S3Blobs.open_at(BucketAddress.parse(settings.blobs, settings.s3_endpoint), settings.s3_timeout_s)
+    for lack in blobs.lacks:
+        _log.warning(lack)
+    await blobs.claim(server_key, claimed_before=bool(used))
+    if used != settings.blobs:
+        await database.set_meta(_META, settings.blobs.encode())
+    return blobs
+
+
+def _holds_blobs(folder: Path) -> bool:
+    return next(folder.glob("??/*"), None) is not None

@@ -195,6 +195,7 @@ def blob(method: str) -> Send:
             "original": world.original,
             "preview": world.preview,
             "page": world.link.page,
+            "of a link alone": world.watermarked,
             "not yet named": world.loose,
             "stranger's": world.strangers_blob,
         }
@@ -243,6 +244,7 @@ def link_blob(method: str) -> Send:
 
     async def send(world: World, caller: Caller, of: str) -> Answer:
         blobs = {"page": world.link.page, "original": world.original, "stranger's": world.strangers_blob}
+        blobs["made for another"] = world.watermarked
         name = blobs.get(of, world.preview).name if of != "unknown blob" else os.urandom(32)
         links = {"other link": world.other_link.link_id, "unknown link": os.urandom(16)}
         link_id = links.get(of, world.link.link_id)

@@ -59,6 +59,7 @@ class World:
     strangers_blob: Blob = field(default_factory=lambda: Blob(os.urandom(600)))
     link: Link = field(default_factory=lambda: Link(Blob(os.urandom(500))))
     other_link: Link = field(default_factory=lambda: Link(Blob(os.urandom(500))))
+    watermarked: Blob = field(default_factory=lambda: Blob(os.urandom(400)))
     pairing: Pairing = field(default_factory=Pairing)
 
     def space(self, of: str) -> str:
@@ -82,6 +83,8 @@ async def make_world(server: Server) -> World:
     for link in (world.link, world.other_link):
         link.view.append(world.preview)
         await owner.api.publish(owner.writer, link)
+    await owner.api.upload(owner.writer.space_id, world.watermarked)
+    await owner.api.publish(owner.writer, Link(Blob(os.urandom(500)), made=[world.watermarked]))
     callers = world.callers
     callers["nobody"] = Caller(server.api)
     callers["forger"] = Caller(server.api.with_token("x" * 43))

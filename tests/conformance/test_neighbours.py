@@ -1,0 +1,225 @@
+"""Two processes at one PostgreSQL: whatever they do at once, it is as if one had done it after the other.
+
+And locks are left out on purpose, one at a time, which the tests above must notice. Without that of a space's row
+nothing goes wrong, for the key of the entries finds out; it only saves doing things anew.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.rows import AccountChange, AccountRow, UnlockerRow
+from safelight.server.stores import accounts, blobs, commit_facts
+from safelight.server.stores.postgres_connection import PostgresTransaction
+from safelight.server.stores.statements import Statement, statement
+from safelight.sync_protocol.log import next_chain
+from safelight.sync_protocol.refusals import Code, Refused
+from tests.conformance.library import DAY_MS, NOW_MS, Library, a_device, add_account, some_hash, some_id
+from tests.conformance.postgres import databases_of
+from tests.conformance.test_mutants import CAUGHT
+from tests.support.postgres import PostgresServer
+
+ROUNDS = 12
+LATER_MS = NOW_MS + 1
+
+
+@pytest.fixture
+async def two(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[tuple[Database, Database]]:
+    """One database, opened as two processes open it."""
+    with databases_of(postgres) as open_database:
+        opened = await open_database(tmp_path), await open_database(tmp_path)
+        yield opened
+        for database in opened:
+            await database.close()
+
+
+async def at_once(two: Sequence[Database], commits: Sequence[Commit]) -> list[Committed | Rejected]:
+    """Commit one entry at each database at the same time."""
+    outcomes = await asyncio.gather(*(each.commit([commit]) for each, commit in zip(two, commits, strict=True)))
+    return [outcome for [outcome] in outcomes]
+
+
+def codes(outcomes: Sequence[object]) -> list[Code]:
+    """The refusals among *outcomes*."""
+    return [outcome.code for outcome in outcomes if isinstance(outcome, Rejected | Refused)]
+
+
+async def test_a_space_begins_once(two: tuple[Database, Database]) -> None:
+    """Of two geneses of one space one stands; the same one sent to both stands, with one answer."""
+    account_id, device_id = await add_account(two[0])
+    for _ in range(ROUNDS):
+        space = Library(two[0], account_id, device_id, some_hash())
+        outcomes = await at_once(two, [space.genesis(), space.genesis()])
+        assert codes(outcomes) == [Code.ENTRY_STALE]
+        again = Library(two[0], account_id, device_id, some_hash())
+        genesis = again.genesis()
+        first, second = await at_once(two, [genesis, genesis])
+        assert isinstance(first, Committed)
+        assert isinstance(second, Committed)
+        assert replace(first, repeated=False) == replace(second, repeated=False)
+        assert first.repeated != second.repeated
+
+
+async def test_ids_are_given_once(two: tuple[Database, Database]) -> None:
+    """A camera's id and a link's id, taken in two spaces at once, belong to one of them."""
+    for _ in range(ROUNDS):
+        here, there = [await Library.make(two[0]) for _ in range(2)]
+        camera_id = some_id()
+        binds = [
+            replace(space.a_ledger_entry(), cameras=[a_device(camera_id, space.account_id, space.space_id)])
+            for space in (here, there)
+        ]
+        outcomes = await at_once(two, binds)
+        assert codes(outcomes) == [Code.CAMERA_ALREADY_BOUND]
+        taken = await two[0].device(camera_id)
+        assert taken is not None
+        for space, outcome in zip((here, there), outcomes, strict=True):
+            assert isinstance(outcome, Committed) == (taken.space_id == space.space_id)
+        here, there = [await Library.make(two[0]) for _ in range(2)]
+        links = [await here.a_link(), await there.a_link()]
+        link_id = some_id()
+        links = [replace(commit, link=replace(commit.link, link_id=link_id)) for commit in links if commit.link]
+        assert codes(await at_once(two, links)) == [Code.LEDGER_RULE]
+
+
+async def test_accounts_have_one_next_entry(two: tuple[Database, Database]) -> None:
+    """Names, device ids and places in an account's ledger are given once; an invite is good for one."""
+    for _ in range(ROUNDS):
+        (first, _), (second, _) = [await add_account(two[0]) for _ in range(2)]
+        device = some_id()
+        changes = [
+            AccountChange(account_id, 1, [(2, some_hash(), b"two")], NOW_MS, [a_device(device, account_id)])
+            for account_id in (first, second)
+        ]
+        results = await asyncio.gather(
+            *(each.change_account(change) for each, change in zip(two, changes, strict=True)), return_exceptions=True
+        )
+        assert codes(results) == [Code.ACCOUNT_LEDGER_CONFLICT]
+        third, _ = await add_account(two[0])
+        older, newer = [UnlockerRow("password", some_hash(), b"wrapped", some_id(), 65536, 3) for _ in range(2)]
+        await asyncio.gather(
+            two[0].change_account(AccountChange(third, 1, [(2, some_hash(), b"2")], NOW_MS, unlockers=[newer])),
+            two[1].change_account(AccountChange(third, 1, (), NOW_MS, unlockers=[older])),
+            return_exceptions=True,
+        )
+        assert (
+            await two[0].unlocker(third, "password") == newer
+        )  # what was said of an older ledger is not the last word
+        invite, name = some_hash(), some_id().hex()
+        await two[0].add_invite(invite, NOW_MS + DAY_MS)
+        accounts = [AccountRow(some_id(), name, NOW_MS, 1, some_hash()) for _ in range(2)]
+        created = await asyncio.gather(
+            *(
+                each.create_account(account, invite, AccountChange(account.account_id, 0, (), NOW_MS), NOW_MS)
+                for each, account in zip(two, accounts, strict=True)
+            ),
+            return_exceptions=True,
+        )
+        assert len(codes(created)) == 1, created
+
+
+async def test_no_wrong_order(two: tuple[Database, Database]) -> None:
+    """Both commit to two spaces, with clocks an hour apart: no gap, no fork, no time that falls, every chain whole."""
+    spaces = [await Library.make(two[0]) for _ in range(2)]
+    acknowledged: list[int] = []
+
+    async def device_of(number: int) -> None:
+        device_id, database = some_id(), two[number % 2]
+        last = {space.space_id: (0, b"") for space in spaces}
+        for step in range(12):
+            space = spaces[(step + number) % 2]
+            counter, previous_id = last[space.space_id]
+            record = replace(space.a_record(device_id), counter=counter + 1, previous_id=previous_id)
+            record = replace(record, now_ms=NOW_MS + step * 1000 + (number % 2) * 3_600_000)
+            before = max(acknowledged, default=0)
+            [outcome] = await database.commit([record])
+            assert isinstance(outcome, Committed), outcome
+            assert outcome.time_ms >= before
+            acknowledged.append(outcome.time_ms)
+            last[space.space_id] = (record.counter, record.entry_id)
+
+    await asyncio.gather(*map(device_of, range(12)))
+    for space in spaces:
+        rows = await two[1].entries(space.space_id, 0, 1000, 10**9)
+        assert [row.number for row in rows] == list(range(1, 1 + 12 * 6 + 1))
+        assert [row.time_ms for row in rows] == sorted(row.time_ms for row in rows)
+        chain = b""
+        for row in rows:
+            chain = next_chain(chain, row.number, row.entry_id)
+            assert row.chain == chain
+
+
+async def test_limits_hold_for_all_processes(two: tuple[Database, Database]) -> None:
+    """A device has so many uploads open, whichever process it asks."""
+    library = await Library.make(two[0])
+    results = await asyncio.gather(
+        *(two[number % 2].add_upload(library.an_upload(), 5, 10**9) for number in range(20)), return_exceptions=True
+    )
+    assert codes(results) == [Code.QUOTA_EXCEEDED] * 15
+
+
+async def test_a_commit_and_another_ones_collector(two: tuple[Database, Database]) -> None:
+    """No record names a blob that another process forgot, and no upload ends with one that is about to go."""
+    library = await Library.make(two[0])
+    for _ in range(ROUNDS):
+        name = await library.hold()
+        commit = await library.an_asset(name)
+        [outcome], gone = await asyncio.gather(library.commit(commit), two[1].forget_blob(name, LATER_MS))
+        held = await two[0].blob_in_space(library.space_id, name)
+        assert gone == (held is None) == isinstance(outcome, Rejected)
+    for _ in range(ROUNDS):
+        await library.hold_named(name := some_hash())
+        other = await Library.make(two[0])
+        await two[0].add_upload(upload := other.an_upload(), 10, 10**12)
+        finished, forgotten = await asyncio.gather(
+            two[0].finish_upload(upload.upload_id, name, 3_000_000, NOW_MS + 2 * DAY_MS),
+            two[1].forget_blob(name, LATER_MS),
+            return_exceptions=True,
+        )
+        assert forgotten == isinstance(finished, Refused)
+        assert forgotten == (name in await two[0].forgotten_blobs(1000))
+        assert forgotten == (await two[1].blob_in_space(other.space_id, name) is None)
+
+
+MUTANTS: list[tuple[dict[str, Statement], str, Callable[..., Awaitable[None]]]] = [
+    (accounts.SQL, "lock", test_accounts_have_one_next_entry),
+    (commit_facts.SQL, "blobs", test_a_commit_and_another_ones_collector),
+    (blobs.SQL, "lock_held", test_a_commit_and_another_ones_collector),
+    ({}, "uploads of", test_limits_hold_for_all_processes),
+    ({}, "blob ", test_a_commit_and_another_ones_collector),
+]
+
+
+@pytest.mark.parametrize(("statements", "lock", "trial"), MUTANTS, ids=[lock for _, lock, _ in MUTANTS])
+async def test_a_forgotten_lock_is_caught(
+    two: tuple[Database, Database],
+    monkeypatch: pytest.MonkeyPatch,
+    statements: dict[str, Statement],
+    lock: str,
+    trial: Callable[..., Awaitable[None]],
+) -> None:
+    """Without the lock, the test that is about it fails, if not always then soon."""
+    if statements:
+        whole = statements[lock]
+        assert whole.text.endswith(" FOR UPDATE")
+        monkeypatch.setitem(statements, lock, statement(whole.name, whole.text.removesuffix(" FOR UPDATE")))
+    else:
+        take_turns = PostgresTransaction.take_turns
+
+        async def forgetful(tx: PostgresTransaction, name: bytes) -> None:
+            if not name.startswith(lock.encode()):
+                await take_turns(tx, name)
+
+        monkeypatch.setattr(PostgresTransaction, "take_turns", forgetful)
+
+    async def try_often() -> None:
+        for _ in range(10):
+            await trial(two)
+
+    with pytest.raises(CAUGHT):
+        await try_often()

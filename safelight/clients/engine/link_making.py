@@ -113,6 +113,7 @@ async def create_link(
     else:
         _check_right(space)
         shown = watermarked(assets, await make_pictures(space, assets, wish.watermark, on_progress))
+        await space.sync()  # it took a while: the epoch may be another
     made = await asyncio.to_thread(_make_secrets, wish.password)
     pages = await _upload_pages(space, made, shown.assets)
     body = await _body(space, album, wish, made, shown, pages)

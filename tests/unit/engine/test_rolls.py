@@ -186,6 +186,19 @@ def test_an_asset_that_shows_two_tiers_two_keys() -> None:
         open_asset_keys(msgspec.structs.replace(body, wrap_view=other), keys, state.space_id)
 
 
+def test_a_wrap_of_the_full_tier_is_none_of_the_view_tier() -> None:
+    """Under the very same key, what was sealed for one tier does not open at the other's place."""
+    state, held = readable_space()
+    roll = Roll(state, DEVICE.device_id, opened_ms=0)
+    body = sealed_asset(roll)
+    viewing = open_roll(roll.body, state.space_id, DEVICE.device_id, view_secret=held.view, epoch_secret=None)
+    place = rolls._place(Label.ROLL_WRAP, state.space_id, roll.roll_id, body.asset_id, Tier.FULL)
+    other = seal_box(roll._view_wrap_key, place, secrets.token_bytes(KEY_SIZE_BYTES), nonce=random_nonce())
+    with refuses(Code.OPEN_FAILED):
+        open_asset_keys(msgspec.structs.replace(body, wrap_view=other), viewing, state.space_id)
+    assert open_asset_keys(body, viewing, state.space_id).full is None
+
+
 def test_wraps_open_at_their_own_place_only() -> None:
     """Keys of one asset shown as another's, in another roll, or in another space."""
     state, held = readable_space()

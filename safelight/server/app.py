@@ -24,6 +24,7 @@ from safelight.server.domain.spaces import Spaces
 from safelight.server.domain.throttle import Throttle
 from safelight.server.domain.uploads import UploadRules, Uploads
 from safelight.server.jobs.expiry import Expiry
+from safelight.server.jobs.orphans import Orphans
 from safelight.server.routes.all import ROUTES
 from safelight.server.routes.bell import SOCKETS, Sockets, close_sockets
 from safelight.server.routes.openapi import build_document
@@ -77,7 +78,9 @@ def build_app(
             yield
 
     async def jobs(app: web.Application) -> AsyncIterator[None]:
-        expiry = Expiry(app[DATABASE], app[BLOBS], app[CLOCK], settings.jobs_interval_s, settings.unreferenced_grace_s)
+        grace_s = settings.unreferenced_grace_s
+        orphans = Orphans(app[DATABASE], app[BLOBS], settings.listing_interval_s, grace_s)
+        expiry = Expiry(app[DATABASE], app[BLOBS], app[CLOCK], settings.jobs_interval_s, grace_s, orphans)
         app[EXPIRY] = expiry
         await expiry.delete_forgotten()
         task = asyncio.create_task(expiry.run_forever())

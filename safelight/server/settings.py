@@ -115,6 +115,11 @@ class Settings:
         default=7 * _DAY_S,
     )
     jobs_interval_s: int = _setting("How often expired uploads and sessions are cleared away.", "seconds", default=600)
+    listing_interval_s: int = _setting(
+        "How often the store is listed for blobs and parts of uploads that nothing knows of.",
+        "seconds",
+        default=_DAY_S,
+    )
     header_timeout_s: int = _setting(
         "How long a connection may take to send a request's header, and stay idle between two.", "seconds", default=60
     )

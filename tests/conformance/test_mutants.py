@@ -114,6 +114,18 @@ MUTATIONS = [
         blobs.SQL, "is_forgotten", "WHERE", "WHERE 1 = 0 AND", test_uploads.test_bytes_go_before_the_name_comes_again
     ),
     Mutation(
+        blobs.SQL,
+        "declare",
+        ":name WHERE",
+        "NULL WHERE LENGTH(:name) > 0 AND",
+        test_uploads.test_what_is_being_published_stays,
+    ),
+    Mutation(blobs.SQL, "is_named", "state = 'open'", "1 = 0", test_uploads.test_what_is_being_published_stays),
+    Mutation(
+        blobs.SQL, "is_named", "FROM space_blobs WHERE", "FROM space_blobs WHERE 1 = 0 AND", test_uploads.test_orphans
+    ),
+    Mutation(blobs.SQL, "old_orphans", "seen_ms < :before_ms", "0 < :before_ms", test_uploads.test_orphans),
+    Mutation(
         blobs.SQL, "set_offset", "AND offset_bytes <= :offset_bytes", "", test_uploads.test_offset_never_decreases
     ),
     Mutation(blobs.SQL, "uncommitted", "refs = 0", "refs = -1", test_uploads.test_uncommitted_bytes_are_limited),

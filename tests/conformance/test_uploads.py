@@ -154,6 +154,64 @@ async def test_a_commit_and_a_collector(library: Library) -> None:
         assert forgotten == (held is None) == hasattr(outcome, "code")
 
 
+async def test_what_is_being_published_stays(library: Library) -> None:
+    """From the moment on at which an upload says what it becomes, that blob is neither collectable nor an orphan."""
+    database, upload = library.database, library.an_upload()
+    name = await library.hold()
+    await database.note_orphans([orphan := some_hash()], NOW_MS)
+    await database.add_upload(upload, 10, 10**9)
+    await database.begin_publishing(upload.upload_id, name)
+    await database.begin_publishing(upload.upload_id, name)
+    assert not await database.forget_blob(name, LATER_MS)
+    kept = await database.upload(upload.upload_id)
+    assert kept is not None
+    assert kept.digest == name
+    other = library.an_upload()
+    await database.add_upload(other, 10, 10**9)
+    await database.begin_publishing(other.upload_id, orphan)
+    assert not await database.forget_orphan(orphan)
+    for uploaded, blob in ((upload, name), (other, orphan)):
+        await database.finish_upload(uploaded.upload_id, blob, BLOB_SIZE_BYTES, NOW_MS)
+        assert await database.blob_in_space(library.space_id, blob) == (BLOB_SIZE_BYTES, "")
+
+
+async def test_nothing_is_published_while_its_older_bytes_go(library: Library) -> None:
+    """An upload does not become a forgotten blob before that one's bytes are gone."""
+    database, upload = library.database, library.an_upload()
+    await database.add_upload(upload, 10, 10**9)
+    name = await library.hold()
+    assert await database.forget_blob(name, LATER_MS)
+    with pytest.raises(Refused) as refusal:
+        await database.begin_publishing(upload.upload_id, name)
+    assert refusal.value.code is Code.UPLOAD_BUSY
+    await database.blob_is_gone(name)
+    await database.begin_publishing(upload.upload_id, name)
+
+
+async def test_orphans(library: Library) -> None:
+    """What a store holds and no space is noted; it may go if that is long ago and still nothing names it."""
+    database = library.database
+    held, linked, committed = [await library.hold() for _ in range(3)]
+    await library.do(await library.an_asset(committed))
+    await library.do(await library.an_asset(linked, tier="view"))
+    await library.publish(await library.a_link(view=(linked,)))
+    lost, later, found_again = (some_hash() for _ in range(3))
+    assert await database.note_orphans([held, lost, linked, found_again, committed], NOW_MS) == 2
+    assert await database.note_orphans([lost, later], NOW_MS + DAY_MS) == 2
+    assert await database.note_orphans([], NOW_MS) == 0
+    await library.hold_named(found_again)
+    assert await database.old_orphans(NOW_MS, 10) == []
+    assert set(await database.old_orphans(NOW_MS + DAY_MS, 10)) == {lost, found_again}
+    assert len(await database.old_orphans(NOW_MS + 2 * DAY_MS, 2)) == 2
+    assert not await database.forget_orphan(found_again)
+    for known in (held, linked, committed):
+        assert not await database.forget_orphan(known)
+    assert await database.forgotten_blobs(10) == []
+    assert await database.forget_orphan(lost)
+    assert await database.forgotten_blobs(10) == [lost]
+    assert await database.old_orphans(NOW_MS + 2 * DAY_MS, 10) == [later]
+
+
 async def test_bytes_go_before_the_name_comes_again(library: Library) -> None:
     """While a forgotten blob's bytes may be about to go, no upload may end with it and then lose them."""
     database = library.database

@@ -251,7 +251,10 @@ class Uploads:
 
     async def _complete(self, upload: UploadRow, appender: Appender) -> UploadRow:
         try:
-            blob, size_bytes = await appender.finish(upload.digest)
+            # Named before it is published: else a collector could take what it had found of the same blob before.
+            name = upload.digest or await appender.name()
+            await self._database.begin_publishing(upload.upload_id, name)
+            blob, size_bytes = await appender.finish(name)
             await self._database.finish_upload(upload.upload_id, blob, size_bytes, self._clock.now_ms())
         except Refused as refusal:
             # A full disk at the last moment loses nothing: what is still there is completed when there is room again.

@@ -8,6 +8,7 @@ import structlog
 from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
+from safelight.server.jobs.orphans import Orphans
 
 _PAGE = 200
 _log = structlog.get_logger("jobs")
@@ -22,6 +23,7 @@ class Expiry:
     clock: ServerClock
     interval_s: int
     grace_s: int
+    orphans: Orphans
 
     async def run_forever(self) -> None:
         """Clear away now and then; a failure is logged and tried again at the next turn."""
@@ -40,9 +42,12 @@ class Expiry:
             _log.warning("the clock jumped by more than a day: nothing is purged until it has been steady for one")
             return
         uploads = await self._expire_uploads(now_ms)
+        await self.orphans.forget(now_ms)
         blobs = await self._collect_blobs(now_ms - self.grace_s * 1000)
         if uploads or blobs:
             _log.info("cleared away", uploads=uploads, blobs=blobs)
+        if noted := await self.orphans.look(now_ms):
+            _log.warning("the store holds blobs that are nobody's; they go after their grace", blobs=noted)
 
     async def _expire_uploads(self, now_ms: int) -> int:
         count = 0

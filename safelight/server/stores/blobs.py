@@ -1,5 +1,7 @@
 """Blobs held in spaces, and the uploads that bring them: rows only, the bytes lie in a blob store."""
 
+from collections.abc import Sequence
+
 from safelight.server.domain.ports.rows import UploadRow
 from safelight.server.stores.engine import Engine
 from safelight.server.stores.statements import load
@@ -57,6 +59,20 @@ class BlobRows(Engine):
 
         async def work(tx: Transaction) -> None:
             await tx.rows(SQL["set_offset"], upload_id=upload_id, offset_bytes=offset_bytes, length_bytes=length_bytes)
+
+        await self._write(work)
+
+    async def begin_publishing(self, upload_id: bytes, blob: bytes) -> None:
+        """Note that an open upload is about to become *blob*, which from now on is neither collectable nor an orphan.
+
+        Raises UPLOAD_BUSY while the bytes of a forgotten blob of that name may still be about to go.
+        """
+
+        async def work(tx: Transaction) -> None:
+            await tx.take_turns(b"blob " + blob)
+            if await tx.rows(SQL["is_forgotten"], name=blob):
+                raise Refused(Code.UPLOAD_BUSY, "an older copy of the blob is being removed")
+            await tx.rows(SQL["declare"], upload_id=upload_id, name=blob)
 
         await self._write(work)
 
@@ -131,6 +147,36 @@ class BlobRows(Engine):
             if not await tx.rows(SQL["is_collectable"], name=name, before_ms=before_ms):
                 return False
             await tx.rows(SQL["forget"], name=name)
+            await tx.rows(SQL["add_forgotten"], name=name)
+            return True
+
+        return await self._write(work)
+
+    async def note_orphans(self, names: Sequence[bytes], now_ms: int) -> int:
+        """Note when those of *names* that no space holds were first seen; returns how many they are."""
+        known = {name for (name,) in await self._reading.rows_in(SQL["known_blobs"], names)}
+        orphans = [name for name in names if name not in known]
+
+        async def work(tx: Transaction) -> None:
+            for name in orphans:
+                await tx.rows(SQL["note_orphan"], name=name, seen_ms=now_ms)
+
+        if orphans:
+            await self._write(work)
+        return len(orphans)
+
+    async def old_orphans(self, before_ms: int, limit: int) -> list[bytes]:
+        """Return orphans that were first seen before *before_ms*, the oldest first."""
+        return [name for (name,) in await self._reading.rows(SQL["old_orphans"], before_ms=before_ms, page=limit)]
+
+    async def forget_orphan(self, name: bytes) -> bool:
+        """Forget an orphan; True if nothing names it even now, and its bytes may go."""
+
+        async def work(tx: Transaction) -> bool:
+            await tx.take_turns(b"blob " + name)
+            await tx.rows(SQL["delete_orphan"], name=name)
+            if await tx.rows(SQL["is_named"], name=name):
+                return False
             await tx.rows(SQL["add_forgotten"], name=name)
             return True
 

@@ -2,7 +2,7 @@
 
 A blob's object is read back and hashed before the blob is said to be there, so neither a bucket that answers too early
 nor one that keeps other bytes makes us promise what we do not have. An object that is there already counts only once it
-was hashed as well; then it is not written again. docs/decisions/0008-s3.md.
+was hashed as well; then it is not written again. docs/decisions/0009-blobs-in-a-bucket.md.
 """
 
 import asyncio

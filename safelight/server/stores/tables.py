@@ -254,6 +254,15 @@ BLOB_REFS = _clustered(
 # Blobs that are forgotten and whose bytes may not be gone yet.
 FORGOTTEN_BLOBS = _clustered("forgotten_blobs", _bytes("name"), PrimaryKeyConstraint("name"))
 
+# Blobs that a store holds and no space, and when they were first seen: they go only a grace time after that.
+ORPHAN_BLOBS = _clustered(
+    "orphan_blobs",
+    _bytes("name"),
+    _number("seen_ms"),
+    PrimaryKeyConstraint("name"),
+    Index("orphan_blobs_by_time", "seen_ms"),
+)
+
 UPLOADS = Table(
     "uploads",
     METADATA,

@@ -187,6 +187,13 @@ class KeepsUploads(Protocol):
         """Remember how much of an upload is durable, and its length once known."""
         ...
 
+    async def begin_publishing(self, upload_id: bytes, blob: bytes) -> None:
+        """The upload is about to become *blob*: until it is no longer open, that blob is not forgotten.
+
+        Raises UPLOAD_BUSY where it is forgotten already and its bytes may still be about to go.
+        """
+        ...
+
     async def finish_upload(self, upload_id: bytes, blob: bytes, size_bytes: int, now_ms: int) -> None:
         """The upload is complete and its blob is held in the upload's space, uncommitted."""
         ...
@@ -216,6 +223,18 @@ class KeepsUploads(Protocol):
 
         Until `blob_is_gone`, an upload that ends with the same blob is refused (UPLOAD_BUSY): it could lose its bytes.
         """
+        ...
+
+    async def note_orphans(self, names: Sequence[bytes], now_ms: int) -> int:
+        """Note when those of *names*, which a store holds, were first seen that no space holds; returns how many."""
+        ...
+
+    async def old_orphans(self, before_ms: int, limit: int) -> list[bytes]:
+        """Return blobs first seen as orphans before *before_ms*, which may have been named meanwhile."""
+        ...
+
+    async def forget_orphan(self, name: bytes) -> bool:
+        """Forget a blob that nothing names, as `forget_blob` does; True if so, and its bytes may go."""
         ...
 
     async def forgotten_blobs(self, limit: int) -> list[bytes]:

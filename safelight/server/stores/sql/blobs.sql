@@ -22,6 +22,9 @@ FROM uploads WHERE upload_id = :upload_id;
 UPDATE uploads SET offset_bytes = :offset_bytes, length_bytes = COALESCE(:length_bytes, length_bytes)
 WHERE upload_id = :upload_id AND state = 'open' AND offset_bytes <= :offset_bytes;
 
+-- name: declare
+UPDATE uploads SET digest = :name WHERE upload_id = :upload_id AND state = 'open' AND digest IS NULL;
+
 -- name: complete
 UPDATE uploads SET state = 'complete', blob = :blob, offset_bytes = :size_bytes, length_bytes = :size_bytes
 WHERE upload_id = :upload_id AND state = 'open' RETURNING space_id, device_id;
@@ -62,6 +65,24 @@ AND NOT EXISTS (SELECT 1 FROM space_blobs AS o WHERE o.name = :name AND (o.refs 
 AND NOT EXISTS (SELECT 1 FROM link_blobs AS l WHERE l.name = :name)
 AND NOT EXISTS (SELECT 1 FROM uploads AS u WHERE u.state = 'open' AND u.digest = :name)
 LIMIT 1;
+
+-- name: known_blobs
+SELECT DISTINCT name FROM space_blobs WHERE name IN (:each);
+
+-- name: note_orphan
+INSERT INTO orphan_blobs (name, seen_ms) VALUES (:name, :seen_ms) ON CONFLICT DO NOTHING;
+
+-- name: old_orphans
+SELECT name FROM orphan_blobs WHERE seen_ms < :before_ms ORDER BY seen_ms LIMIT :page;
+
+-- name: is_named
+SELECT 1 FROM space_blobs WHERE name = :name
+UNION ALL SELECT 1 FROM link_blobs WHERE name = :name
+UNION ALL SELECT 1 FROM uploads WHERE state = 'open' AND digest = :name
+LIMIT 1;
+
+-- name: delete_orphan
+DELETE FROM orphan_blobs WHERE name = :name;
 
 -- name: forget
 DELETE FROM space_blobs WHERE name = :name;

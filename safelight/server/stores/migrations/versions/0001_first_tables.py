@@ -146,6 +146,8 @@ def _make_blobs() -> None:
         parent="spaces",
     )
     _make("forgotten_blobs", "name:b", ["name"])
+    _make("orphan_blobs", "name:b seen_ms:n", ["name"])
+    _index("orphan_blobs_by_time", "orphan_blobs", "seen_ms")
     _make(
         "uploads",
         "upload_id:b device_id:b account_id:b space_id:b created_ms:n expires_ms:n offset_bytes:n "

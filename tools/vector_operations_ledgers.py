@@ -10,7 +10,7 @@ from safelight.sync_protocol import (
     log,
     pairing,
     receipts,
-    records,
+    record_rules,
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right
@@ -67,7 +67,7 @@ class _Reader:
             raise LookupError("a record before the genesis")
         try:
             log.check_position(self.log, entry)
-            records.check_record(self.ledger, entry)
+            record_rules.check_record(self.ledger, entry)
         except Refused as refusal:
             if refusal.code is Code.ENTRY_UNKNOWN_CRITICAL:
                 raise

@@ -13,7 +13,8 @@ from safelight.clients.engine.connection import Connection
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import Frame, parse_entry
 from safelight.sync_protocol.messages.spaces import AskFingerprints, KnownFingerprints
-from safelight.sync_protocol.records import AddAssetsBody, check_record
+from safelight.sync_protocol.record_rules import check_record
+from safelight.sync_protocol.records import AddAssetsBody
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import unpack
 

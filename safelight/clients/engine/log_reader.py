@@ -24,6 +24,7 @@ from safelight.sync_protocol.log import (
     place,
     step,
 )
+from safelight.sync_protocol.record_rules import check_record
 from safelight.sync_protocol.records import (
     AddAssetsBody,
     AddToAlbumBody,
@@ -31,7 +32,6 @@ from safelight.sync_protocol.records import (
     OpenRollBody,
     PublishLinkBody,
     RevokeLinkBody,
-    check_record,
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import Signed

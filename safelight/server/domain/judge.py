@@ -21,6 +21,7 @@ from safelight.sync_protocol.limits import MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S, 
 from safelight.sync_protocol.links import ManifestHead
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry
 from safelight.sync_protocol.messages.spaces import NewBox
+from safelight.sync_protocol.record_rules import check_record
 from safelight.sync_protocol.records import (
     AddAssetsBody,
     AddToAlbumBody,
@@ -28,7 +29,6 @@ from safelight.sync_protocol.records import (
     PublishLinkBody,
     RecordKind,
     RevokeLinkBody,
-    check_record,
     tier_of_rendition,
 )
 from safelight.sync_protocol.refusals import Code, Refused

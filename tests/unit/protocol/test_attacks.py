@@ -8,11 +8,11 @@ from safelight.sync_protocol.account_ledger import MAX_UNLOCKERS, AccountKind, A
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.log import Head
+from safelight.sync_protocol.record_rules import check_record
 from safelight.sync_protocol.records import (
     OpenRollBody,
     RecordKind,
     RevokeLinkBody,
-    check_record,
 )
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.wire import pack

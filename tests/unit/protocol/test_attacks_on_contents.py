@@ -10,6 +10,7 @@ from safelight.sync_protocol.account_ledger import AccountKind, SetUnlockerBody
 from safelight.sync_protocol.messages.accounts import CreateAccount, StartUnlock
 from safelight.sync_protocol.messages.sessions import AskChallenge
 from safelight.sync_protocol.messages.spaces import AskFingerprints
+from safelight.sync_protocol.record_rules import check_record
 from safelight.sync_protocol.records import (
     AddAssetsBody,
     AssetBody,
@@ -24,7 +25,6 @@ from safelight.sync_protocol.records import (
     RenditionRef,
     RevokeLinkBody,
     ViewPart,
-    check_record,
 )
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.wire import pack, parse_request, unpack

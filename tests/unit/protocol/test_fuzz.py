@@ -16,6 +16,7 @@ from safelight.sync_protocol.messages.accounts import AppendAccountEntries, Crea
 from safelight.sync_protocol.messages.links import OpenLink
 from safelight.sync_protocol.messages.sessions import OpenSession
 from safelight.sync_protocol.messages.spaces import AskFingerprints, CommitEntry
+from safelight.sync_protocol.record_rules import check_record
 from safelight.sync_protocol.records import (
     AddAssetsBody,
     AssetBody,
@@ -25,7 +26,6 @@ from safelight.sync_protocol.records import (
     RenditionName,
     RenditionRef,
     ViewPart,
-    check_record,
 )
 from safelight.sync_protocol.refusals import Refused
 from safelight.sync_protocol.sealing import boxes, floe, hpke, passwords

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from safelight.sync_protocol import ledger_entries, receipts, records, signatures
+from safelight.sync_protocol import ledger_entries, receipts, record_rules, records, signatures
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.receipts import Receipt
@@ -63,7 +63,7 @@ def link(tier: str = "view", **changes: object) -> PublishLinkBody:
 
 def check(space: Space, kind: str, body: Signed, signer: Signer | None = None, **changes: object) -> object:
     """Judge a record by the space's ledger."""
-    return records.check_record(space.state, space.entry(kind, body, signer, **changes))
+    return record_rules.check_record(space.state, space.entry(kind, body, signer, **changes))
 
 
 def test_an_owner_may_commit_every_kind(space: Space) -> None:
@@ -76,7 +76,7 @@ def test_an_owner_may_commit_every_kind(space: Space) -> None:
         RecordKind.PUBLISH_LINK: link(),
         RecordKind.REVOKE_LINK: RevokeLinkBody(id_of("link")),
     }
-    assert set(bodies) == set(records.BODIES) == set(records.RIGHT_FOR)
+    assert set(bodies) == set(record_rules.BODIES) == set(record_rules.RIGHT_FOR)
     for kind, body in bodies.items():
         assert check(space, kind, body) == body
 

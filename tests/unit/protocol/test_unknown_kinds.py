@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from safelight.sync_protocol import account_ledger, ledger, records, signatures
+from safelight.sync_protocol import account_ledger, ledger, record_rules, signatures
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ids import space_id
 from safelight.sync_protocol.ledger_entries import is_ledger_kind
@@ -40,7 +40,7 @@ def _judge(space: Space, entry: Entry) -> Code:
         if is_ledger_kind(entry.header.kind):
             ledger.apply(space.state, entry, space.log.number + 1)
         else:
-            records.check_record(space.state, entry)
+            record_rules.check_record(space.state, entry)
     except Refused as refusal:
         return refusal.code
     raise AssertionError("it was taken")

@@ -106,6 +106,8 @@ async def _serve(settings: Settings, secrets: ServerSecrets, stopped: asyncio.Ev
             sys.stdout.write(f"listening on {address}\n")
             sys.stdout.flush()
             await stopped.wait()
+            app[SERVICES].readiness.stop()
+            await asyncio.sleep(settings.stop_delay_s)
     finally:
         await runner.cleanup()
 

@@ -19,6 +19,7 @@ from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.links import Links
 from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
+from safelight.server.domain.readiness import Readiness
 from safelight.server.domain.sessions import Sessions
 from safelight.server.domain.spaces import Spaces
 from safelight.server.domain.throttle import Throttle
@@ -161,6 +162,7 @@ def build_services(
             secret=secrets.secret,
             session_lifetime_s=settings.link_session_lifetime_s,
         ),
+        readiness=Readiness(database, blobs, monotonic_ms, ready_free_bytes=settings.ready_free_bytes),
     )
 
 

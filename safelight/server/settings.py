@@ -130,6 +130,14 @@ class Settings:
         "How long a whole request that is not a transfer may take.", "seconds", default=60
     )
     connections_per_address: int = _setting("How many connections one address may hold.", "connections", default=512)
+    ready_free_bytes: int = _setting(
+        "Below how much free space /ready says that storage is full.", "bytes", default=2**30
+    )
+    stop_delay_s: int = _setting(
+        "How long a server that was told to stop still serves and says so at /ready, so that a balancer notices.",
+        "seconds",
+        default=0,
+    )
 
     def __post_init__(self) -> None:
         if bool(self.tls_cert) != bool(self.tls_key):

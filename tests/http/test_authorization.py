@@ -138,6 +138,7 @@ ALL_IN_IT = readers(**each(MINE, OK))
 
 ROWS: dict[str, Row] = {
     "GET /health": replace(everyone(OK), send=plain("GET", "/health")),
+    "GET /ready": replace(everyone(OK), send=plain("GET", "/ready")),
     "GET /v1/server": replace(everyone(OK), send=plain("GET", "/v1/server")),
     "GET /v1/openapi.json": replace(everyone(OK), send=plain("GET", "/v1/openapi.json")),
     "POST /v1/accounts": Row(create_account, {"own": {}}, OK),

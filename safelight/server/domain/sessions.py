@@ -109,10 +109,6 @@ class Sessions:
             ]
         )
 
-    async def ping(self) -> None:
-        """Ask the database something; raises if it does not answer."""
-        await self._database.highest_time_ms()
-
     def _mac(self, device_id: bytes, nonce_and_time: bytes) -> bytes:
         return hmac.digest(self._secret, b"challenge\0" + device_id + nonce_and_time, "sha256")[:16]
 

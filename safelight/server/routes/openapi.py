@@ -25,6 +25,7 @@ _REASONS = {
     204: "No Content",
     206: "Partial",
     304: "Not Modified",
+    503: "Service Unavailable",
 }
 
 
@@ -95,7 +96,7 @@ def _responses(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status in route.statuses:
         response: dict[str, Any] = {"description": _REASONS[status]}
-        if status == 200 and route.response is not None:
+        if status in {200, 503} and route.response is not None:
             response["content"] = {route.response_media: {"schema": refs[route.response]}}
         elif status in {200, 206} and route.method != "HEAD":
             response["content"] = {route.response_media: {}}

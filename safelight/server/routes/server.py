@@ -2,19 +2,26 @@
 
 from aiohttp import web
 
+from safelight.server.domain.readiness import READY
 from safelight.server.routes.call import Call
-from safelight.server.routes.table import Auth, Route
+from safelight.server.routes.table import Auth, Route, json_response
 from safelight.sync_protocol.ledger import PROTOCOL_VERSION
 from safelight.sync_protocol.limits import MAX_BLOB_SIZE_BYTES, MAX_ENTRY_SIZE_BYTES
-from safelight.sync_protocol.messages.common import Health, ServerInfo
+from safelight.sync_protocol.messages.common import Health, Ready, ServerInfo
 
 DOCUMENT: web.AppKey[bytes] = web.AppKey("openapi", bytes)
 
 
 async def health(call: Call) -> Health:
-    """Say whether the server serves; asks the database, so that a broken one is noticed."""
-    await call.services.sessions.ping()
+    """Say that the process lives and its event loop turns: the answer is the proof. Asks no store; `ready` does."""
     return Health("ok", call.serving.version)
+
+
+async def ready(call: Call) -> web.Response:
+    """Say whether traffic may come, and if not, which part is in the way."""
+    parts = await call.services.readiness.parts()
+    well = all(code == READY for code in parts.values())
+    return json_response(Ready("ready" if well else "not-ready", call.serving.version, parts), 200 if well else 503)
 
 
 async def info(call: Call) -> ServerInfo:
@@ -37,7 +44,8 @@ async def document(call: Call) -> web.Response:
 
 
 ROUTES = [
-    Route("GET", "/health", health, "Whether the server serves", Auth.NONE, response=Health),
+    Route("GET", "/health", health, "Whether the process lives", Auth.NONE, response=Health),
+    Route("GET", "/ready", ready, "Whether traffic may come", Auth.NONE, response=Ready, statuses=(200, 503)),
     Route("GET", "/v1/server", info, "The server's key, address and limits", Auth.NONE, response=ServerInfo),
     Route("GET", "/v1/openapi.json", document, "This document", Auth.NONE),
 ]

@@ -10,6 +10,7 @@ from safelight.server.domain.bells import Bells
 from safelight.server.domain.commits import Commits
 from safelight.server.domain.downloads import Downloads
 from safelight.server.domain.links import Links
+from safelight.server.domain.readiness import Readiness
 from safelight.server.domain.sessions import Sessions
 from safelight.server.domain.spaces import Spaces
 from safelight.server.domain.uploads import Uploads
@@ -27,6 +28,7 @@ class Services:
     uploads: Uploads
     downloads: Downloads
     links: Links
+    readiness: Readiness
 
 
 @dataclass(frozen=True, slots=True)

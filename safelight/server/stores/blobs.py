@@ -123,6 +123,11 @@ class BlobRows(Engine):
 
         await self._write(work)
 
+    async def open_uploads(self) -> int:
+        """Return how many uploads are open."""
+        count: int = (await self._reading.rows(SQL["all_open_uploads"]))[0][0]
+        return count
+
     async def expired_uploads(self, now_ms: int, limit: int) -> list[UploadRow]:
         """Return uploads whose time is over, the oldest first."""
         rows = await self._reading.rows(SQL["expired_uploads"], now_ms=now_ms, page=limit)

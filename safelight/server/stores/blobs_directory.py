@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from safelight.server.domain.ports.blobs import StoredBlob, StoredPart
+from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores import disk
 from safelight.server.stores.blob_names import blob_of, upload_of
 from safelight.server.stores.blob_part import HASHING_READ_BYTES, Hashed, Part
@@ -215,6 +216,12 @@ class DirectoryBlobs:
         for file in await self.run(_files_in, self._uploads):
             if (upload_id := upload_of(file.name)) is not None:
                 yield StoredPart(upload_id, file.modified_ms)
+
+    async def state(self) -> StoreState:
+        """Say whether the store still writes, and how much room there is."""
+        room = await asyncio.to_thread(disk.room_at, self._uploads)  # not in our threads, which may all be hashing
+        refusal = Code.STORAGE_READ_ONLY if self._failed or room.read_only else None
+        return StoreState(refusal, None, room.free_bytes, room.total_bytes)
 
     async def close(self) -> None:
         """Wait for what the threads are doing."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
 from safelight.server.domain.ports.blobs import StoredBlob, StoredPart
+from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores import s3_upload
 from safelight.server.stores.blob_names import blob_of, upload_of
 from safelight.server.stores.bucket_address import BucketAddress
@@ -175,6 +176,11 @@ class S3Blobs:
         async for listed in self.bucket.listing(s3_upload.PREFIX):
             if (upload_id := upload_of(listed.key.split("/")[-2])) is not None:
                 yield StoredPart(upload_id, listed.modified_ms)
+
+    async def state(self) -> StoreState:
+        """Ask the bucket for something small; it says nothing of its room. Raises STORAGE_UNAVAILABLE."""
+        await self.bucket.size_bytes(MARKER)
+        return StoreState()
 
     async def close(self) -> None:
         """Nothing is held open."""

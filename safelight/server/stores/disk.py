@@ -4,6 +4,7 @@ import errno
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from safelight.sync_protocol.refusals import Code, Refused
@@ -48,6 +49,21 @@ def read_exactly(fd: int, size_bytes: int, offset_bytes: int) -> bytes:
             raise EOFError("a stored file is shorter than it was")
         data += more
     return data
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The disk that a path lies on, in bytes; `free_bytes` is what we may use of it."""
+
+    free_bytes: int
+    total_bytes: int
+    read_only: bool
+
+
+def room_at(path: Path) -> Room:
+    """Ask the file system under *path*, which reads and writes nothing."""
+    found = os.statvfs(path)
+    return Room(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize, bool(found.f_flag & os.ST_RDONLY))
 
 
 def begin_writing_out(fd: int, offset_bytes: int, size_bytes: int) -> None:

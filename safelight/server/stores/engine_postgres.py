@@ -6,6 +6,7 @@ docs/decisions/0008-postgresql.md.
 from collections.abc import Sequence
 
 from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores.accounts import AccountRows
 from safelight.server.stores.blobs import BlobRows
 from safelight.server.stores.devices import DeviceRows
@@ -22,11 +23,17 @@ from safelight.server.stores.postgres_errors import Patience
 from safelight.server.stores.postgres_writer import PostgresWriter, T
 from safelight.server.stores.server_rows import ServerRows
 from safelight.server.stores.spaces import SpaceRows
-from safelight.server.stores.statements import Statement, Value
+from safelight.server.stores.statements import Statement, Value, statement
 from safelight.server.stores.transaction import Found, Work
+from safelight.sync_protocol.refusals import Code
 
 READERS = 4
 WRITERS = 4
+_STATE = statement(
+    "state",
+    "SELECT pg_database_size(current_database()),"
+    " pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'",
+)
 
 
 class PostgresReaders:
@@ -91,6 +98,11 @@ class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows,
     async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:
         """Commit *batch* with what else waits, in one durable transaction; see the port."""
         return await self._writer.commit(batch)
+
+    async def state(self) -> StoreState:
+        """Say whether the database answers and takes writes, and how large it is. Its disk is its own to watch."""
+        [(size_bytes, takes_none)] = await self._readers.rows(_STATE)
+        return StoreState(Code.STORAGE_READ_ONLY if takes_none else None, int(size_bytes))
 
     async def close(self) -> None:
         """Finish what waits and close."""

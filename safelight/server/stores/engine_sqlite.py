@@ -11,6 +11,8 @@ from pathlib import Path
 import aiosqlite
 
 from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.state import StoreState
+from safelight.server.stores import disk
 from safelight.server.stores.accounts import AccountRows
 from safelight.server.stores.blobs import BlobRows
 from safelight.server.stores.devices import DeviceRows
@@ -21,6 +23,7 @@ from safelight.server.stores.spaces import SpaceRows
 from safelight.server.stores.sqlite_writer import SqliteWriter, T
 from safelight.server.stores.statements import Row, Statement, Value, expanded, in_runs, numbered
 from safelight.server.stores.transaction import Found, Work
+from safelight.sync_protocol.refusals import Code
 
 READERS = 3
 
@@ -78,8 +81,9 @@ class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, L
     Open it with `open`, close it with `close`.
     """
 
-    def __init__(self, writer: SqliteWriter, readers: SqliteReaders) -> None:
+    def __init__(self, path: Path, writer: SqliteWriter, readers: SqliteReaders) -> None:
         super().__init__()
+        self._path = path
         self._writer = writer
         self._readers = readers
 
@@ -89,7 +93,7 @@ class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, L
         await asyncio.to_thread(_prepare, path)
         writer = SqliteWriter(path)
         try:
-            return cls(writer, await SqliteReaders.open(path))
+            return cls(path, writer, await SqliteReaders.open(path))
         except BaseException:
             await writer.close()
             raise
@@ -105,10 +109,23 @@ class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, L
         """Commit *batch* with what else waits, in one durable transaction; see the port."""
         return await self._writer.commit(batch)
 
+    async def state(self) -> StoreState:
+        """Say whether a reader answers and the writer still writes, and how much room there is."""
+        await self.highest_time_ms()
+        size_bytes, room = await asyncio.to_thread(_measure, self._path)
+        refusal = Code.STORAGE_READ_ONLY if room.read_only else self._writer.refusal()
+        return StoreState(refusal, size_bytes, room.free_bytes, room.total_bytes)
+
     async def close(self) -> None:
         """Finish what waits and close; the writer last, because the last to close checkpoints."""
         await self._readers.close()
         await self._writer.close()
+
+
+def _measure(path: Path) -> tuple[int, disk.Room]:
+    """The size of the database with what is not checkpointed yet, and the room on its disk."""
+    wal = path.with_name(path.name + "-wal")
+    return path.stat().st_size + (wal.stat().st_size if wal.exists() else 0), disk.room_at(path.parent)
 
 
 def _prepare(path: Path) -> None:

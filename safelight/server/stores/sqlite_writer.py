@@ -8,6 +8,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,7 @@ T = TypeVar("T")
 MAX_GROUP_JOBS = 256
 CHECKPOINT_AFTER_ROWS = 4000
 MAX_WAL_SIZE_BYTES = 64 * 1024 * 1024
+STUCK_AFTER_S = 15.0  # a disk that syncs no group in that time keeps everyone waiting
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class SqliteWriter:
         self._idle = asyncio.Event()
         self._idle.set()
         self._read_only: Refused | None = None
+        self._handed_s: float | None = None
         self._checkpointed_rows = 0
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -79,6 +82,15 @@ class SqliteWriter:
             if isinstance(outcome, Exception):
                 raise outcome
         return [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+
+    def refusal(self) -> Code | None:
+        """What everything that is written would be refused with now."""
+        if self._read_only is not None:
+            return self._read_only.code
+        if self._closing or not self._thread.is_alive():
+            return Code.STORAGE_READ_ONLY
+        stuck = self._handed_s is not None and time.monotonic() - self._handed_s > STUCK_AFTER_S
+        return Code.STORAGE_UNAVAILABLE if stuck else None
 
     async def close(self) -> None:
         """Finish what waits, checkpoint, and end the thread. Readers must be closed before."""
@@ -102,8 +114,10 @@ class SqliteWriter:
     def _hand_over(self) -> None:
         group, self._waiting = self._waiting[:MAX_GROUP_JOBS], self._waiting[MAX_GROUP_JOBS:]
         if group:
+            self._handed_s = time.monotonic()
             self._groups.put(group)
         else:
+            self._handed_s = None
             self._working = False
             self._idle.set()
 

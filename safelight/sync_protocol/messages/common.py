@@ -30,10 +30,21 @@ class Problem(Response, frozen=True):
 
 
 class Health(Response, frozen=True):
-    """Whether the server serves: `ok`, or what is wrong."""
+    """The process lives: `ok`."""
 
     status: str
     version: str
+
+
+class Ready(Response, frozen=True):
+    """Whether traffic may come: `ready` or `not-ready`, and for `server`, `database` and `blobs` `ok` or why not.
+
+    Why not is `stopping`, or the refusal's code that whatever is written now would meet.
+    """
+
+    status: str
+    version: str
+    parts: dict[str, str]
 
 
 class ServerInfo(Response, frozen=True):

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from safelight.server.domain.ports.state import StoreState
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
@@ -112,6 +114,13 @@ class Blobs(Protocol):
 
     def parts(self) -> AsyncIterator[StoredPart]:
         """Yield what there is of uploads, which may name one several times. Where it cannot be listed it raises."""
+        ...
+
+    async def state(self) -> StoreState:
+        """Say how the store is. Nothing is written for it; asked once a second at most.
+
+        `refusal` is STORAGE_READ_ONLY from the first failed sync on; a store elsewhere is asked something small.
+        """
         ...
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from safelight.server.domain.ports.rows import (
     UnlockerRow,
     UploadRow,
 )
+from safelight.server.domain.ports.state import StoreState
 
 
 class KeepsItself(Protocol):
@@ -34,6 +35,13 @@ class KeepsItself(Protocol):
 
     async def highest_time_ms(self) -> int:
         """The highest time stored, below which server time never falls."""
+        ...
+
+    async def state(self) -> StoreState:
+        """Say how the database is. It answers a question for it, and writes nothing; asked once a second at most.
+
+        `refusal` is STORAGE_READ_ONLY from the first failed write or sync on, or where the engine takes no writes.
+        """
         ...
 
 
@@ -204,6 +212,10 @@ class KeepsUploads(Protocol):
 
     async def delete_upload(self, upload_id: bytes) -> None:
         """Forget an upload."""
+        ...
+
+    async def open_uploads(self) -> int:
+        """Return how many uploads are open."""
         ...
 
     async def expired_uploads(self, now_ms: int, limit: int) -> list[UploadRow]:

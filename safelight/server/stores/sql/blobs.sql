@@ -40,6 +40,9 @@ UPDATE uploads SET state = 'failed' WHERE upload_id = :upload_id AND state = 'op
 -- name: delete_upload
 DELETE FROM uploads WHERE upload_id = :upload_id;
 
+-- name: all_open_uploads
+SELECT COUNT(*) FROM uploads WHERE state = 'open';
+
 -- name: expired_uploads
 SELECT upload_id, device_id, account_id, space_id, created_ms, expires_ms, offset_bytes, length_bytes, digest, state,
     blob

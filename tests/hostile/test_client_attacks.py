@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from safelight.clients.engine.account_session import change_password
+from safelight.clients.engine.account_changes import change_password
 from safelight.clients.engine.accounts import create_account, login
 from safelight.clients.engine.albums import add_to_album, create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset

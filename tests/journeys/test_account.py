@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from safelight.clients.engine.account_session import change_password
+from safelight.clients.engine.account_changes import change_password
 from safelight.clients.engine.accounts import create_account, login, recover
 from safelight.clients.engine.connection import Connection
 from safelight.clients.engine.profile import ProfileFolder

@@ -1,5 +1,6 @@
 """`safelight account …`: the person, on this computer."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,12 +11,13 @@ from safelight.clients.cli.asking import (
     ask_password,
     ask_words,
 )
-from safelight.clients.cli.output import JsonOption, print_json, say
+from safelight.clients.cli.output import JsonOption, note, print_json, say
 from safelight.clients.cli.running import profile, run
 from safelight.clients.engine import accounts
-from safelight.clients.engine.account_session import change_password
-from safelight.clients.engine.accounts import MIN_PASSWORD_LENGTH
+from safelight.clients.engine.account_changes import change_password, recovery_words, words_were_shown
 from safelight.clients.engine.profile import AccountProfile
+from safelight.clients.engine.profile_secrets import needs_password
+from safelight.clients.engine.unlocking import MIN_PASSWORD_LENGTH
 
 app = typer.Typer(no_args_is_help=True, help="Your account: make it, log in on another device, recover it.")
 
@@ -33,31 +35,30 @@ def create(
     """Make an account, and make this computer its first device.
 
     Prints 24 recovery words, once. Write them on paper: with them you get back in when the password is lost, and
-    without either nobody can, the server's operator included.
+    without either nobody can, the server's operator included. Cut off, the same command goes on, and prints them.
 
     Example: safelight account create --server https://photos.example.org --name ada --invite 4K7Q-…
     """
     with profile() as folder:
-        folder.require_free()
-        password = ask_new_password("New password", min_length=MIN_PASSWORD_LENGTH)
+        if accounts.unfinished(folder, server, name) is None:
+            folder.require_free()
+            password = ask_new_password("New password", min_length=MIN_PASSWORD_LENGTH)
+        else:
+            note("safelight: making this account was cut off before; this goes on with it.")
+            password = ask_password("The password that you chose")
         created = run(accounts.create_account(folder, server, name, invite, password))
-    if json:
-        print_json(
-            {
-                "name": created.profile.name,
-                "account_id": created.profile.account_id,
-                "server": created.profile.server_url,
-                "recovery_words": created.recovery_words,
-            }
-        )
-        return
-    say(f"Account {name} is ready. These are its recovery words; they are shown this once:")
-    say()
-    numbered = [f"{number:>2} {word}" for number, word in enumerate(created.recovery_words, 1)]
-    for start in range(0, len(numbered), 6):
-        say("  " + "  ".join(f"{word:<11}" for word in numbered[start : start + 6]).rstrip())
-    say()
-    say("Write them on paper and keep them where you keep what must not be lost.")
+        if json:
+            print_json(
+                {
+                    "name": created.profile.name,
+                    "account_id": created.profile.account_id,
+                    "server": created.profile.server_url,
+                    "recovery_words": created.recovery_words,
+                }
+            )
+        else:
+            _print_words(f"Account {name} is ready. These are its recovery words", created.recovery_words)
+        words_were_shown(folder, password)
 
 
 @app.command()
@@ -89,6 +90,27 @@ def recover(server: ServerOption, name: NameOption, json: JsonOption = False) ->
 
 
 @app.command()
+def recovery(json: JsonOption = False) -> None:
+    """Print new recovery words; those until now open nothing any more.
+
+    Where `account create` was cut off before it printed the words, these are printed. Whoever has the password and this
+    computer can do this, so it does not shut a thief out. Keep the first words, too, if you have them: what a theft may
+    one day ask for, new keys for the whole account, only they can sign.
+    """
+    with profile() as folder:
+        is_new = folder.load_account().words != "unshown"
+        password = ask_password() if is_new or needs_password(folder.load_account()) else None
+        words = run(recovery_words(folder, password))
+        if json:
+            print_json({"recovery_words": words, "new": is_new})
+        else:
+            _print_words("These are the account's new recovery words" if is_new else "These are the words", words)
+            if is_new:
+                say("The words until now open nothing any more.")
+        words_were_shown(folder, password)
+
+
+@app.command()
 def password(json: JsonOption = False) -> None:
     """Change the account's password.
 
@@ -105,6 +127,16 @@ def password(json: JsonOption = False) -> None:
         print_json({"changed": True})
     else:
         say("The password is changed. Your other devices ask for the one that they were set up with.")
+
+
+def _print_words(what: str, words: Sequence[str]) -> None:
+    say(f"{what}; they are shown this once:")
+    say()
+    numbered = [f"{number:>2} {word}" for number, word in enumerate(words, 1)]
+    for start in range(0, len(numbered), 6):
+        say("  " + "  ".join(f"{word:<11}" for word in numbered[start : start + 6]).rstrip())
+    say()
+    say("Write them on paper and keep them where you keep what must not be lost.")
 
 
 def _print_device(made: AccountProfile, json: bool) -> None:

@@ -69,7 +69,10 @@ def profile() -> Iterator[ProfileFolder]:
 def with_account(work: Callable[[AccountSession], Coroutine[object, object, T]]) -> T:
     """Open the profile's account, asking for its password where it needs one, and do *work* with it."""
     with profile() as folder:
-        password = ask_password() if needs_password(folder.load_account()) else None
+        held = folder.load_account()
+        password = ask_password() if needs_password(held) else None
+        if held.words != "shown":
+            note("safelight: this account's recovery words were not shown yet: safelight account recovery")
 
         async def opened() -> T:
             async with open_account(folder, password) as session:

@@ -1,24 +1,23 @@
 """An account at work on this device: its profile unlocked, its own ledger verified, its keyring fetched."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
 
-from safelight.clients.engine import accounts
-from safelight.clients.engine.account_entries import AccountKeys, EntryChain, new_unlocker
+from safelight.clients.engine.account_entries import AccountKeys
+from safelight.clients.engine.accounts import pin_account
 from safelight.clients.engine.clock import Clock, now_ms
 from safelight.clients.engine.connection import Connection, DeviceKey
 from safelight.clients.engine.keyring_document import KeyringContent, KeyringDocument
 from safelight.clients.engine.profile import AccountProfile, ProfileFolder
 from safelight.clients.engine.profile_secrets import ProfileSecrets, unwrap
-from safelight.sync_protocol.account_ledger import AccountState, Unlocker, apply_account_entries
+from safelight.clients.engine.unlocking import check_account_pin
+from safelight.sync_protocol.account_ledger import AccountState, apply_account_entries
 from safelight.sync_protocol.log import Head
-from safelight.sync_protocol.messages.accounts import AccountLedger, AppendAccountEntries
+from safelight.sync_protocol.messages.accounts import AccountLedger
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.sealing import passwords
 
 
 class AccountSession:
@@ -67,15 +66,15 @@ class AccountSession:
         state = apply_account_entries(None, ledger.entries)
         if state.account_id != self.account_id:
             raise Refused(Code.LEDGER_RULE, "the server answered with another account's ledger")
-        accounts.check_account_pin(ledger.entries, Head(self.profile.account_number, self.profile.account_hash))
+        check_account_pin(ledger.entries, Head(self.profile.account_number, self.profile.account_hash))
         self.keys.check(state)
         if state.device_key(self.device.device_id) is None:
             raise Refused(Code.DEVICE_REVOKED)
         self.entries, self._state = ledger.entries, state
         content = await self.keyring.fetch()
         if content is not None:
-            accounts.check_account_pin(ledger.entries, Head(content.account_number, content.account_hash))
-        await self.keyring.update(accounts.pin_account(self.connection.server_key, state.head))
+            check_account_pin(ledger.entries, Head(content.account_number, content.account_hash))
+        await self.keyring.update(pin_account(self.connection.server_key, state.head))
         self._pin()
 
     def _pin(self) -> None:
@@ -114,49 +113,3 @@ async def open_account(
             yield session
         finally:
             session.close()
-
-
-async def change_password(
-    folder: ProfileFolder, password: str, new_password: str, *, use_system_keyring: bool = True, clock: Clock = now_ms
-) -> None:
-    """Set a new password for the account, proven by the old one. UNLOCK_FAILED if that is wrong.
-
-    The account secret stays the same: who knew it still knows it. Other devices of this person go on working, and ask
-    for the password that they were set up with. Where *new_password* is the account's already, only this device
-    takes it: it was changed elsewhere, or here by a call whose answer was lost.
-    """
-    profile = folder.load_account()
-    accounts.check_new_password(new_password)
-    async with Connection(profile.server_url, server_key=profile.server_key) as connection:
-        try:
-            opened = await accounts.unlock_account(connection, profile.name, Unlocker.PASSWORD, password)
-            is_set = False
-        except Refused as refusal:
-            if refusal.code is not Code.UNLOCK_FAILED:
-                raise
-            opened = await accounts.unlock_account(connection, profile.name, Unlocker.PASSWORD, new_password)
-            is_set = True
-        if opened.state.account_id != profile.account_id:
-            raise Refused(Code.LEDGER_RULE, "the server answered with another account")
-        accounts.check_account_pin(opened.entries, Head(profile.account_number, profile.account_hash))
-        held = await asyncio.to_thread(unwrap, profile, password)
-        head = opened.state.head if is_set else await _set_password(connection, opened, new_password, clock())
-    pinned = msgspec.structs.replace(profile, account_number=head.number, account_hash=head.hash)
-    folder.save(
-        await asyncio.to_thread(
-            accounts.wrap_profile, pinned, held, new_password, use_system_keyring=use_system_keyring
-        )
-    )
-
-
-async def _set_password(connection: Connection, opened: accounts.OpenedAccount, password: str, signed_ms: int) -> Head:
-    """Set the account's password at the server, and return the ledger's new head."""
-    salt = secrets.token_bytes(16)
-    stretched = await accounts.stretch_password(password, salt, passwords.DEFAULT_COSTS)
-    auth_key, wrap_key = passwords.password_keys(stretched)
-    chain = EntryChain(opened.keys, opened.state.account_id, opened.state.head)
-    unlocker = new_unlocker(
-        chain, Unlocker.PASSWORD, auth_key, wrap_key, signed_ms, salt=salt, costs=passwords.DEFAULT_COSTS
-    )
-    await accounts.append_entries(connection, opened, AppendAccountEntries(chain.entries, unlocker))
-    return chain.head

@@ -1,24 +1,19 @@
-"""Accounts: creating one by invite, logging in on another device, recovering by words, changing the password.
+"""Accounts: creating one by invite, logging in on another device, recovering by words. Each makes a profile.
 
-Every step that a server could turn against a person is checked here: the costs it asks for, the wrapped secret it hands
-out, and the account's ledger, whose identity must be the one that the account secret makes.
+How the account secret is got at, and what is checked on the way: `unlocking`.
 """
 
 import asyncio
 import contextlib
-import hashlib
 import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from safelight.clients.engine.account_entries import (
-    AccountKeys,
-    EntryChain,
-    device_body,
-    new_unlocker,
-    start_account,
-)
+import msgspec
+
+from safelight.clients.engine.account_entries import AccountKeys, device_body, start_account
+from safelight.clients.engine.answers import check_server_url, is_settled
 from safelight.clients.engine.clock import Clock, now_ms
 from safelight.clients.engine.connection import Connection, DeviceKey
 from safelight.clients.engine.keyring_document import KeyringContent, KeyringDocument
@@ -26,37 +21,41 @@ from safelight.clients.engine.profile import PROFILE_VERSION, AccountProfile, Pr
 from safelight.clients.engine.profile_secrets import (
     ProfileSecrets,
     system_keyring,
+    unwrap,
     wrap_with_keyring,
     wrap_with_password,
 )
-from safelight.sync_protocol import ids
-from safelight.sync_protocol.account_ledger import (
-    AccountKind,
-    AccountState,
-    Unlocker,
-    apply_account_entries,
+from safelight.clients.engine.unlocking import (
+    OpenedAccount,
+    append_entries,
+    check_account_pin,
+    check_new_password,
+    password_unlocker,
+    recovery_unlocker,
+    unlock_account,
 )
+from safelight.sync_protocol import ids
+from safelight.sync_protocol.account_ledger import AccountKind, Unlocker
+from safelight.sync_protocol.limits import KEY_SIZE_BYTES
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.accounts import (
     AccountCreated,
     AccountLedger,
     AppendAccountEntries,
     CreateAccount,
-    FinishUnlock,
-    StartUnlock,
-    Unlocked,
-    UnlockStarted,
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.sealing import passwords
 
 _NAME = re.compile(r"[\w.\-]{1,64}")
-MIN_PASSWORD_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class CreatedAccount:
-    """A new account: its profile, and the 24 recovery words, which are shown once and kept nowhere."""
+    """A new account: its profile, and the 24 recovery words.
+
+    The profile keeps the words, sealed with its secrets, until `account_changes.words_were_shown`.
+    """
 
     profile: AccountProfile
     recovery_words: list[str]
@@ -77,40 +76,82 @@ async def create_account(
 ) -> CreatedAccount:
     """Create an account on a server that is met for the first time, and make *folder* its first device's profile.
 
-    The server's key is pinned. Raises NAME_INVALID, BAD_REQUEST for a password under 8 characters, PROFILE_EXISTS,
-    INVITE_INVALID and NAME_TAKEN.
+    The profile is written before the account is asked for, its recovery words with it: stopped anywhere, the same call
+    goes on, with the same *password*, and no account is left without words. The server's key is pinned. Raises
+    NAME_INVALID, BAD_REQUEST for a password under 8 characters, PROFILE_EXISTS, INVITE_INVALID and NAME_TAKEN; after
+    SERVER_UNREACHABLE the same call may be made again.
     """
+    begun = unfinished(folder, server_url, name)
+    if begun is not None:
+        finished = await _go_on(folder, begun, password)
+        if finished is not None:
+            return finished
+        folder.forget()
     folder.require_free()
     _check_new(name, password)
-    stretched = await stretch_password(password, salt := secrets.token_bytes(16), passwords.DEFAULT_COSTS)
-    words = passwords.new_recovery_words()
-    recovery = passwords.recovery_keys(passwords.words_to_entropy(" ".join(words)))
-    keys = AccountKeys(secrets.token_bytes(32))
-    device = DeviceKey(ids.new_id(), secrets.token_bytes(32))
-    chain = start_account(keys, recovery[2], device, signed_ms=clock())
-    auth_key, wrap_key = passwords.password_keys(stretched)
-    unlockers = [
-        new_unlocker(chain, Unlocker.PASSWORD, auth_key, wrap_key, clock(), salt=salt, costs=passwords.DEFAULT_COSTS),
-        new_unlocker(chain, Unlocker.RECOVERY, recovery[0], recovery[1], clock()),
-    ]
+    entropy = secrets.token_bytes(KEY_SIZE_BYTES)
+    keys = AccountKeys(secrets.token_bytes(KEY_SIZE_BYTES))
+    device = DeviceKey(ids.new_id(), secrets.token_bytes(KEY_SIZE_BYTES))
+    chain = start_account(keys, passwords.recovery_keys(entropy)[2], device, signed_ms=clock())
+    unlockers = [await password_unlocker(chain, password, clock()), recovery_unlocker(chain, entropy, clock())]
+    held = ProfileSecrets(keys.secret, device.signing_seed, entropy)
     async with Connection(server_url, device=device) as connection:
         await connection.server_info()
-        # All that can fail here comes before the account is made: afterwards its words must be shown.
-        held = ProfileSecrets(keys.secret, device.signing_seed)
         profile = _new_profile(connection, chain.account_id, name, device, chain.head)
-        profile = await asyncio.to_thread(wrap_profile, profile, held, password, use_system_keyring=use_system_keyring)
-        asked = CreateAccount(invite.strip(), name, chain.entries, unlockers)
+        asked = msgspec.structs.replace(profile, words="asked")
+        asked = await asyncio.to_thread(wrap_profile, asked, held, password, use_system_keyring=use_system_keyring)
+        folder.save(asked)
+        request = CreateAccount(invite.strip(), name, chain.entries, unlockers)
         try:
-            await connection.request("POST", "/v1/accounts", asked, AccountCreated, anonymous=True, repeatable=False)
+            await connection.request("POST", "/v1/accounts", request, AccountCreated, anonymous=True, repeatable=False)
         except Refused as refusal:
             # The answer may have been lost after the account was made: then its device can sign in.
-            if refusal.code is not Code.SERVER_UNREACHABLE or not await _exists(connection, chain.account_id):
+            if is_settled(refusal) or not await _exists(connection, chain.account_id, refusal):
+                folder.forget()
                 raise
-        folder.save(profile)
-        keyring = KeyringDocument(connection, chain.account_id, keys.secret, 0)
-        with contextlib.suppress(Refused):  # opening the account makes up for it, or says what is wrong
-            await keyring.update(pin_account(connection.server_key, chain.head))
-    return CreatedAccount(profile, words)
+        return await _made(folder, connection, asked, held)
+
+
+def unfinished(folder: ProfileFolder, server_url: str, name: str) -> AccountProfile | None:
+    """Return the profile of an earlier, stopped call of `create_account` for the same account; None if there is none.
+
+    PROFILE_EXISTS if it is another account's.
+    """
+    try:
+        found = folder.load()
+    except Refused as refusal:
+        if refusal.code is not Code.PROFILE_MISSING:
+            raise
+        return None
+    if not isinstance(found, AccountProfile) or found.words not in ("asked", "unshown"):
+        return None
+    if (found.name, found.server_url) != (name, str(check_server_url(server_url))):
+        raise Refused(Code.PROFILE_EXISTS, f"making the account {found.name} was cut off here: go on with that first")
+    return found
+
+
+async def _go_on(folder: ProfileFolder, begun: AccountProfile, password: str) -> CreatedAccount | None:
+    """What a stopped call had made; None if the server never heard of it."""
+    held = await asyncio.to_thread(unwrap, begun, password)
+    if begun.words == "unshown":
+        return CreatedAccount(begun, passwords.new_recovery_words(held.recovery_entropy))
+    device = DeviceKey(begun.device_id, held.signing_seed)
+    async with Connection(begun.server_url, server_key=begun.server_key, device=device) as connection:
+        if not await _exists(connection, begun.account_id, None):
+            return None
+        return await _made(folder, connection, begun, held)
+
+
+async def _made(
+    folder: ProfileFolder, connection: Connection, asked: AccountProfile, held: ProfileSecrets
+) -> CreatedAccount:
+    """Note that the account is there, and pin its ledger in the keyring."""
+    profile = msgspec.structs.replace(asked, words="unshown")
+    folder.save(profile)
+    keyring = KeyringDocument(connection, profile.account_id, held.account_secret, 0)
+    with contextlib.suppress(Refused):  # opening the account makes up for it, or says what is wrong
+        await keyring.update(pin_account(connection.server_key, Head(profile.account_number, profile.account_hash)))
+    return CreatedAccount(profile, passwords.new_recovery_words(held.recovery_entropy))
 
 
 async def login(
@@ -124,10 +165,10 @@ async def login(
 ) -> AccountProfile:
     """Make *folder* the profile of another device of an account. Raises UNLOCK_FAILED for wrong name or password."""
     folder.require_free()
-    device = DeviceKey(ids.new_id(), secrets.token_bytes(32))
+    device = DeviceKey(ids.new_id(), secrets.token_bytes(KEY_SIZE_BYTES))
     async with Connection(server_url, device=device) as connection:
         opened = await unlock_account(connection, name, Unlocker.PASSWORD, password)
-        chain = EntryChain(opened.keys, opened.state.account_id, opened.state.head)
+        chain = opened.chain()
         chain.add(AccountKind.ADD_DEVICE, device_body(device), clock())
         await append_entries(connection, opened, AppendAccountEntries(chain.entries))
         return await _finish(
@@ -151,16 +192,12 @@ async def recover(
     """
     folder.require_free()
     _check_new(name, new_password)
-    device = DeviceKey(ids.new_id(), secrets.token_bytes(32))
-    stretched = await stretch_password(new_password, salt := secrets.token_bytes(16), passwords.DEFAULT_COSTS)
-    auth_key, wrap_key = passwords.password_keys(stretched)
+    device = DeviceKey(ids.new_id(), secrets.token_bytes(KEY_SIZE_BYTES))
     async with Connection(server_url, device=device) as connection:
         opened = await unlock_account(connection, name, Unlocker.RECOVERY, words)
-        chain = EntryChain(opened.keys, opened.state.account_id, opened.state.head)
+        chain = opened.chain()
         chain.add(AccountKind.ADD_DEVICE, device_body(device), clock())
-        unlocker = new_unlocker(
-            chain, Unlocker.PASSWORD, auth_key, wrap_key, clock(), salt=salt, costs=passwords.DEFAULT_COSTS
-        )
+        unlocker = await password_unlocker(chain, new_password, clock())
         await append_entries(connection, opened, AppendAccountEntries(chain.entries, unlocker))
         return await _finish(
             folder, connection, name, device, opened, chain.head, new_password, use_system_keyring=use_system_keyring
@@ -171,58 +208,6 @@ def _check_new(name: str, password: str) -> None:
     if not _NAME.fullmatch(name):
         raise Refused(Code.NAME_INVALID)
     check_new_password(password)
-
-
-def check_new_password(password: str) -> None:
-    """Refuse a new password under 8 characters with BAD_REQUEST."""
-    if len(password) < MIN_PASSWORD_LENGTH:
-        raise Refused(Code.BAD_REQUEST, f"a password has at least {MIN_PASSWORD_LENGTH} characters")
-
-
-async def stretch_password(password: str, salt: bytes, costs: passwords.Costs) -> bytes:
-    """Stretch in a thread; PASSWORD_COST_REFUSED for costs that no honest server asks for."""
-    return await asyncio.to_thread(passwords.stretch, password, salt, costs)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedAccount:
-    """What unlocking gave, verified: keys, ledger, and a ticket that may append to it."""
-
-    keys: AccountKeys
-    state: AccountState
-    entries: list[bytes]
-    ticket: str
-
-
-async def unlock_account(connection: Connection, name: str, kind: Unlocker, typed: str) -> OpenedAccount:
-    """Prove the password or the words, and check all that the server hands out before it is used."""
-    started = await connection.request(
-        "POST", "/v1/unlock/start", StartUnlock(name, kind.value), UnlockStarted, anonymous=True
-    )
-    if kind is Unlocker.PASSWORD:
-        costs = passwords.Costs(started.memory_kib, started.passes)
-        auth_key, wrap_key = passwords.password_keys(await stretch_password(typed, started.salt, costs))
-    else:
-        auth_key, wrap_key, _ = passwords.recovery_keys(passwords.words_to_entropy(typed))
-    unlocked = await connection.request(
-        "POST", "/v1/unlock/finish", FinishUnlock(name, kind.value, auth_key), Unlocked, anonymous=True
-    )
-    state = apply_account_entries(None, unlocked.ledger)
-    if state.account_id.hex() != unlocked.account_id:
-        raise Refused(Code.LEDGER_RULE, "the server answered with another account's ledger")
-    if state.unlockers.get(kind.value) != hashlib.sha256(unlocked.wrapped).digest():
-        # *Unlocker replaced, recovery turned against the account*: the account itself never set this one.
-        raise Refused(Code.LEDGER_RULE, "the wrapped secret is not the one that the account set")
-    secret = passwords.unwrap_account_secret(wrap_key, state.account_id, kind.value, unlocked.wrapped)
-    keys = AccountKeys(secret)
-    keys.check(state)
-    return OpenedAccount(keys, state, unlocked.ledger, unlocked.ticket)
-
-
-async def append_entries(connection: Connection, opened: OpenedAccount, asked: AppendAccountEntries) -> None:
-    """Append to the account's ledger by the ticket."""
-    path = f"/v1/accounts/{opened.state.account_id.hex()}/ledger"
-    await connection.request("POST", path, asked, AccountLedger, ticket=opened.ticket, repeatable=False)
 
 
 async def _finish(
@@ -249,19 +234,14 @@ async def _finish(
     return profile
 
 
-def check_account_pin(entries: list[bytes], pinned: Head) -> None:
-    """Check an account's ledger against a pin; HISTORY_ROLLED_BACK or HISTORY_FORKED where it is not the same one."""
-    if pinned.number > len(entries):
-        raise Refused(Code.HISTORY_ROLLED_BACK, f"the account's ledger had {pinned.number} entries")
-    if pinned.number and hashlib.sha256(entries[pinned.number - 1]).digest() != pinned.hash:
-        raise Refused(Code.HISTORY_FORKED, f"entry {pinned.number} of the account's ledger is not what it was")
-
-
-async def _exists(connection: Connection, account_id: bytes) -> bool:
+async def _exists(connection: Connection, account_id: bytes, otherwise: Refused | None) -> bool:
+    """Whether the account is there: its device can sign in. If that stays open, raises *otherwise* or the reason."""
     try:
         await connection.request("GET", f"/v1/accounts/{account_id.hex()}/ledger?after=0", None, AccountLedger)
-    except Refused:
-        return False
+    except Refused as refusal:
+        if is_settled(refusal):
+            return False
+        raise otherwise or refusal from None
     return True
 
 

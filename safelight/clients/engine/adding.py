@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from safelight.clients.engine.answers import is_settled
 from safelight.clients.engine.clock import Clock, now_ms
-from safelight.clients.engine.commits import Committer, is_settled
+from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.rolls import Roll
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD, MAX_ENTRY_SIZE_BYTES

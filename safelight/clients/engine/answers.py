@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 MAX_ANSWER_SIZE_BYTES = 16 * 1024 * 1024
 MAX_URL_LENGTH = 1024
+# Answers that are given without looking at what was asked, whatever became of an earlier asking.
+_UNJUDGED_STATUSES = frozenset({401, 408, 429})
 _SPACES = re.compile(" {2,}")
 # What an answer to HEAD, which has no body, can mean.
 _BY_STATUS = {401: Code.SESSION_REQUIRED, 403: Code.FORBIDDEN, 404: Code.NOT_FOUND, 410: Code.NOT_FOUND}
@@ -86,6 +88,17 @@ def read_refusal(response: aiohttp.ClientResponse, body: bytes) -> Refused:
         return Refused(Code(problem.code), detail)
     except ValueError:
         return Refused(Code.SERVER_FAULT, f"{printable(problem.code)} {detail}".strip())
+
+
+def is_settled(refusal: Refused) -> bool:
+    """Whether a refusal says that what was asked for is not done: done before, it would have been answered as then.
+
+    After a lost answer, "too many requests" and a server's own fault say nothing of the kind. *A link made twice*: an
+    entry forgotten on such a word was perhaps committed, and its author makes another.
+    """
+    if refusal.code is Code.QUOTA_EXCEEDED:
+        return True
+    return refusal.status < 500 and refusal.status not in _UNJUDGED_STATUSES
 
 
 def printable(text: str) -> str:

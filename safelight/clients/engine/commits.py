@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
+from safelight.clients.engine.answers import is_settled
 from safelight.clients.engine.clock import Clock, now_ms
 from safelight.clients.engine.connection import Connection, DeviceKey
 from safelight.clients.engine.memory import SpaceMemory
@@ -21,8 +22,6 @@ from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import Signed, pack
 
 _MAX_SIGNINGS = 4
-# Answers that were given without looking at the entry, whatever became of an earlier sending of it.
-_UNJUDGED_STATUSES = frozenset({401, 408, 429})
 
 
 class KnowsLedger(Protocol):
@@ -185,14 +184,3 @@ class Committer:
         if row.counter > mine.counter and not (pending and hashlib.sha256(pending).digest() == row.entry_id):
             # The profile was restored from a copy: the log knows better where this device stands.
             self._memory.position = DevicePosition(row.counter, row.entry_id)
-
-
-def is_settled(refusal: Refused) -> bool:
-    """Whether a refusal says that the entry is not written: the same bytes would else have had their first receipt.
-
-    After a lost answer, "too many requests" and a server's own fault say nothing of the kind. *A link made twice*: an
-    entry forgotten on such a word was perhaps committed, and its author makes another.
-    """
-    if refusal.code is Code.QUOTA_EXCEEDED:
-        return True
-    return refusal.status < 500 and refusal.status not in _UNJUDGED_STATUSES

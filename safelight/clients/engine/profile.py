@@ -31,7 +31,9 @@ _Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 class AccountProfile(msgspec.Struct, frozen=True, tag="account", tag_field="kind", forbid_unknown_fields=True):
     """One device of an account. `wrapped` holds the secrets (see `profile_secrets`), wrapped as `wrapped_by` says.
 
-    `account_head` and `keyring_version` are the newest seen of what the server keeps for the account: pins.
+    The account's head and `keyring_version` are the newest seen of what the server keeps for the account: pins. `words`
+    says whether the secrets hold recovery words that were not shown yet: of an account that was asked for and perhaps
+    not made (`asked`), of one that is there (`unshown`), or new ones that perhaps do not count yet (`renewing`).
     """
 
     version: int
@@ -48,6 +50,7 @@ class AccountProfile(msgspec.Struct, frozen=True, tag="account", tag_field="kind
     account_number: int = 0
     account_hash: bytes = b""
     keyring_version: int = 0
+    words: Literal["shown", "unshown", "asked", "renewing"] = "shown"
 
 
 class CameraProfile(msgspec.Struct, frozen=True, tag="camera", tag_field="kind", forbid_unknown_fields=True):
@@ -123,13 +126,15 @@ class ProfileFolder:
         return profile
 
     def load_account(self) -> AccountProfile:
-        """Return the account's profile; PROFILE_MISSING if this is a camera's."""
+        """Return the account's profile; PROFILE_MISSING if this is a camera's, or of an account perhaps not made."""
         profile = self.load()
         if not isinstance(profile, AccountProfile):
             raise Refused(
                 Code.PROFILE_MISSING,
                 "this profile is a camera's, which adds and reads nothing; SAFELIGHT_PROFILE names another",
             )
+        if profile.words == "asked":
+            raise Refused(Code.PROFILE_MISSING, "making its account was cut off; run the same `account create` again")
         return profile
 
     def load_camera(self) -> CameraProfile:
@@ -143,13 +148,17 @@ class ProfileFolder:
         return profile
 
     def require_free(self) -> None:
-        """Check that a new profile may be written here; PROFILE_EXISTS otherwise."""
+        """Check that a new profile may be written here; PROFILE_EXISTS otherwise. See also `accounts.unfinished`."""
         if (self.path / _PROFILE_FILE).exists():
             raise Refused(Code.PROFILE_EXISTS, str(self.path))
 
     def save(self, profile: AnyProfile) -> None:
         """Write the profile durably, readable by its owner alone."""
         durable.write_file(self.path / _PROFILE_FILE, msgspec.json.encode(profile))
+
+    def forget(self) -> None:
+        """Remove the profile itself: what a server never heard of, or refused."""
+        (self.path / _PROFILE_FILE).unlink(missing_ok=True)
 
     def space_folder(self, space_id: bytes) -> Path:
         """Return the folder for what belongs to one space, made where it is not there."""

@@ -21,10 +21,14 @@ _GOOD_PRIORITY = 1  # keyring's own measure; below are plain files and the one t
 
 
 class ProfileSecrets(Sealed, frozen=True):
-    """What an account's device holds: the account secret, and the seed that this device signs with."""
+    """What an account's device holds: the account secret, and the seed that this device signs with.
+
+    `recovery_entropy` are the recovery words, for as long as they were not shown.
+    """
 
     account_secret: bytes
     signing_seed: bytes
+    recovery_entropy: bytes = b""
 
     def __repr__(self) -> str:
         return "ProfileSecrets(…)"
@@ -64,6 +68,12 @@ def wrap_with_keyring(profile: AccountProfile, held: ProfileSecrets, backend: Ke
     return msgspec.structs.replace(profile, wrapped_by="system", salt=b"", memory_kib=0, passes=0, wrapped=wrapped)
 
 
+def rewrap(profile: AccountProfile, held: ProfileSecrets, password: str | None = None) -> AccountProfile:
+    """Return *profile* with other secrets under the key that it has; PROFILE_LOCKED if that is not to be had."""
+    key = _key_of(profile, password)
+    return msgspec.structs.replace(profile, wrapped=floe.seal_bytes(key, _place(profile), pack(held)))
+
+
 def needs_password(profile: AccountProfile) -> bool:
     """Whether opening the profile needs its password."""
     return profile.wrapped_by == "password"
@@ -71,7 +81,7 @@ def needs_password(profile: AccountProfile) -> bool:
 
 def unwrap(profile: AccountProfile, password: str | None = None) -> ProfileSecrets:
     """Return the profile's secrets; PROFILE_LOCKED if the password, or the system's keyring, does not open them."""
-    key = _system_key(profile) if profile.wrapped_by == "system" else _key_of(profile, password)
+    key = _key_of(profile, password)
     try:
         opened = floe.open_bytes(key, _place(profile), profile.wrapped)
     except Refused:
@@ -80,6 +90,8 @@ def unwrap(profile: AccountProfile, password: str | None = None) -> ProfileSecre
 
 
 def _key_of(profile: AccountProfile, password: str | None) -> bytes:
+    if profile.wrapped_by == "system":
+        return _system_key(profile)
     if password is None:
         raise Refused(Code.PROFILE_LOCKED, "it needs the password")
     return _password_key(password, profile.salt, Costs(profile.memory_kib, profile.passes))

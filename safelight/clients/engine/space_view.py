@@ -8,12 +8,12 @@ from typing import Self
 
 from safelight.clients.engine import epochs
 from safelight.clients.engine.account_session import AccountSession
-from safelight.clients.engine.accounts import check_account_pin
 from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.epochs import EpochSecrets, NewEpoch
 from safelight.clients.engine.index import Index, Problem
 from safelight.clients.engine.keyring_document import KnownSpace, with_space
 from safelight.clients.engine.log_reader import LogReader
+from safelight.clients.engine.unlocking import check_account_pin
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, Epoch, LedgerKind, RotateEpochBody
 from safelight.sync_protocol.ledger_state import LedgerState

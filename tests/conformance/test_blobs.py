@@ -257,6 +257,28 @@ async def test_wrong_digest_publishes_nothing(blobs: Blobs) -> None:
     assert await blobs.part_size_bytes(upload_id) == 0
 
 
+async def test_what_was_written_is_taken_back(blobs: Blobs) -> None:
+    """Bytes that turned out to be none of the upload's are cut off, whether the store had put them away or not."""
+    upload_id, data = some_id(), secrets.token_bytes(MIB)
+    appender = await blobs.append(upload_id, 0)
+    await appender.write(data)
+    await appender.flush()
+    await appender.close()
+    for size_bytes in (0, 100, 20 * MIB):
+        appender = await blobs.append(upload_id, len(data))
+        for start in range(0, size_bytes, MIB):
+            await appender.write(secrets.token_bytes(min(MIB, size_bytes - start)))
+        await appender.close()
+        await blobs.cut_back(upload_id, len(data))
+        assert await blobs.durable_bytes(upload_id, len(data)) == len(data)
+    await blobs.cut_back(some_id(), 0)
+    appender = await blobs.append(upload_id, len(data))
+    await appender.write(b"rest")
+    name, _ = await appender.finish()
+    await appender.close()
+    assert await read(blobs, name) == data + b"rest"
+
+
 async def test_discard(blobs: Blobs) -> None:
     """A discarded upload is gone; discarding what is not there is no error."""
     upload_id = some_id()

@@ -6,16 +6,18 @@ new one cuts the older off, because a client that comes again has given its last
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from safelight.server.domain.access import Who, space_for
 from safelight.server.domain.clock import ServerClock
+from safelight.server.domain.content_checks import ContentCheck
 from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.ports.blobs import Appender, Blobs
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.rows import UploadRow
+from safelight.server.domain.turns import CutOff, Turns
 from safelight.sync_protocol.ids import new_id
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right
@@ -42,7 +44,8 @@ class UploadRules:
 class Appending:
     """What one request says: where its content goes, how long the whole is, and whether it ends with this request.
 
-    `content_bytes` is the length of this request's content where it is known.
+    `content_bytes` is the length of this request's content where it is known, `digest` the SHA-256 of the whole,
+    `content_digests` those of the content by algorithm.
     """
 
     offset_bytes: int
@@ -50,12 +53,16 @@ class Appending:
     length_bytes: int | None
     content_bytes: int | None
     digest: bytes | None
+    content_digests: Mapping[str, bytes] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Busy:
-    cut: Callable[[], None]
-    over: asyncio.Event
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """Content on its way: its pieces, who is told each durable offset, and who asks again whether it may come."""
+
+    chunks: AsyncIterator[bytes]
+    progress: Callable[[int], Awaitable[None]]
+    check_session: Callable[[], Awaitable[None]]
 
 
 class Uploads:
@@ -69,7 +76,7 @@ class Uploads:
         self._ledgers = ledgers
         self._clock = clock
         self.rules = rules
-        self._busy: dict[bytes, _Busy] = {}
+        self._turns = Turns()
 
     async def create(self, who: Who, space_id: bytes, appending: Appending) -> UploadRow:
         """Make an upload for *space_id*. Raises RIGHT_MISSING, SPACE_UNKNOWN, QUOTA_EXCEEDED or UPLOAD_TOO_LONG."""
@@ -114,30 +121,23 @@ class Uploads:
         return replace(upload, offset_bytes=durable_bytes)
 
     @asynccontextmanager
-    async def alone(self, upload_id: bytes, cut: Callable[[], None]) -> AsyncIterator[None]:
-        """Be the only request at an upload; whoever is at it is cut off first. *cut* is called to cut this one off."""
-        while (busy := self._busy.get(upload_id)) is not None:
-            busy.cut()
-            await busy.over.wait()
-        mine = self._busy[upload_id] = _Busy(cut, asyncio.Event())
-        try:
-            yield
-        finally:
-            del self._busy[upload_id]
-            mine.over.set()
+    async def alone(self, upload_id: bytes, cut: Callable[[], None] | None) -> AsyncIterator[None]:
+        """Be the only request at an upload, after cutting off older ones; *cut* cuts this one off for a newer one.
 
-    async def append(
-        self,
-        who: Who,
-        upload: UploadRow,
-        appending: Appending,
-        chunks: AsyncIterator[bytes],
-        progress: Callable[[int], Awaitable[None]],
-    ) -> UploadRow:
+        None as *cut*: it is quick, and a newer one waits for it. Raises Interrupted where that came before this began.
+        """
+        try:
+            async with self._turns.taken(upload_id, cut):
+                yield
+        except CutOff:
+            raise Interrupted from None
+
+    async def append(self, who: Who, upload: UploadRow, appending: Appending, coming: Coming) -> UploadRow:
         """Take one request's content, while `alone`, and return the upload as it then stands.
 
-        *progress* is told each durable offset. Raises UPLOAD_OFFSET_MISMATCH, UPLOAD_COMPLETED,
-        UPLOAD_LENGTH_INCONSISTENT, UPLOAD_TOO_LONG, UPLOAD_DIGEST_MISMATCH, and Interrupted after keeping what arrived.
+        Raises UPLOAD_OFFSET_MISMATCH, UPLOAD_COMPLETED, UPLOAD_LENGTH_INCONSISTENT, UPLOAD_TOO_LONG,
+        UPLOAD_DIGEST_MISMATCH, and Interrupted after keeping what arrived. Where digests of the content were stated,
+        nothing of it counts until they were verified.
         """
         await self._check_right(who, upload.space_id)
         if upload.state == "complete":
@@ -147,20 +147,31 @@ class Uploads:
         if appending.digest and upload.digest and appending.digest != upload.digest:
             raise Refused(Code.UPLOAD_DIGEST_MISMATCH, "another digest was stated before")
         stated = upload.length_bytes is not None
-        upload = replace(upload, length_bytes=self._length(upload, appending), digest=upload.digest or appending.digest)
+        upload = replace(upload, length_bytes=self._length(upload, appending))
         self._check_content(upload, appending)
         if not stated:
             await self._check_room(upload, upload.length_bytes or upload.offset_bytes)
+        if appending.digest and not upload.digest:
+            await self._database.begin_publishing(upload.upload_id, appending.digest)
+            upload = replace(upload, digest=appending.digest)
         appender = await self._blobs.append(upload.upload_id, upload.offset_bytes)
+        check = ContentCheck(appending.content_digests)
         try:
-            upload = await self._receive(upload, appender, chunks, progress)
+            upload = await self._receive(who, upload, appender, coming, check)
+            check.verify()
             whole = upload.length_bytes in {None, appender.offset_bytes}
             if appending.completes and whole:
+                await self._check_again(who, upload, coming, appender.offset_bytes)
                 return await self._complete(upload, appender)
             upload = await self._flush(upload, appender)
             if not whole and appending.completes:
                 raise Refused(Code.UPLOAD_LENGTH_INCONSISTENT, f"complete at {upload.offset_bytes} bytes")
             return upload
+        except (Refused, Interrupted):
+            if check:
+                await appender.close()
+                await self._blobs.cut_back(upload.upload_id, upload.offset_bytes)
+            raise
         finally:
             await appender.close()
 
@@ -181,6 +192,20 @@ class Uploads:
         state = await space_for(self._ledgers, who, space_id)
         if not state.rights_of(who.author_id) & {Right.ADD, Right.LINK}:
             raise Refused(Code.RIGHT_MISSING, Right.ADD.value)
+
+    async def _check_again(self, who: Who, upload: UploadRow, coming: Coming, size_bytes: int) -> None:
+        """What held when the upload began may be over: session, right, time and quota are asked for once more.
+
+        Raises SESSION_REQUIRED, SESSION_EXPIRED, SPACE_UNKNOWN, RIGHT_MISSING, NOT_FOUND or QUOTA_EXCEEDED.
+        """
+        await coming.check_session()
+        await self._check_right(who, upload.space_id)
+        if self._clock.now_ms() >= upload.expires_ms:
+            raise Refused(Code.NOT_FOUND, "the upload has expired")
+        if upload.length_bytes is None:
+            await self._check_room(upload, size_bytes)
+        else:
+            await self._check_quota(upload, size_bytes)
 
     def _length(self, upload: UploadRow | None, appending: Appending) -> int | None:
         """The upload's length from all that was ever said of it, which must agree."""
@@ -206,41 +231,44 @@ class Uploads:
 
         Asked again whenever more of it is durable: who leaves the length open could else fill the disk.
         """
-        space = await self._database.space(upload.space_id)
-        if space and space.quota_bytes and space.used_bytes + size_bytes > space.quota_bytes:
-            raise Refused(Code.QUOTA_EXCEEDED)
+        await self._check_quota(upload, size_bytes)
         others_bytes = await self._database.uncommitted_bytes(upload.device_id) - upload.offset_bytes
         if others_bytes + size_bytes > self.rules.max_uncommitted_bytes:
             raise Refused(Code.QUOTA_EXCEEDED, f"this device has {others_bytes} bytes that no record names besides")
+
+    async def _check_quota(self, upload: UploadRow, size_bytes: int) -> None:
+        space = await self._database.space(upload.space_id)
+        if space and space.quota_bytes and space.used_bytes + size_bytes > space.quota_bytes:
+            raise Refused(Code.QUOTA_EXCEEDED)
 
     def _limit(self, upload: UploadRow) -> int:
         return self.rules.max_size_bytes if upload.length_bytes is None else upload.length_bytes
 
     async def _receive(
-        self,
-        upload: UploadRow,
-        appender: Appender,
-        chunks: AsyncIterator[bytes],
-        progress: Callable[[int], Awaitable[None]],
+        self, who: Who, upload: UploadRow, appender: Appender, coming: Coming, check: ContentCheck
     ) -> UploadRow:
         """Write what arrives, made durable now and then; a body that is too long spoils the upload for good."""
         loop = asyncio.get_running_loop()
         flushed_at = loop.time()
+        asked_at_bytes = upload.offset_bytes
         try:
-            async for chunk in chunks:
+            async for chunk in coming.chunks:
                 if appender.offset_bytes + len(chunk) > self._limit(upload):
                     await self._spoil(upload)
                     raise Refused(Code.UPLOAD_TOO_LONG, f"more than {self._limit(upload)} bytes")
+                check.update(chunk)
                 await appender.write(chunk)
-                pending = appender.offset_bytes - upload.offset_bytes
-                if pending >= FLUSH_SIZE_BYTES or (pending and loop.time() - flushed_at >= FLUSH_INTERVAL_S):
+                pending = appender.offset_bytes - asked_at_bytes
+                if pending < FLUSH_SIZE_BYTES and not (pending and loop.time() - flushed_at >= FLUSH_INTERVAL_S):
+                    continue
+                await self._check_again(who, upload, coming, appender.offset_bytes)
+                if not check:
                     upload = await self._flush(upload, appender)
-                    flushed_at = loop.time()
-                    if upload.length_bytes is None:
-                        await self._check_room(upload, upload.offset_bytes)
-                    await progress(upload.offset_bytes)
+                    await coming.progress(upload.offset_bytes)
+                asked_at_bytes, flushed_at = appender.offset_bytes, loop.time()
         except (Interrupted, asyncio.CancelledError):
-            await asyncio.shield(self._flush(upload, appender))
+            if not check:
+                await asyncio.shield(self._flush(upload, appender))
             raise
         return upload
 

@@ -44,6 +44,11 @@ class Call:
             raise Refused(Code.SESSION_REQUIRED)
         self._who = await self.services.sessions.find(token.strip(), ticket_allowed=ticket_allowed)
 
+    async def check_session(self) -> None:
+        """Ask again, during a long request, whether the session still stands; raises SESSION_REQUIRED."""
+        if not await self.services.sessions.still_stands(self.who):
+            raise Refused(Code.SESSION_REQUIRED)
+
     def path_bytes(self, name: str) -> bytes:
         """Return a part of the path that the route's pattern holds to hexadecimal."""
         return bytes.fromhex(self.request.match_info[name])

@@ -1,41 +1,37 @@
-"""Interim responses of uploads: 104 (Upload Resumption Supported), to clients of the same draft and no others."""
+"""Interim responses of uploads: 104 (Upload Resumption Supported), to clients of a draft that we know and no others."""
 
 from collections.abc import Mapping
 
-from aiohttp import HttpVersion11
-
 from safelight.server.routes.call import Call
-
-INTEROP_VERSION = "8"
+from safelight.server.routes.upload_dialects import Dialect, takes_interim
 
 
 class Interim:
     """Sends 104s on one request's connection: first where the upload is, then how far it has come."""
 
-    def __init__(self, call: Call, announcement: Mapping[str, str]) -> None:
-        request = call.request
-        self._request = request
-        self._announcement = announcement
-        self._allowed = (
-            call.serving.interim
-            and request.version >= HttpVersion11
-            and request.headers.getall("Upload-Draft-Interop-Version", []) == [INTEROP_VERSION]
-        )
+    def __init__(self, call: Call, dialect: Dialect) -> None:
+        self._request = call.request
+        self._dialect = dialect
+        self._allowed = call.serving.interim and takes_interim(call.request, dialect)
 
-    async def announce(self) -> None:
+    def keep_silent(self) -> None:
+        """Send none: this request is an ordinary upload."""
+        self._allowed = False
+
+    async def announce(self, announcement: Mapping[str, str]) -> None:
         """Say where the upload is."""
-        await self._send(self._announcement)
+        if self._allowed:
+            await self._send(announcement)
 
     async def progress(self, offset_bytes: int) -> None:
         """Say how much is durable."""
-        await self._send({"Upload-Offset": str(offset_bytes)})
+        if self._allowed and self._dialect.tells_progress:
+            await self._send({"Upload-Offset": str(offset_bytes)})
 
     async def _send(self, headers: Mapping[str, str]) -> None:
-        if not self._allowed:
-            return
         lines = [
             "HTTP/1.1 104 Upload Resumption Supported",
-            f"Upload-Draft-Interop-Version: {INTEROP_VERSION}",
+            f"Upload-Draft-Interop-Version: {self._dialect.version}",
             *(f"{name}: {value}" for name, value in headers.items()),
         ]
         await self._request.writer.write("\r\n".join([*lines, "", ""]).encode("ascii"))

@@ -25,9 +25,10 @@ def boolean(headers: CIMultiDictProxy[str], name: str) -> bool | None:
 
 
 def digests(headers: CIMultiDictProxy[str], name: str) -> dict[str, bytes] | None:
-    """Return a dictionary of byte sequences (RFC 9530), the last of each key; None if it is malformed."""
+    """Return a dictionary of byte sequences (RFC 9530), the last of each key; empty if absent, None if malformed."""
     found: dict[str, bytes] = {}
-    for member in ",".join(headers.getall(name, [])).split(","):
+    members = ",".join(headers.getall(name, []))
+    for member in members.split(",") if name in headers else ():
         match = _DIGEST.fullmatch(member.strip(" \t"))
         if match is None:
             return None

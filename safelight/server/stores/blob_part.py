@@ -25,6 +25,10 @@ class Hasher(Protocol):
         """Return the hash of the bytes so far."""
         ...
 
+    def copy(self) -> "Hasher":
+        """Return another that goes on from here."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
@@ -43,12 +47,14 @@ class Part:
         self._lock = threading.Lock()
         self._fd = -1
         self._closed = False
+        self._sealed = False
         self._named = offset_bytes > 0  # an offset that was stated once stands in a synced folder
         self._hasher: Hasher = hashlib.sha256()
         self.written_bytes = offset_bytes
         self.durable_bytes = offset_bytes
         if offset_bytes:
             self._open_again(offset_bytes, known)
+        self._durable_hasher: Hasher = self._hasher.copy()
 
     def write(self, pieces: Sequence[bytes | bytearray]) -> None:
         """Write and hash *pieces*, of which more will follow."""
@@ -67,6 +73,7 @@ class Part:
                     self._folder.sync()
                     self._named = True
                 self.durable_bytes = self.written_bytes
+                self._durable_hasher = self._hasher.copy()
             return self.durable_bytes
 
     def name(self, pieces: Sequence[bytes | bytearray]) -> bytes:
@@ -88,14 +95,15 @@ class Part:
             disk.sync_file(self._fd)
             if os.fstat(self._fd).st_size != self.written_bytes:
                 raise Refused(Code.LENGTH_MISMATCH, "something else wrote to the upload's file")
+            self._sealed = True
             self._close()
             return name, self.written_bytes
 
     def close(self) -> Hashed | None:
-        """Close the file; what is known of the hash, if it is of the durable bytes."""
+        """Close the file; what is known of the hash, of the durable bytes alone."""
         with self._lock:
             self._close()
-            return Hashed(self.durable_bytes, self._hasher) if self.durable_bytes == self.written_bytes else None
+            return Hashed(self.durable_bytes, self._durable_hasher) if self.durable_bytes and not self._sealed else None
 
     def _write(self, pieces: Sequence[bytes | bytearray]) -> None:
         if self._closed:

@@ -186,6 +186,9 @@ class DirectoryBlobs:
         """Return how long the part is, durable or not; 0 if there is none."""
         return await self.run(_size_bytes, self._part_path(upload_id))
 
+    async def cut_back(self, upload_id: bytes, offset_bytes: int) -> None:
+        """Do nothing: what is beyond the offset is cut off by the next append, and counts for nothing until then."""
+
     async def discard(self, upload_id: bytes) -> None:
         """Remove an upload's part, if there is one."""
         self._hashes.pop(upload_id, None)

@@ -145,6 +145,14 @@ class S3Blobs:
         """Return what the upload's pieces add up to; 0 if there are none."""
         return s3_upload.end_of(await s3_upload.pieces_of(self.bucket, upload_id))
 
+    async def cut_back(self, upload_id: bytes, offset_bytes: int) -> None:
+        """Remove the upload's pieces from *offset_bytes* on, the last ones first, so that no gap is left."""
+        self._hashes.pop(upload_id, None)
+        pieces = await s3_upload.pieces_of(self.bucket, upload_id)
+        for piece in reversed(pieces):
+            if piece.start >= offset_bytes:
+                await self.bucket.delete([s3_upload.key_of(upload_id, piece.start)])
+
     async def discard(self, upload_id: bytes) -> None:
         """Remove an upload's pieces, if there are any."""
         self._hashes.pop(upload_id, None)

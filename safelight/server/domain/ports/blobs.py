@@ -89,6 +89,10 @@ class Blobs(Protocol):
         """Return the size of an upload's part; 0 where there is none."""
         ...
 
+    async def cut_back(self, upload_id: bytes, offset_bytes: int) -> None:
+        """Drop what an upload that nobody has open has beyond *offset_bytes*, which was not stated and never counts."""
+        ...
+
     async def discard(self, upload_id: bytes) -> None:
         """Delete an upload's part."""
         ...

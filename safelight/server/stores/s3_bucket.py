@@ -34,6 +34,8 @@ PROBE = b"Safelight tries whether this bucket keeps what it is given.\n"
 
 _log = structlog.get_logger("bucket")
 _STATUS = re.compile(r"status code: (\d{3})")
+_KIND = re.compile(r"kind: (\w+)")
+_KINDS = {"Timeout": "no answer in time", "Connect": "no answer", "Request": "no answer", "Interrupted": "cut off"}
 _S3_CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 
 
@@ -223,6 +225,9 @@ def _said(error: Exception) -> str:
     """Status and code of what the store answered, and nothing else of it: answers repeat what they were asked."""
     if isinstance(error, Refused):
         return error.detail or "see the log"
-    code = _S3_CODE.search(str(error))
-    said = " ".join(filter(None, (_status_of(error), code[1] if code else "")))
-    return said or ("no answer in time" if "timed out" in str(error) else f"no answer, {type(error).__name__}")
+    text = str(error)
+    code = _S3_CODE.search(text)
+    if said := " ".join(filter(None, (_status_of(error), code[1] if code else ""))):
+        return said
+    kind = _KIND.search(text)
+    return _KINDS.get(kind[1] if kind else "", "no answer of S3")

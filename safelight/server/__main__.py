@@ -5,7 +5,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import ssl
 import sys
 from dataclasses import MISSING, Field, fields
@@ -18,6 +17,7 @@ from safelight.server import control, data_folder, logs
 from safelight.server.app import build_app, build_services, runner_for
 from safelight.server.data_folder import DataFolderRefused, ServerSecrets
 from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
+from safelight.server.listening import bound
 from safelight.server.routes.services import SERVICES, SERVING
 from safelight.server.settings import SettingInvalid, Settings, flag_of, load, split_listen, variable_of
 from safelight.server.stores.blobs_directory import DirectoryBlobs
@@ -88,13 +88,13 @@ async def _serve(settings: Settings, secrets: ServerSecrets, stopped: asyncio.Ev
     tls = _tls(settings)
     host, port = split_listen(settings.listen)
     scheme = "https" if tls else "http"
-    listener = _listener(host, port)
+    listener = bound(host, port)
     port = listener.getsockname()[1]
     address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     app = build_app(settings, secrets, settings.public_url.rstrip("/") or address)
     runner = runner_for(app, settings)
-    await runner.setup()
     try:
+        await runner.setup()
 
         async def invite() -> dict[str, str]:
             return {"code": await app[SERVICES].accounts.new_invite(settings.invite_lifetime_s)}
@@ -132,23 +132,6 @@ async def _invite_alone(settings: Settings) -> str:
         finally:
             await blobs.close()
             await database.close()
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    """Bind before anything else: links carry the port, and a port in use is found out at once."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        raise OSError(f"cannot listen at {host}, port {port}: {error.strerror or error}") from None
-    except BaseException:
-        listener.close()
-        raise
-    return listener
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

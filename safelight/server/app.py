@@ -19,6 +19,7 @@ from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.links import Links
 from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.meter import Meter, Unmetered
 from safelight.server.domain.readiness import Readiness
 from safelight.server.domain.sessions import Sessions
 from safelight.server.domain.spaces import Spaces
@@ -26,12 +27,15 @@ from safelight.server.domain.throttle import Throttle
 from safelight.server.domain.uploads import UploadRules, Uploads
 from safelight.server.jobs.expiry import Expiry
 from safelight.server.jobs.orphans import Orphans
+from safelight.server.metered_blobs import metered
+from safelight.server.metrics import Metrics
+from safelight.server.metrics_listener import MetricsListener
 from safelight.server.routes.all import ROUTES
 from safelight.server.routes.bell import SOCKETS, Sockets, close_sockets
 from safelight.server.routes.openapi import build_document
 from safelight.server.routes.problems import add_common_headers, problems
 from safelight.server.routes.server import DOCUMENT
-from safelight.server.routes.services import SERVICES, SERVING, Services, Serving
+from safelight.server.routes.services import METER, SERVICES, SERVING, Services, Serving
 from safelight.server.routes.table import add_routes
 from safelight.server.settings import Settings, is_secure, proxies
 from safelight.server.stores.engine_sqlite import SqliteDatabase
@@ -60,6 +64,8 @@ def build_app(
     """Put the application together; its resources open when it starts and close when it ends."""
     app = web.Application(middlewares=[problems])
     app[SERVING] = _serving(settings, secrets, public_url)
+    metrics = Metrics(app[SERVING].version) if settings.metrics_listen else None
+    app[METER] = metrics or Unmetered()
     app[DOCUMENT] = build_document(ROUTES, app[SERVING].version)
     app[SOCKETS] = Sockets()
     add_routes(app, ROUTES)
@@ -73,7 +79,7 @@ def build_app(
 
     async def domain(app: web.Application) -> AsyncIterator[None]:
         app[CLOCK] = ServerClock(wall, monotonic_ms, await app[DATABASE].highest_time_ms())
-        services = build_services(settings, secrets, app[DATABASE], app[BLOBS], app[CLOCK])
+        services = build_services(settings, secrets, app[DATABASE], app[BLOBS], app[CLOCK], app[METER])
         app[SERVICES] = services
         async with services.commits.running():
             yield
@@ -81,7 +87,7 @@ def build_app(
     async def jobs(app: web.Application) -> AsyncIterator[None]:
         grace_s = settings.unreferenced_grace_s
         orphans = Orphans(app[DATABASE], app[BLOBS], settings.listing_interval_s, grace_s)
-        expiry = Expiry(app[DATABASE], app[BLOBS], app[CLOCK], settings.jobs_interval_s, grace_s, orphans)
+        expiry = Expiry(app[DATABASE], app[BLOBS], app[CLOCK], settings.jobs_interval_s, grace_s, orphans, app[METER])
         app[EXPIRY] = expiry
         await expiry.delete_forgotten()
         task = asyncio.create_task(expiry.run_forever())
@@ -90,7 +96,15 @@ def build_app(
         with suppress(asyncio.CancelledError):
             await task
 
-    app.cleanup_ctx.extend([stores, domain, jobs])
+    async def listener(app: web.Application) -> AsyncIterator[None]:
+        if metrics is None:
+            yield
+            return
+        listener = MetricsListener(metrics, app[SERVICES].readiness, app[DATABASE], app[SOCKETS])
+        async for _ in listener.listening(settings.metrics_listen):
+            yield
+
+    app.cleanup_ctx.extend([stores, domain, jobs, listener])
     return app
 
 
@@ -112,7 +126,12 @@ def runner_for(app: web.Application, settings: Settings) -> web.AppRunner:
 
 
 def build_services(
-    settings: Settings, secrets: data_folder.ServerSecrets, database: Database, blobs: Blobs, clock: ServerClock
+    settings: Settings,
+    secrets: data_folder.ServerSecrets,
+    database: Database,
+    blobs: Blobs,
+    clock: ServerClock,
+    meter: Meter = Unmetered(),  # noqa: B008 - it keeps nothing
 ) -> Services:
     """Put the domain together over its ports."""
     ledgers, bells = Ledgers(database), Bells()
@@ -138,6 +157,7 @@ def build_services(
             clock,
             signing_seed=secrets.signing_seed,
             space_quota_bytes=settings.space_quota_bytes,
+            meter=meter,
         ),
         bells=bells,
         uploads=Uploads(
@@ -170,7 +190,8 @@ async def _open_stores(app: web.Application, settings: Settings) -> AsyncIterato
     """Whoever runs the application holds the data folder: see `data_folder.opened`."""
     app[DATABASE] = database = await SqliteDatabase.open(data_folder.database_path(settings.data))
     try:
-        app[BLOBS] = blobs = await open_blobs(settings, database, app[SERVING].server_key)
+        blobs = await open_blobs(settings, database, app[SERVING].server_key)
+        app[BLOBS] = metered(blobs, app[METER]) if settings.metrics_listen else blobs
         try:
             yield
         finally:

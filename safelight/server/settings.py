@@ -130,6 +130,12 @@ class Settings:
         "How long a whole request that is not a transfer may take.", "seconds", default=60
     )
     connections_per_address: int = _setting("How many connections one address may hold.", "connections", default=512)
+    metrics_listen: str = _setting(
+        "The address and port of a second listener with metrics for Prometheus, which asks nobody who they are. Empty:"
+        " none.",
+        "host:port",
+        default="",
+    )
     ready_free_bytes: int = _setting(
         "Below how much free space /ready says that storage is full.", "bytes", default=2**30
     )
@@ -152,16 +158,18 @@ class Settings:
             except ValueError as error:
                 raise SettingInvalid(str(error)) from None
         split_listen(self.listen)
+        if self.metrics_listen:
+            split_listen(self.metrics_listen, "metrics_listen")
         proxies(self.trusted_proxies)
         if self.public_url and not _is_origin(self.public_url):
             raise SettingInvalid("public_url is https:// (or http:// for localhost) and a host, without a path")
 
 
-def split_listen(listen: str) -> tuple[str, int]:
-    """Return host and port of *listen*; IPv6 addresses stand in brackets."""
+def split_listen(listen: str, name: str = "listen") -> tuple[str, int]:
+    """Return host and port of *listen*; IPv6 addresses stand in brackets. Raises SettingInvalid, which says *name*."""
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise SettingInvalid("listen is HOST:PORT, for example 127.0.0.1:8080")
+        raise SettingInvalid(f"{name} is HOST:PORT, for example 127.0.0.1:8080")
     return host.strip("[]"), int(port)
 
 

@@ -6,6 +6,7 @@ receipt is signed. A repeated commit finds its entry by id and gets the same rec
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from safelight.server.domain.judge import (
 from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.ports.commits import Committed, Rejected
 from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.meter import Meter
 from safelight.sync_protocol.account_ledger import AccountState
 from safelight.sync_protocol.ids import space_id as space_id_of
 from safelight.sync_protocol.ledger_entries import LedgerKind, is_ledger_kind
@@ -56,6 +58,7 @@ class Commits:
         *,
         signing_seed: bytes,
         space_quota_bytes: int,
+        meter: Meter,
     ) -> None:
         self._database = database
         self._ledgers = ledgers
@@ -63,6 +66,7 @@ class Commits:
         self._clock = clock
         self._signer = Signer(signing_seed)
         self._space_quota_bytes = space_quota_bytes
+        self._meter = meter
         self._waiting: list[_Waiting] = []
         self._work = asyncio.Event()
         self._closing = False
@@ -186,6 +190,7 @@ class Commits:
                 await self._write(self._next_group())
 
     async def _write(self, group: Sequence[_Waiting]) -> None:
+        started_s = time.perf_counter()
         try:
             results = await self._database.commit([waiting.judged.commit for waiting in group])
         except Exception as error:  # noqa: BLE001 - whatever it is, someone waits for it, and the writer must go on
@@ -193,6 +198,7 @@ class Commits:
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)
             return
+        self._meter.committed(len(group), time.perf_counter() - started_s)
         for waiting, result in zip(group, results, strict=True):
             if isinstance(result, Committed) and not result.repeated:
                 self._announce(waiting.judged, result)

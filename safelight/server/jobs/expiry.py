@@ -1,6 +1,7 @@
 """Clearing away: sessions and invites whose time is over, uploads never finished, blobs that nothing names."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 import structlog
@@ -8,6 +9,7 @@ import structlog
 from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
+from safelight.server.domain.ports.meter import Meter
 from safelight.server.jobs.orphans import Orphans
 
 _PAGE = 200
@@ -24,15 +26,20 @@ class Expiry:
     interval_s: int
     grace_s: int
     orphans: Orphans
+    meter: Meter
 
     async def run_forever(self) -> None:
         """Clear away now and then; a failure is logged and tried again at the next turn."""
         while True:
             await asyncio.sleep(self.interval_s)
+            started_s = time.monotonic()
+            well = False
             try:
                 await self.run_once()
+                well = True
             except Exception:  # noqa: BLE001 - whatever failed, the next turn must come
                 _log.exception("clearing away failed; it is tried again later")
+            self.meter.job_ended("expiry", time.monotonic() - started_s, well=well)
 
     async def run_once(self) -> None:
         """Clear away what is due by now."""

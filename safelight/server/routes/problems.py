@@ -1,7 +1,7 @@
 """Refusals as problem documents (RFC 9457), and the one place where every failure of a request ends."""
 
-import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -11,7 +11,7 @@ from aiohttp import web
 from safelight.server.domain.addresses import truncated
 from safelight.server.domain.throttle import TooSoon
 from safelight.server.routes.call import Call
-from safelight.server.routes.services import SERVING
+from safelight.server.routes.services import METER, SERVING
 from safelight.sync_protocol.messages.common import Problem
 from safelight.sync_protocol.refusals import TABLE, Code, Refused
 
@@ -54,7 +54,7 @@ async def problems(request: web.Request, handler: _Handler) -> web.StreamRespons
 
     The log holds method, route pattern, status, code, time and a truncated address: no ids, names, tokens or bodies.
     """
-    started = asyncio.get_running_loop().time()
+    started_s = time.perf_counter()
     code = ""
     try:
         response = await handler(request)
@@ -67,13 +67,15 @@ async def problems(request: web.Request, handler: _Handler) -> web.StreamRespons
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
     except ConnectionError:
+        request.app[METER].answered(request.method, _pattern(request), 0, "", time.perf_counter() - started_s)
         raise
     except Exception as error:  # noqa: BLE001 - the one place where every mistake ends
         code = Code.SERVER_FAULT.value
         response = problem_response(Refused(Code.SERVER_FAULT, f"request {_log_mistake(request, error)}"))
+    took_s = time.perf_counter() - started_s
+    request.app[METER].answered(request.method, _pattern(request), response.status, code, took_s)
     if request.app[SERVING].log_requests:
-        took_ms = round((asyncio.get_running_loop().time() - started) * 1000, 1)
-        _log_request(request, response.status, code, took_ms)
+        _log_request(request, response.status, code, round(took_s * 1000, 1))
     return response
 
 

@@ -18,6 +18,7 @@ from safelight.server.domain.downloads import (
 from safelight.server.routes.call import Call
 from safelight.server.routes.file_sending import FileSending
 from safelight.server.routes.problems import problem_response
+from safelight.server.routes.services import METER
 from safelight.sync_protocol.refusals import Code, Refused
 
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*")
@@ -97,6 +98,7 @@ async def _send_part(call: Call, response: web.StreamResponse, download: Downloa
             async with aclosing(spans_while_allowed(download, part.start, part.end)) as spans:
                 async for start, end in spans:
                     await sending.send(file, start, end, call.serving.stall_timeout_s)
+                    call.request.app[METER].sent(end - start)
     except (Stopped, TimeoutError, EOFError):
         cut(call.request)
         raise ConnectionResetError("cut off") from None
@@ -110,6 +112,7 @@ async def _send_chunks(call: Call, response: web.StreamResponse, download: Downl
         async for chunk in chunks:
             async with asyncio.timeout(call.serving.stall_timeout_s):
                 await response.write(chunk)
+            call.request.app[METER].sent(len(chunk))
 
 
 def cut(request: web.Request) -> None:

@@ -10,6 +10,7 @@ from safelight.server.domain.bells import Bells
 from safelight.server.domain.commits import Commits
 from safelight.server.domain.downloads import Downloads
 from safelight.server.domain.links import Links
+from safelight.server.domain.ports.meter import Meter
 from safelight.server.domain.readiness import Readiness
 from safelight.server.domain.sessions import Sessions
 from safelight.server.domain.spaces import Spaces
@@ -51,3 +52,4 @@ class Serving:
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
 SERVING: web.AppKey[Serving] = web.AppKey("serving", Serving)
+METER: web.AppKey[Meter] = web.AppKey("meter", Meter)

@@ -46,7 +46,7 @@ def address(seaweed: Seaweed, bucket: LyingBucket) -> BucketAddress:
 async def blobs(address: BucketAddress, monkeypatch: pytest.MonkeyPatch) -> S3Blobs:
     """A store there, that does not wait for long."""
     monkeypatch.setattr(s3_bucket, "RETRIES", 2)
-    monkeypatch.setattr(s3_bucket, "RETRY_TIMEOUT_S", 2)
+    monkeypatch.setattr(s3_bucket, "RETRY_TIMEOUT_S", 1)
     return await S3Blobs.open_at(address, TIMEOUT_S)
 
 
@@ -148,6 +148,15 @@ async def test_one_that_acknowledges_what_it_throws_away(blobs: S3Blobs, bucket:
     with bucket.lying(lies.claims_to_have_it, "PUT|POST"):
         assert await refused(store(blobs, secrets.token_bytes(size_bytes))) is Code.STORAGE_UNAVAILABLE
     assert await listed(blobs) == []
+
+
+@pytest.mark.parametrize("size_bytes", SIZES)
+async def test_bytes_that_are_spoilt_on_the_way(blobs: S3Blobs, bucket: LyingBucket, size_bytes: int) -> None:
+    """Every request carries the SHA-256 of its body: the store refuses other bytes, and has nothing to read back."""
+    with bucket.lying(lies.spoils_what_is_sent, "PUT"):
+        assert await refused(store(blobs, secrets.token_bytes(size_bytes))) is Code.STORAGE_UNAVAILABLE
+    assert await listed(blobs) == []
+    assert [part async for part in blobs.parts()] == []
 
 
 @pytest.mark.parametrize("lie", [lies.adds_to_the_size, lies.cuts_short, lies.is_busy])

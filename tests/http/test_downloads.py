@@ -19,6 +19,15 @@ async def stored(owner: Owner, data: bytes = DATA) -> str:
     return f"{owner.space}/blobs/{Blob(data).name.hex()}"
 
 
+async def test_a_blob_that_lost_its_end(server: Server, owner: Owner) -> None:
+    """What is shorter than it was is not sent as if it were whole."""
+    blob = Blob(os.urandom(1000))
+    await owner.api.add_photo(owner.writer, blob)
+    os.truncate(server.settings.data / "blobs" / blob.name.hex()[:2] / blob.name.hex(), 999)
+    answer = await owner.api.get(f"{owner.space}/blobs/{blob.name.hex()}")
+    assert (answer.status, answer.code) == (503, "storage-unavailable")
+
+
 async def test_whole(owner: Owner) -> None:
     """A blob comes with its name as entity tag and its digest."""
     path = await stored(owner)

@@ -20,7 +20,8 @@ class Asked:
 
     method: str
     path: str
-    forward: Callable[[], Awaitable["Said"]]
+    body: bytes
+    forward: Callable[[bytes | None], Awaitable["Said"]]
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,11 @@ async def lying_bucket(upstream: str) -> AsyncIterator[LyingBucket]:
         async def serve(request: web.Request) -> web.StreamResponse:
             body = await request.read()
 
-            async def forward() -> Said:
+            async def forward(changed: bytes | None = None) -> Said:
                 headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_PASSED_ON}
-                url = upstream + request.raw_path
+                url, sent = upstream + request.raw_path, body if changed is None else changed
                 async with http.request(
-                    request.method, URL(url, encoded=True), data=BytesIO(body), headers=headers
+                    request.method, URL(url, encoded=True), data=BytesIO(sent), headers=headers
                 ) as answer:
                     kept = {name: value for name, value in answer.headers.items() if name.lower() not in _NOT_PASSED_ON}
                     if request.method == "HEAD":
@@ -80,13 +81,13 @@ async def lying_bucket(upstream: str) -> AsyncIterator[LyingBucket]:
                     return Said(answer.status, kept, await answer.read())
 
             bucket.asked.append((request.method, request.raw_path))
-            asked = Asked(request.method, request.raw_path, forward)
+            asked = Asked(request.method, request.raw_path, body, forward)
             matching = [
                 lie
                 for method, path, lie in bucket.lies
                 if re.fullmatch(method, asked.method) and path.search(asked.path)
             ]
-            said = await (matching[-1](asked) if matching else forward())
+            said = await (matching[-1](asked) if matching else forward(None))
             return await _answer(request, said)
 
         app = web.Application(client_max_size=2**30)
@@ -150,13 +151,13 @@ async def keeps_what_is_deleted(asked: Asked) -> Said:
 
 async def loses_the_answer(asked: Asked) -> Said:
     """It does as it was asked, and nobody hears of it."""
-    await asked.forward()
+    await asked.forward(None)
     return Said(0)
 
 
 async def flips_a_bit(asked: Asked) -> Said:
     """What comes back is not what was stored."""
-    said = await asked.forward()
+    said = await asked.forward(None)
     if not said.body or said.status >= 300:
         return said
     body = bytearray(said.body)
@@ -164,15 +165,23 @@ async def flips_a_bit(asked: Asked) -> Said:
     return replace(said, body=bytes(body))
 
 
+async def spoils_what_is_sent(asked: Asked) -> Said:
+    """What arrives is not what was sent; the store itself has a chance to notice."""
+    changed = bytearray(asked.body)
+    if changed:
+        changed[len(changed) // 2] ^= 1
+    return await asked.forward(bytes(changed))
+
+
 async def cuts_short(asked: Asked) -> Said:
     """The body ends before its length."""
-    said = await asked.forward()
+    said = await asked.forward(None)
     return replace(said, body=said.body[: len(said.body) // 2], claims=len(said.body)) if said.body else said
 
 
 async def adds_to_the_size(asked: Asked) -> Said:
     """The object is said to be longer than it is."""
-    said = await asked.forward()
+    said = await asked.forward(None)
     found = re.fullmatch(r"(bytes \d+-\d+/)(\d+)", said.headers.get("Content-Range", ""))
     if found:
         return said.with_header("Content-Range", f"{found[1]}{int(found[2]) + 1}")
@@ -183,7 +192,7 @@ async def adds_to_the_size(asked: Asked) -> Said:
 
 async def knows_no_conditions(asked: Asked) -> Said:
     """What is to be written only where nothing is, is said to be written all the same."""
-    said = await asked.forward()
+    said = await asked.forward(None)
     return Said(200, {"ETag": '"0123456789abcdef0123456789abcdef"'}) if said.status == 412 else said
 
 
@@ -194,6 +203,6 @@ def only(times: int, lie: Lie) -> Lie:
     async def first(asked: Asked) -> Said:
         nonlocal left
         left -= 1
-        return await (lie(asked) if left >= 0 else asked.forward())
+        return await (lie(asked) if left >= 0 else asked.forward(None))
 
     return first

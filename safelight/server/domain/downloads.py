@@ -53,14 +53,17 @@ class Downloads:
             now = await self._ledgers.state(space_id)
             return _may_read(now, who, held[1])
 
-        return Download(name, await open_blob(self._blobs, name), stands)
+        return Download(name, await open_blob(self._blobs, name, held[0]), stands)
 
 
-async def open_blob(blobs: Blobs, name: bytes) -> BlobReader:
-    """Open a blob that a row says is there; raises NOT_FOUND."""
+async def open_blob(blobs: Blobs, name: bytes, size_bytes: int) -> BlobReader:
+    """Open a blob that a row says is there; raises NOT_FOUND, and STORAGE_UNAVAILABLE where it has another size."""
     reader = await blobs.open(name)
     if reader is None:
         raise Refused(Code.NOT_FOUND, "its bytes are missing")
+    if reader.size_bytes != size_bytes:
+        await reader.close()
+        raise Refused(Code.STORAGE_UNAVAILABLE, "what is stored has another size than what was sent")
     return reader
 
 

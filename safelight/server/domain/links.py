@@ -137,7 +137,7 @@ class Links:
             now = await self._database.link(link_id)
             return now is not None and _state(now, self._clock.now_ms()) not in {"revoked", "expired", "waiting"}
 
-        return Download(name, await open_blob(self._blobs, name), stands)
+        return Download(name, await open_blob(self._blobs, name, held[0]), stands)
 
     async def count_download(self, link_id: bytes, name: bytes) -> None:
         """Count a fetched original, for the maker's list; pages and previews are looking, not downloading."""

@@ -16,14 +16,16 @@ from aiohttp import web
 from safelight.server import control, data_folder, logs
 from safelight.server.app import build_app, build_services, runner_for
 from safelight.server.data_folder import DataFolderRefused, ServerSecrets
+from safelight.server.database import open_database
 from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
 from safelight.server.listening import bound
 from safelight.server.routes.services import SERVICES, SERVING
 from safelight.server.settings import SettingInvalid, Settings, flag_of, load, split_listen, variable_of
 from safelight.server.stores.blobs_directory import DirectoryBlobs
-from safelight.server.stores.engine_sqlite import SqliteDatabase
+from safelight.server.stores.postgres_errors import DatabaseRefused
 from safelight.server.stores.s3_bucket import BucketRefused
 from safelight.sync_protocol.refusals import Refused
+from safelight.sync_protocol.signatures import public_key_of
 
 
 def main() -> None:
@@ -38,7 +40,7 @@ def main() -> None:
             runner.run(_run(settings) if command == "run" else _invite(settings, as_json=as_json))
     except SettingInvalid as error:
         _fail(str(error), 2)
-    except (DataFolderRefused, BucketRefused, Refused, OSError) as error:
+    except (DataFolderRefused, DatabaseRefused, BucketRefused, Refused, OSError) as error:
         _fail(str(error), 1)
     except KeyboardInterrupt:
         pass
@@ -61,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
             run.add_argument(flag_of(setting.name), help=text, metavar="VALUE")
     invite = commands.add_parser("invite", help="print a one-time code for a new account")
     invite.add_argument("--data", help="the server's data folder", metavar="DIR")
+    invite.add_argument("--database", help="where rows are kept, if not in the data folder", metavar="ADDRESS")
     invite.add_argument("--invite-lifetime-s", help="how long the code is good (seconds)", metavar="VALUE")
     invite.add_argument("--json", action="store_true", help="print a JSON document")
     return parser
@@ -123,7 +126,7 @@ async def _invite(settings: Settings, *, as_json: bool) -> None:
 
 async def _invite_alone(settings: Settings) -> str:
     with data_folder.opened(settings.data, existing=settings.existing) as secrets:
-        database = await SqliteDatabase.open(data_folder.database_path(settings.data))
+        database = await open_database(settings, public_key_of(secrets.signing_seed))
         blobs = await DirectoryBlobs.open_in(data_folder.blobs_path(settings.data))
         try:
             clock = ServerClock(wall_ms, monotonic_ms, await database.highest_time_ms())

@@ -10,6 +10,7 @@ from aiohttp import web
 from safelight.server import data_folder
 from safelight.server.blob_store import open_blobs
 from safelight.server.connections import CountingRunner
+from safelight.server.database import open_database
 from safelight.server.domain.accounts import Accounts, Throttles
 from safelight.server.domain.bells import Bells
 from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
@@ -17,6 +18,7 @@ from safelight.server.domain.commits import Commits
 from safelight.server.domain.downloads import Downloads
 from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.links import Links
+from safelight.server.domain.neighbours import Neighbours
 from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.meter import Meter, Unmetered
@@ -38,7 +40,6 @@ from safelight.server.routes.server import DOCUMENT
 from safelight.server.routes.services import METER, SERVICES, SERVING, Services, Serving
 from safelight.server.routes.table import add_routes
 from safelight.server.settings import Settings, is_secure, proxies
-from safelight.server.stores.engine_sqlite import SqliteDatabase
 from safelight.sync_protocol import signatures
 from safelight.web_share.pages import add_pages
 
@@ -81,7 +82,9 @@ def build_app(
         app[CLOCK] = ServerClock(wall, monotonic_ms, await app[DATABASE].highest_time_ms())
         services = build_services(settings, secrets, app[DATABASE], app[BLOBS], app[CLOCK], app[METER])
         app[SERVICES] = services
-        async with services.commits.running():
+        neighbours = Neighbours(app[DATABASE], services.bells)
+        app[DATABASE].tell(neighbours)
+        async with services.commits.running(), neighbours.listened_to():
             yield
 
     async def jobs(app: web.Application) -> AsyncIterator[None]:
@@ -188,7 +191,7 @@ def build_services(
 
 async def _open_stores(app: web.Application, settings: Settings) -> AsyncIterator[None]:
     """Whoever runs the application holds the data folder: see `data_folder.opened`."""
-    app[DATABASE] = database = await SqliteDatabase.open(data_folder.database_path(settings.data))
+    app[DATABASE] = database = await open_database(settings, app[SERVING].server_key)
     try:
         blobs = await open_blobs(settings, database, app[SERVING].server_key)
         app[BLOBS] = metered(blobs, app[METER]) if settings.metrics_listen else blobs

@@ -4,6 +4,7 @@ A server that is started over the wrong place for blobs would find all of them m
 """
 
 import asyncio
+import secrets
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,7 @@ from safelight.server.stores.blobs_s3 import S3Blobs
 from safelight.server.stores.bucket_address import BucketAddress
 
 _META = "blobs"
+_FOLDER_META = "blobs folder"
 _log = structlog.get_logger("blobs")
 
 
@@ -28,9 +30,13 @@ async def open_blobs(settings: Settings, database: Database, server_key: bytes) 
     if not settings.blobs:
         if used:
             raise DataFolderRefused(f"this server keeps its blobs in {used}; name it with --blobs")
+        if settings.database:
+            await _claim_folder(settings.data, database)
         return await DirectoryBlobs.open_in(folder)
     if not used and await asyncio.to_thread(_holds_blobs, folder):
         raise DataFolderRefused(f"this server keeps its blobs in {folder}; start it without --blobs")
+    if await database.get_meta(_FOLDER_META):
+        raise DataFolderRefused("this server keeps its blobs in a data folder; start it there, without --blobs")
     blobs = await S3Blobs.open_at(BucketAddress.parse(settings.blobs, settings.s3_endpoint), settings.s3_timeout_s)
     for lack in blobs.lacks:
         _log.warning(lack)
@@ -38,6 +44,19 @@ async def open_blobs(settings: Settings, database: Database, server_key: bytes) 
     if used != settings.blobs:
         await database.set_meta(_META, settings.blobs.encode())
     return blobs
+
+
+async def _claim_folder(data: Path, database: Database) -> None:
+    """Of the processes at one PostgreSQL a single one may keep blobs in its folder: others would find none there."""
+    note = data / "blobs.id"
+    if not note.exists():
+        data_folder.write_durably(note, secrets.token_hex(16), 0o644)
+    mine = note.read_bytes()
+    if await database.claim_meta(_FOLDER_META, mine) != mine:
+        raise DataFolderRefused(
+            "another process at this database keeps the blobs in its data folder; several processes keep them in a"
+            " bucket, named with --blobs"
+        )
 
 
 def _holds_blobs(folder: Path) -> bool:

@@ -5,7 +5,8 @@ safelight.lock    held by the one process that uses the folder; let go of when i
 safelight-data    the marker: this folder is Safelight's, and in which form
 server.key        the server's signing seed and its secret for cookies and false answers (mode 0600)
 control.sock      where the running server takes commands
-safelight.db      the database
+safelight.db      the database, or instead of it:
+postgresql        says that the database is elsewhere
 blobs/            ciphertext, each file named for its SHA-256, and the parts of uploads
 ```
 """
@@ -45,6 +46,11 @@ def database_path(folder: Path) -> Path:
     return folder / "safelight.db"
 
 
+def moved_path(folder: Path) -> Path:
+    """What says that the database is not in the folder."""
+    return folder / "postgresql"
+
+
 def blobs_path(folder: Path) -> Path:
     """Where the folder store lies."""
     return folder / "blobs"
@@ -65,7 +71,7 @@ def opened(folder: Path, *, existing: bool) -> Iterator[ServerSecrets]:
     lock = _lock(folder)
     try:
         if not (folder / MARKER).is_file():
-            _write_durably(folder / MARKER, _MARKER_TEXT, 0o644)
+            write_durably(folder / MARKER, _MARKER_TEXT, 0o644)
         yield _load_secrets(folder / "server.key")
     finally:
         os.close(lock)
@@ -101,7 +107,7 @@ def _load_secrets(path: Path) -> ServerSecrets:
     """Return the server's secrets, made once and then kept in a file of mode 0600."""
     if not path.exists():
         seed, secret = secrets.token_bytes(KEY_SIZE_BYTES), secrets.token_bytes(KEY_SIZE_BYTES)
-        _write_durably(path, f"{_KEY_HEADING}\n{seed.hex()}\n{secret.hex()}\n", 0o600)
+        write_durably(path, f"{_KEY_HEADING}\n{seed.hex()}\n{secret.hex()}\n", 0o600)
     lines = path.read_text().split("\n")
     try:
         heading, seed_hex, secret_hex = lines[:3]
@@ -113,7 +119,7 @@ def _load_secrets(path: Path) -> ServerSecrets:
     return loaded
 
 
-def _write_durably(path: Path, text: str, mode: int) -> None:
+def write_durably(path: Path, text: str, mode: int) -> None:
     """Write a file that is either whole or absent after a power loss, and never readable by others in between."""
     temporary = path.with_name(path.name + ".new")
     with suppress(FileNotFoundError):

@@ -17,8 +17,8 @@ ENVIRONMENT_PREFIX = "SAFELIGHT_"
 _DAY_S = 24 * 60 * 60
 
 
-def _setting(sentence: str, unit: str = "", *, default: Any = MISSING) -> Any:
-    return field(default=default, metadata={"sentence": sentence, "unit": unit})
+def _setting(sentence: str, unit: str = "", *, default: Any = MISSING, shown: bool = True) -> Any:
+    return field(default=default, repr=shown, metadata={"sentence": sentence, "unit": unit})
 
 
 class SettingInvalid(ValueError):
@@ -30,6 +30,12 @@ class Settings:
     """Everything that can be set, in the order of docs/operations.md."""
 
     data: Path = _setting("The folder that holds everything the server keeps.", "path")  # noqa: RUF009 - it is `field`
+    database: str = _setting(
+        "Where rows are kept: postgresql://USER@HOST/NAME is a PostgreSQL. Empty: in the data folder.",
+        "address",
+        default="",
+        shown=False,  # it may carry a password
+    )
     blobs: str = _setting(
         "Where blobs are kept: s3://BUCKET/PREFIX is a bucket. Empty: in the data folder.", "address", default=""
     )
@@ -152,6 +158,8 @@ class Settings:
             raise SettingInvalid("unreferenced_grace_s and upload_lifetime_s are at least 1 second")
         if self.s3_timeout_s < 1:
             raise SettingInvalid("s3_timeout_s is at least 1 second")
+        if self.database and not self.database.startswith(("postgresql://", "postgres://")):
+            raise SettingInvalid("database is postgresql://USER@HOST/NAME")
         if self.blobs:
             try:
                 BucketAddress.parse(self.blobs, self.s3_endpoint)

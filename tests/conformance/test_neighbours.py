@@ -186,6 +186,70 @@ async def test_a_commit_and_another_ones_collector(two: tuple[Database, Database
         assert forgotten == (await two[1].blob_in_space(other.space_id, name) is None)
 
 
+class Heard:
+    """Takes what a database tells."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[bytes, int] = {}
+        self.missed = 0
+        self.something = asyncio.Event()
+
+    def log_grew(self, space_id: bytes, number: int) -> None:
+        """Remember it."""
+        self.numbers[space_id] = number
+        self.something.set()
+
+    def missed_something(self) -> None:
+        """Count it."""
+        self.missed += 1
+        self.something.set()
+
+    async def until(self, what: Callable[[], bool]) -> None:
+        """Wait for it to be so."""
+        async with asyncio.timeout(20):
+            while not what():
+                await self.something.wait()
+                self.something.clear()
+
+
+async def test_what_one_commits_the_other_hears(two: tuple[Database, Database], postgres: PostgresServer) -> None:
+    """Each process hears how far the logs came, also after its listening connection was lost, and that it was."""
+    heard = Heard()
+    two[1].tell(heard)
+    await heard.until(lambda: heard.missed == 1)
+    library = await Library.make(two[0])
+    await heard.until(lambda: heard.numbers.get(library.space_id) == 1)
+    [[ended]] = await asyncio.to_thread(
+        postgres.run, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+    )
+    assert ended
+    await heard.until(lambda: heard.missed == 2)
+    records = [first := library.a_record(), library.a_record(after=first)]
+    await library.commit(*records)
+    await heard.until(lambda: heard.numbers.get(library.space_id) == 3)
+    [rejected] = await library.commit(replace(library.a_record(), ledger_number=7))
+    assert isinstance(rejected, Rejected)
+    assert heard.numbers == {library.space_id: 3}
+
+
+async def test_the_ledger_is_never_older_than_what_another_acknowledged(two: tuple[Database, Database]) -> None:
+    """What one process acknowledged, another knows at the next question."""
+    library = await Library.make(two[0])
+    assert await two[1].newest_ledger_number(some_hash()) is None
+    for _ in range(ROUNDS):
+        await library.do(library.a_record())
+        number = (await library.do(library.a_ledger_entry())).number
+        assert await two[1].newest_ledger_number(library.space_id) == number
+
+
+async def test_a_claim_is_granted_once(two: tuple[Database, Database]) -> None:
+    """Of values claimed at once one is kept, and all who claimed are told the same."""
+    for number in range(ROUNDS):
+        key = f"claim {number}"
+        kept = await asyncio.gather(*(two[step % 2].claim_meta(key, bytes([step])) for step in range(6)))
+        assert set(kept) == {await two[0].get_meta(key)}
+
+
 MUTANTS: list[tuple[dict[str, Statement], str, Callable[..., Awaitable[None]]]] = [
     (accounts.SQL, "lock", test_accounts_have_one_next_entry),
     (commit_facts.SQL, "blobs", test_a_commit_and_another_ones_collector),

@@ -18,7 +18,7 @@ from safelight.sync_protocol.refusals import Code
 ROOT = Path(__file__).resolve().parents[2]
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-_INVITE_FLAGS = {"--data", "--invite-lifetime-s", "--json"}
+_INVITE_FLAGS = {"--data", "--database", "--invite-lifetime-s", "--json"}
 _CODE_PAGES = ("docs/spec/http.md", "docs/spec/upload.md", "docs/spec/log.md", "docs/spec/records.md")
 
 

@@ -1,4 +1,7 @@
-"""Bells: whoever listens to a space hears that its log has grown. A hint; the feed is the truth."""
+"""Bells: whoever listens to a space hears that its log has grown. A hint; the feed is the truth.
+
+What other processes at the same database commit is heard from the database.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,9 +16,10 @@ class Listener:
         self._rung = asyncio.Event()
 
     def ring(self, number: int) -> None:
-        """Say that the log has reached *number*."""
-        self._number = max(self._number, number)
-        self._rung.set()
+        """Say that the log has reached *number*; whoever has heard that, or more, is not rung for it."""
+        if number > self._number:
+            self._number = number
+            self._rung.set()
 
     async def wait(self) -> int:
         """Wait for the next ring and return the newest number."""
@@ -42,6 +46,10 @@ class Bells:
             listeners.discard(listener)
             if not listeners:
                 self._listeners.pop(space_id, None)
+
+    def spaces(self) -> list[bytes]:
+        """Return the spaces that anyone listens to."""
+        return list(self._listeners)
 
     def ring(self, space_id: bytes, number: int) -> None:
         """Tell every listener of a space that its log has reached *number*."""

@@ -26,12 +26,19 @@ class Ledgers:
         self._reading: dict[bytes, asyncio.Lock] = {}
 
     async def state(self, space_id: bytes) -> LedgerState:
-        """Return the space's ledger state; raises SPACE_UNKNOWN."""
+        """Return the space's ledger state, as it stands from now on at least; raises SPACE_UNKNOWN.
+
+        It is never behind what another process acknowledged: *a member who was removed through one, and asks another*.
+        """
         known = self._states.get(space_id)
-        if known is not None:
+        if known is None:
+            return await self.refresh(space_id)
+        newest = await self._database.newest_ledger_number(space_id)
+        if newest is not None and newest > known.head.number:
+            return await self.refresh(space_id)
+        if space_id in self._states:
             self._states.move_to_end(space_id)
-            return known
-        return await self.refresh(space_id)
+        return known
 
     async def refresh(self, space_id: bytes) -> LedgerState:
         """Take in what the database has beyond what is at hand; raises SPACE_UNKNOWN."""

@@ -3,9 +3,10 @@
 docs/decisions/0008-postgresql.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.neighbours import Hears
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores.accounts import AccountRows
 from safelight.server.stores.blobs import BlobRows
@@ -18,12 +19,16 @@ from safelight.server.stores.postgres_connection import (
     PostgresTransaction,
     close_pool,
     open_pool,
+    reach,
 )
 from safelight.server.stores.postgres_errors import Patience
+from safelight.server.stores.postgres_listener import PostgresListener
 from safelight.server.stores.postgres_writer import PostgresWriter, T
 from safelight.server.stores.server_rows import ServerRows
+from safelight.server.stores.spaces import SQL as SPACES
 from safelight.server.stores.spaces import SpaceRows
 from safelight.server.stores.statements import Statement, Value, statement
+from safelight.server.stores.together import Together
 from safelight.server.stores.transaction import Found, Work
 from safelight.sync_protocol.refusals import Code
 
@@ -68,8 +73,11 @@ class PostgresReaders:
 class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LinkRows):
     """The port `Database`, in PostgreSQL. Open it with `open`, close it with `close`."""
 
-    def __init__(self, readers: Pool, writers: Pool) -> None:
+    def __init__(self, address: str, readers: Pool, writers: Pool) -> None:
         super().__init__()
+        self._address = address
+        self._listener: PostgresListener | None = None
+        self._ledger_numbers = Together(self._ledger_numbers_of)
         self._pools = (writers, readers)
         self._readers = PostgresReaders(readers)
         self._writer = PostgresWriter(writers)
@@ -78,12 +86,13 @@ class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows,
     async def open(cls, address: str) -> "PostgresDatabase":
         """Open the database at *address* (`postgresql://…`), with its tables made and migrated as needed.
 
-        Raises DatabaseRefused where it is not safe to use, and what asyncpg raises where it cannot be reached.
+        Raises DatabaseRefused where it is not safe to use, or not reached within START_PATIENCE_S.
         """
+        await reach(address)
         await upgrade_postgres(address)
         readers = await open_pool(address, READERS)
         try:
-            return cls(readers, await open_pool(address, WRITERS))
+            return cls(address, readers, await open_pool(address, WRITERS))
         except BaseException:
             await close_pool(readers)
             raise
@@ -94,6 +103,17 @@ class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows,
 
     async def _write(self, work: Work[T]) -> T:
         return await self._writer.write(work)
+
+    def tell(self, hears: Hears) -> None:
+        """Listen to what all processes commit, from now on until `close`."""
+        self._listener = PostgresListener(self._address, hears)
+
+    async def newest_ledger_number(self, space_id: bytes) -> int | None:
+        """Return where the space's ledger stands; asked anew each time, together with others who ask."""
+        return await self._ledger_numbers.find(space_id)
+
+    async def _ledger_numbers_of(self, space_ids: Sequence[bytes]) -> Mapping[bytes, int]:
+        return dict(await self._readers.rows_in(SPACES["ledger_numbers"], space_ids))
 
     async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:
         """Commit *batch* with what else waits, in one durable transaction; see the port."""
@@ -106,6 +126,8 @@ class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows,
 
     async def close(self) -> None:
         """Finish what waits and close."""
+        if self._listener is not None:
+            await self._listener.close()
         await self._writer.close()
         for pool in self._pools:
             await close_pool(pool)

@@ -11,6 +11,7 @@ from pathlib import Path
 import aiosqlite
 
 from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.neighbours import Hears
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores import disk
 from safelight.server.stores.accounts import AccountRows
@@ -104,6 +105,13 @@ class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, L
 
     async def _write(self, work: Work[T]) -> T:
         return await self._writer.write(work)
+
+    def tell(self, hears: Hears) -> None:
+        """Nothing to tell: the file has one process."""
+
+    async def newest_ledger_number(self, space_id: bytes) -> int | None:  # noqa: ARG002 - the port's
+        """None: nobody else writes."""
+        return None
 
     async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:
         """Commit *batch* with what else waits, in one durable transaction; see the port."""

@@ -2,9 +2,11 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -24,8 +26,11 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 30.0
+START_PATIENCE_S = 20.0
+START_PAUSE_S = 0.5
 MIN_VERSION = 13
 
+_LOG = logging.getLogger(__name__)
 _SESSION = {
     "application_name": "safelight",
     # A process that froze or vanished in a transaction holds rows locked that others wait for.
@@ -106,6 +111,37 @@ async def connect(address: str) -> "asyncpg.Connection[asyncpg.Record]":
         connection.terminate()
         raise
     return connection
+
+
+async def reach(address: str) -> None:
+    """Wait for a database that is about to start, but not for long. Raises DatabaseRefused, never with the password."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + START_PATIENCE_S
+    told = False
+    while True:
+        try:
+            await (await connect(address)).close()
+            return
+        except DatabaseRefused:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is said in one sentence
+            said = f"{_shown(address)}: {str(error) or 'no answer'}"
+            mistaken = isinstance(error, asyncpg.ClientConfigurationError) or meaning(error) is not Meaning.AWAY
+            if mistaken or loop.time() > until:
+                raise DatabaseRefused(f"cannot use the database {said}") from None
+            if not told:
+                _LOG.warning("waiting for the database %s", said)
+                told = True
+            await asyncio.sleep(START_PAUSE_S)
+
+
+def _shown(address: str) -> str:
+    """The address without what may be a secret in it."""
+    try:
+        split = urlsplit(address)
+    except ValueError:
+        return "at an address that is none"
+    return f"{split.path.lstrip('/') or 'by default'} at {split.hostname or 'this machine'}"
 
 
 async def check(connection: Connection) -> None:

@@ -23,6 +23,16 @@ class ServerRows(Engine):
 
         await self._write(work)
 
+    async def claim_meta(self, key: str, value: bytes) -> bytes:
+        """Keep *value* under *key* unless one is kept already; returns the one that is kept."""
+
+        async def work(tx: Transaction) -> bytes:
+            await tx.rows(SQL["claim_meta"], key=key, value=value)
+            kept: bytes = (await tx.rows(SQL["get_meta"], key=key))[0][0]
+            return kept
+
+        return await self._write(work)
+
     async def highest_time_ms(self) -> int:
         """Return the highest time stored, below which server time never falls."""
         highest: int = (await self._reading.rows(SQL["highest_time_of_all"]))[0][0]

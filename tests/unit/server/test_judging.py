@@ -17,9 +17,16 @@ from tests.support.protocol import make_epoch
 from tests.support.refusing import refusal, refuses
 
 
+class _Alone:
+    """A database of one process; whatever else is asked for is at hand."""
+
+    async def newest_ledger_number(self, _: bytes) -> None:
+        return None
+
+
 def ledgers(*states: LedgerState) -> Ledgers:
     """The server's ledgers, with these spaces at hand."""
-    held = Ledgers(None)  # type: ignore[arg-type]  # all that is asked for is at hand
+    held = Ledgers(_Alone())  # type: ignore[arg-type]  # all else that is asked for is at hand
     for state in states:
         held.advance(state, state.head.number, state.head.hash)
     return held

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.neighbours import Hears
 from safelight.server.domain.ports.rows import (
     AccountChange,
     AccountRow,
@@ -25,12 +26,20 @@ from safelight.server.domain.ports.state import StoreState
 class KeepsItself(Protocol):
     """What the server keeps of itself."""
 
+    def tell(self, hears: Hears) -> None:
+        """From now on tell *hears* what happens here, if other processes may use the same database; else never."""
+        ...
+
     async def get_meta(self, key: str) -> bytes | None:
         """Return a value that the server keeps about itself, or None."""
         ...
 
     async def set_meta(self, key: str, value: bytes) -> None:
         """Keep a value about the server itself."""
+        ...
+
+    async def claim_meta(self, key: str, value: bytes) -> bytes:
+        """Keep a value unless one is kept already; returns the one that is kept, the same to all who ask at once."""
         ...
 
     async def highest_time_ms(self) -> int:
@@ -126,6 +135,13 @@ class KeepsSpaces(Protocol):
 
     async def spaces_of(self, account_id: bytes) -> list[tuple[SpaceRow, str]]:
         """Return an account's spaces, each with its role there."""
+        ...
+
+    async def newest_ledger_number(self, space_id: bytes) -> int | None:
+        """Where a space's ledger stands from now on at least, if other processes may move it on.
+
+        None where only this one writes: what it saw of its own commits is then the newest.
+        """
         ...
 
     async def role_in(self, space_id: bytes, account_id: bytes) -> str | None:

@@ -7,6 +7,9 @@ SELECT value FROM meta WHERE key = :key;
 INSERT INTO meta (key, value) VALUES (:key, :value)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value;
 
+-- name: claim_meta
+INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT DO NOTHING;
+
 -- name: highest_time
 SELECT COALESCE(MAX(time_ms), 0) FROM spaces;
 

@@ -4,6 +4,9 @@
 SELECT space_id, kind, number, chain, ledger_number, ledger_hash, epoch, used_bytes, quota_bytes FROM spaces
 WHERE space_id = :space_id;
 
+-- name: ledger_numbers
+SELECT space_id, ledger_number FROM spaces WHERE space_id IN (:each);
+
 -- name: of_account
 SELECT s.space_id, s.kind, s.number, s.chain, s.ledger_number, s.ledger_hash, s.epoch, s.used_bytes, s.quota_bytes,
     m.role
@@ -24,6 +27,9 @@ WHERE space_id = :space_id AND number > :after AND number <= (
         ) AS page
     ) AS measured WHERE total <= :max_bytes
 ) ORDER BY number;
+
+-- name: entry_ids
+SELECT entry_id FROM entries WHERE space_id = :space_id AND number > :after ORDER BY number LIMIT :page;
 
 -- name: ledger_entries
 SELECT number, time_ms, chain, entry_id, envelope, signature FROM entries

@@ -1,0 +1,180 @@
+"""Two servers at one PostgreSQL and one bucket, as who outgrew one process has them: what one says, the other knows."""
+
+import base64
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from safelight.server import data_folder
+from safelight.server.app import DATABASE
+from safelight.server.data_folder import DataFolderRefused
+from safelight.server.database import open_database
+from safelight.server.settings import SettingInvalid, Settings
+from safelight.server.stores import postgres_connection
+from safelight.server.stores.postgres_errors import DatabaseRefused
+from safelight.sync_protocol.ledger_entries import RevokeCameraBody
+from safelight.sync_protocol.messages.accounts import AppendAccountEntries
+from tests.http.conftest import Owner, Server, StartServer
+from tests.http.test_bell import listen, ring
+from tests.support.api import Api
+from tests.support.postgres import PostgresServer
+from tests.support.protocol import Blob, Pairing, make_asset
+from tests.support.seaweed import CREDENTIALS, Seaweed
+
+
+@pytest.fixture
+def address(postgres: PostgresServer) -> Iterator[str]:
+    """A database of the test's own."""
+    name = postgres.make_database()
+    yield postgres.address(name)
+    postgres.drop_database(name)
+
+
+@dataclass
+class Two:
+    """Two servers, and someone with a space, who reaches it through either."""
+
+    servers: tuple[Server, Server]
+    owner: Owner
+
+    def by(self, number: int, api: Api | None = None) -> Api:
+        """The same session at the first or the second server."""
+        there = self.servers[number].api
+        return there.with_token((api or self.owner.api).token)
+
+
+@pytest.fixture
+async def two(
+    start_server: StartServer, address: str, seaweed: Seaweed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Two:
+    """Two servers with one key, one database and one bucket."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    bucket = seaweed.address()
+    settings = {
+        "database": address,
+        "blobs": f"s3://{bucket.bucket}/{bucket.prefix}",
+        "s3_endpoint": seaweed.endpoint,
+    }
+    first = await start_server(tmp_path / "one", **settings)
+    (tmp_path / "two").mkdir()
+    for name in (data_folder.MARKER, "server.key"):
+        shutil.copy(tmp_path / "one" / name, tmp_path / "two" / name)
+    servers = (first, await start_server(tmp_path / "two", **settings))
+    return Two(servers, await servers[0].owner())
+
+
+async def test_one_feed(two: Two) -> None:
+    """Entries that come through either stand in one log without a gap, and both ring for all of them."""
+    writer = two.owner.writer
+    async with listen(two.by(0), two.owner) as here, listen(two.by(1), two.owner) as there:
+        assert [await ring(here), await ring(there)] == [1, 1]
+        for number in range(2, 12):
+            receipt = await two.by(number % 2).commit(writer, writer.open_roll())
+            assert receipt.number == number
+            assert [await ring(here), await ring(there)] == [number, number]
+    feeds = [(await two.by(each).get(f"{two.owner.space}/entries?after=0")).body for each in (0, 1)]
+    assert feeds[0] == feeds[1]
+
+
+async def test_a_photo_through_both(two: Two) -> None:
+    """What is uploaded to one is committed through the other and read from both."""
+    blob = Blob(b"sealed" * 1000)
+    await two.by(0).upload(two.owner.writer.space_id, blob)
+    writer = two.owner.writer
+    await two.by(1).commit(writer, writer.open_roll())
+    await two.by(1).commit(writer, writer.add_assets(make_asset(blob)))
+    for each in (0, 1):
+        answer = await two.by(each).get(f"{two.owner.space}/blobs/{blob.name.hex()}")
+        assert (answer.status, answer.body) == (200, blob.data)
+
+
+async def test_who_is_out_is_out_everywhere(two: Two) -> None:
+    """What the ledger says through one server holds at the other at the next request, whatever that had at hand.
+
+    *A camera that was revoked through one server, and reads on with its pairing key at the other.*
+    """
+    writer, pairing = two.owner.writer, Pairing()
+    path = f"{two.owner.space}/pairing/{pairing.camera_id.hex()}"
+    nobody = two.by(1).with_token("")
+    signature = {"Safelight-Pairing": base64.b64encode(pairing.read_signature(writer.space_id)).decode()}
+    assert (await nobody.get(path, **signature)).code == "space-unknown"
+    await two.by(0).commit(writer, pairing.certify(writer))
+    assert (await nobody.get(path, **signature)).status == 200
+    epoch, boxes = writer.next_epoch()
+    await two.by(0).commit(writer, writer.entry("camera.revoke", RevokeCameraBody(pairing.camera_id, epoch)), boxes)
+    assert (await nobody.get(path, **signature)).code == "pairing-expired"
+
+
+async def test_a_device_that_is_revoked_at_one(two: Two) -> None:
+    """A session that one server opened is known to the other, and ends there, too."""
+    owner = two.owner
+    entry, laptop = owner.person.add_device()
+    ledger = f"/v1/accounts/{owner.person.account_id.hex()}/ledger"
+    await two.by(0).post(ledger, AppendAccountEntries([entry]))
+    there = two.by(1, await two.by(0).with_token("").sign_in(laptop))
+    assert (await there.get(owner.space)).status == 200
+    await two.by(0).post(ledger, AppendAccountEntries([owner.person.revoke_device(laptop.device_id)]))
+    assert (await there.get(owner.space)).status == 401
+
+
+async def test_another_servers_key_is_refused(two: Two, start_server: StartServer, tmp_path: Path) -> None:
+    """A process with a key of its own would sign receipts that nobody believes: it does not start."""
+    settings = two.servers[0].settings
+    with pytest.raises(DatabaseRefused, match=r"server\.key"):
+        await start_server(tmp_path / "three", database=settings.database, blobs=settings.blobs)
+
+
+async def test_a_folder_serves_one(start_server: StartServer, address: str, tmp_path: Path) -> None:
+    """On PostgreSQL with blobs in a folder all works; a second process, which would find none there, is refused."""
+    server = await start_server(tmp_path / "one", database=address)
+    owner = await server.owner()
+    blob = Blob(b"sealed")
+    await owner.api.upload(owner.writer.space_id, blob)
+    assert not data_folder.database_path(tmp_path / "one").exists()
+    (tmp_path / "two").mkdir()
+    for name in (data_folder.MARKER, "server.key"):
+        shutil.copy(tmp_path / "one" / name, tmp_path / "two" / name)
+    with pytest.raises(DataFolderRefused, match="bucket"):
+        await start_server(tmp_path / "two", database=address)
+    await server.runner.cleanup()
+    with pytest.raises(DatabaseRefused, match="SAFELIGHT_DATABASE"):
+        await open_database(Settings(data=tmp_path / "one"), server.api.server_key)
+    again = await start_server(tmp_path / "one", database=address)
+    assert await again.app[DATABASE].blob_in_space(owner.writer.space_id, blob.name) is not None
+
+
+async def test_rows_in_the_folder_are_not_forgotten(start_server: StartServer, address: str, tmp_path: Path) -> None:
+    """A server whose rows are in its folder does not begin anew in PostgreSQL."""
+    server = await start_server(tmp_path / "data")
+    await server.runner.cleanup()
+    with pytest.raises(DatabaseRefused, match="without --database"):
+        await start_server(tmp_path / "data", database=address)
+
+
+async def test_a_database_that_is_not_there(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What cannot be reached, or is not ours to use, is said in one sentence that has no password."""
+    monkeypatch.setattr(postgres_connection, "START_PATIENCE_S", 0.1)
+    secret = address.replace("safelight@", "safelight:secret@")
+    for wrong in (
+        secret.replace("?host=/", "?host=/nowhere/"),
+        secret.replace("/test_", "/none_"),
+        "postgresql://me:secret@[host/db",
+        f"{secret}&sslmode=secure",
+    ):
+        with pytest.raises(DatabaseRefused, match="cannot use the database") as refused:
+            await open_database(Settings(data=tmp_path, database=wrong), bytes(32))
+        assert "secret" not in f"{refused.value} {caplog.text}"
+
+
+def test_addresses_that_are_none(tmp_path: Path) -> None:
+    """Another scheme is misuse; what is printed of settings has no password."""
+    with pytest.raises(SettingInvalid) as invalid:
+        Settings(data=tmp_path, database="mysql://me:secret@host/db")
+    assert "secret" not in str(invalid.value)
+    assert "secret" not in repr(Settings(data=tmp_path, database="postgresql://me:secret@host/db"))

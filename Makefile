@@ -75,11 +75,14 @@ $(PAGES_READY): $(NODE_READY) $(PAGE_SOURCES)
 	@cd $(WEB) && $(NPM) run --silent build
 	@touch $@
 
-.PHONY: browser database
+.PHONY: browser database faults
 browser: $(DEV_READY)
 	@$(BIN)/python tools/ensure_program.py chromium
 database: $(DEV_READY)
 	@$(BIN)/python tools/ensure_program.py postgresql
+faults: $(DEV_READY) # what cannot be had is said, and the tests that need it are skipped by name
+	@$(BIN)/python tools/ensure_program.py strace || true
+	@$(BIN)/python tools/ensure_program.py e2fsprogs || true
 
 # --- Use ----------------------------------------------------------------------------------------------------------
 
@@ -97,7 +100,7 @@ serve: setup ## run a server on LISTEN (127.0.0.1:8080) with its data in DATA (.
 .PHONY: test test-python test-pages
 test: test-python test-pages ## all tests; the protocol's coverage by branch must be complete (-k: do not stop at the first)
 
-test-python: dev browser database
+test-python: dev browser database faults
 	$(BIN)/python -m pytest --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report --fail-under=100
 test-pages: dev
@@ -140,7 +143,7 @@ bench: dev ## the table of speeds and memory (takes minutes)
 	$(BIN)/python -m bench
 
 .PHONY: battery
-battery: dev browser database ## the long harnesses, which `make test` leaves out
+battery: dev browser database faults ## the long harnesses, which `make test` leaves out
 	$(BIN)/python -m pytest -m battery --timeout=3600 $(PYTEST_ARGS)
 
 # --- Upkeep -------------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ PROGRAMS = {
     "chromium": (("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"), "SAFELIGHT_CHROMIUM"),
     "rclone": (("rclone",), "SAFELIGHT_RCLONE"),
     "nginx": (("nginx", "/usr/sbin/nginx"), "SAFELIGHT_NGINX"),
+    "strace": (("strace",), "SAFELIGHT_STRACE"),
+    "e2fsprogs": (("mke2fs", "/usr/sbin/mke2fs", "/sbin/mke2fs"), "SAFELIGHT_MKE2FS"),
     # Debian keeps each version in a folder of its own, which no PATH names.
     "postgresql": (("/usr/lib/postgresql/*/bin/postgres", "postgres"), "SAFELIGHT_POSTGRES"),
 }

@@ -86,10 +86,27 @@ def _check(folder: Path, *, existing: bool) -> None:
         return
     if existing:
         raise DataFolderRefused(f"{folder} does not carry Safelight's marker; is the disk mounted?")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_durably(folder)
     strangers = sorted(entry.name for entry in folder.iterdir() if entry.name not in _HARMLESS)
     if strangers:
         raise DataFolderRefused(f"{folder} holds other things ({strangers[0]} …); name an empty folder")
+
+
+def _make_durably(folder: Path) -> None:
+    """Make *folder* and what is missing above it, for its owner alone; their names outlive a power loss."""
+    if folder.exists():
+        return
+    _make_durably(folder.parent)
+    folder.mkdir(exist_ok=True, mode=0o700)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _lock(folder: Path) -> int:
@@ -130,8 +147,4 @@ def write_durably(path: Path, text: str, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _sync_folder(path.parent)

@@ -1,0 +1,59 @@
+"""Servers that are broken on purpose, each as code that runs before the real one's main."""
+
+NO_FOLDER_SYNC = """
+from safelight.server.stores.disk import FolderSync
+FolderSync.sync = lambda self: None
+"""
+
+NO_FILE_SYNC = """
+from safelight.server.stores import disk
+disk.sync_file = disk.sync_data = lambda fd: None
+"""
+
+NO_DATABASE_SYNC = """
+from safelight.server.stores.sqlite_writer import SqliteWriter
+begin = SqliteWriter.__init__
+def loose(self, path):
+    begin(self, path)
+    self._connection.execute("PRAGMA synchronous = OFF")
+SqliteWriter.__init__ = loose
+"""
+
+# Bytes are called durable, and their folder, though the disk said that it could not.
+SWALLOWED_SYNC_ERRORS = """
+from safelight.server.stores import disk
+def swallowing(sync):
+    def swallow(*arguments):
+        try:
+            sync(*arguments)
+        except OSError:
+            pass
+    return swallow
+disk.sync_file, disk.sync_data = swallowing(disk.sync_file), swallowing(disk.sync_data)
+"""
+
+# A sync that failed is tried once more, and then believed: the pages that failed are clean by then, and may be gone.
+SYNC_TRIED_AGAIN = """
+from safelight.server.stores import disk
+def retrying(sync):
+    def retry(*arguments):
+        try:
+            sync(*arguments)
+        except OSError:
+            sync(*arguments)
+    return retry
+disk.sync_file, disk.sync_data = retrying(disk.sync_file), retrying(disk.sync_data)
+"""
+
+# The row is written before the blob has its name.
+ROW_BEFORE_BLOB = """
+from safelight.server.stores.blobs_directory import DirectoryBlobs
+from pathlib import Path
+publish = DirectoryBlobs.publish
+import threading
+def early(self, upload_id, part, pieces, digest):
+    name, size_bytes = part.seal(pieces, digest)
+    threading.Timer(0.5, lambda: self._part_path(upload_id).replace(self._blob_path(name))).start()
+    return name, size_bytes
+DirectoryBlobs.publish = early
+"""

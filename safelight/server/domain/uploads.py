@@ -154,7 +154,7 @@ class Uploads:
         if appending.digest and not upload.digest:
             await self._database.begin_publishing(upload.upload_id, appending.digest)
             upload = replace(upload, digest=appending.digest)
-        appender = await self._blobs.append(upload.upload_id, upload.offset_bytes)
+        appender = await self._open(upload)
         check = ContentCheck(appending.content_digests)
         try:
             upload = await self._receive(who, upload, appender, coming, check)
@@ -271,6 +271,18 @@ class Uploads:
                 await asyncio.shield(self._flush(upload, appender))
             raise
         return upload
+
+    async def _open(self, upload: UploadRow) -> Appender:
+        """Open the upload's part; raises NOT_FOUND, now and for good, where bytes that were acknowledged are lost."""
+        try:
+            return await self._blobs.append(upload.upload_id, upload.offset_bytes)
+        except Refused as refused:
+            if refused.code is not Code.UPLOAD_OFFSET_MISMATCH:
+                raise
+            if await self._blobs.part_size_bytes(upload.upload_id) < upload.offset_bytes:
+                await self._spoil(upload)
+                raise Refused(Code.NOT_FOUND, "what had arrived of the upload is lost") from None
+            raise
 
     async def _flush(self, upload: UploadRow, appender: Appender) -> UploadRow:
         offset = await appender.flush()

@@ -56,12 +56,12 @@ async def create(call: Call) -> web.StreamResponse:
 async def append(call: Call) -> web.StreamResponse:
     """Append content at the offset that the upload has. A repeat is refused with the offset to go on from."""
     dialect = dialect_of(call.request)
-    if dialect.names_media and call.request.content_type != PARTIAL_UPLOAD:
-        raise Refused(Code.UNSUPPORTED_MEDIA, PARTIAL_UPLOAD)
-    call.refuse_coding()
     upload = await call.services.uploads.find(call.who, call.path_bytes("upload"))
     answers = Answers(call, dialect)
     try:
+        if dialect.names_media and call.request.content_type != PARTIAL_UPLOAD:
+            raise Refused(Code.UNSUPPORTED_MEDIA, PARTIAL_UPLOAD)
+        call.refuse_coding()
         completes = dialect.append_completes(call.request)
         offset = integer(call.request.headers, "Upload-Offset")
         if offset is None:

@@ -17,6 +17,7 @@ from safelight.server.settings import Settings
 from safelight.server.stores.blobs_directory import DirectoryBlobs
 from safelight.server.stores.blobs_s3 import S3Blobs
 from safelight.server.stores.bucket_address import BucketAddress
+from safelight.server.stores.s3_bucket import BucketRefused
 
 _META = "blobs"
 _FOLDER_META = "blobs folder"
@@ -39,6 +40,8 @@ async def open_blobs(settings: Settings, database: Database, server_key: bytes) 
         raise DataFolderRefused("this server keeps its blobs in a data folder; start it there, without --blobs")
     blobs = await S3Blobs.open_at(BucketAddress.parse(settings.blobs, settings.s3_endpoint), settings.s3_timeout_s)
     for lack in blobs.lacks:
+        if settings.database:
+            raise BucketRefused(f"{lack}; several at one PostgreSQL need a store that has them")
         _log.warning(lack)
     await blobs.claim(server_key, claimed_before=bool(used))
     if used != settings.blobs:

@@ -1,6 +1,8 @@
 """Two servers at one PostgreSQL and one bucket, as who outgrew one process has them: what one says, the other knows."""
 
+import asyncio
 import base64
+import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,14 +17,17 @@ from safelight.server.database import open_database
 from safelight.server.settings import SettingInvalid, Settings
 from safelight.server.stores import postgres_connection
 from safelight.server.stores.postgres_errors import DatabaseRefused
+from safelight.server.stores.s3_bucket import Bucket, BucketRefused
 from safelight.sync_protocol.ledger_entries import RevokeCameraBody
 from safelight.sync_protocol.messages.accounts import AppendAccountEntries
+from safelight.sync_protocol.refusals import Code, Refused
 from tests.http.conftest import Owner, Server, StartServer
 from tests.http.test_bell import listen, ring
 from tests.support.api import Api
 from tests.support.postgres import PostgresServer
 from tests.support.protocol import Blob, Pairing, make_asset
 from tests.support.seaweed import CREDENTIALS, Seaweed
+from tests.support.uploads import create, held, offset_of, patch
 
 
 @pytest.fixture
@@ -92,6 +97,56 @@ async def test_a_photo_through_both(two: Two) -> None:
         assert (answer.status, answer.body) == (200, blob.data)
 
 
+async def test_an_upload_through_both(two: Two) -> None:
+    """Each request of an upload may meet another server, and each states the offset that the last one left."""
+    data = secrets.token_bytes(3_000_000)
+    path = (await create(two.owner, data[:1000])).headers["Location"]
+    for number, (start, end) in enumerate([(1000, 500_000), (500_000, 500_001), (500_001, 2_500_000)]):
+        two.owner.api = two.by(1 - number % 2)
+        assert await offset_of(two.owner, path) == start
+        answer = await patch(two.owner, path, start, data[start:end], "?0")
+        assert (answer.status, answer.headers["Upload-Offset"]) == (204, str(end))
+    two.owner.api = two.by(1)
+    assert (await patch(two.owner, path, 2_500_000, data[2_500_000:])).status == 200
+    for each in (0, 1):
+        two.owner.api = two.by(each)
+        assert await held(two.owner, data)
+
+
+async def test_both_are_sent_the_same_append(two: Two) -> None:
+    """Of two servers that are sent the same append at once one takes it, and the upload goes on from there."""
+    data = secrets.token_bytes(200_000)
+    path = (await create(two.owner, data[:1000])).headers["Location"]
+    owners = [Owner(two.owner.person, two.by(each), two.owner.writer) for each in (0, 1)]
+    for start in range(1000, 51_000, 10_000):
+        answers = await asyncio.gather(
+            *(patch(owner, path, start, data[start : start + 10_000], "?0") for owner in owners)
+        )
+        assert {answer.status for answer in answers} <= {204, 409}
+        assert [await offset_of(owner, path) for owner in owners] == [start + 10_000] * 2
+    assert (await patch(owners[1], path, 51_000, data[51_000:])).status == 200
+    assert await held(owners[0], data)
+
+
+async def test_a_server_that_ends_before_it_can_say_so(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that one server made durable, and then could not note, are counted by the other."""
+    data = secrets.token_bytes(100_000)
+    path = (await create(two.owner)).headers["Location"]
+
+    async def ended(*_: object) -> None:
+        raise Refused(Code.STORAGE_UNAVAILABLE)
+
+    with monkeypatch.context() as ending:
+        ending.setattr(two.servers[0].app[DATABASE], "set_upload_offset", ended)
+        assert (await patch(two.owner, path, 0, data[:60_000], "?0")).status == 503
+    two.owner.api = two.by(1)
+    assert await offset_of(two.owner, path) == 60_000
+    answer = await patch(two.owner, path, 0, data)
+    assert (answer.status, answer.headers["Upload-Offset"]) == (409, "60000")
+    assert (await patch(two.owner, path, 60_000, data[60_000:])).status == 200
+    assert await held(two.owner, data)
+
+
 async def test_who_is_out_is_out_everywhere(two: Two) -> None:
     """What the ledger says through one server holds at the other at the next request, whatever that had at hand.
 
@@ -145,6 +200,22 @@ async def test_a_folder_serves_one(start_server: StartServer, address: str, tmp_
         await open_database(Settings(data=tmp_path / "one"), server.api.server_key)
     again = await start_server(tmp_path / "one", database=address)
     assert await again.app[DATABASE].blob_in_space(owner.writer.space_id, blob.name) is not None
+
+
+async def test_a_bucket_that_cannot_keep_them_apart(
+    start_server: StartServer, address: str, seaweed: Seaweed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket without conditional writes serves one process alone, and is refused where there may be several."""
+
+    async def lacking(*_: object) -> list[str]:
+        return ["this store has no conditional writes"]
+
+    monkeypatch.setattr(Bucket, "_conditions", lacking)
+    bucket = seaweed.address()
+    blobs = {"blobs": f"s3://{bucket.bucket}/{bucket.prefix}", "s3_endpoint": seaweed.endpoint}
+    await start_server(tmp_path / "one", **blobs)
+    with pytest.raises(BucketRefused, match="no conditional writes"):
+        await start_server(tmp_path / "two", database=address, **blobs)
 
 
 async def test_rows_in_the_folder_are_not_forgotten(start_server: StartServer, address: str, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ async def test_a_changed_blob(victim: Someone, proxy: Proxy, tmp_path: Path, cha
         proxy.lie("GET", ".*/blobs/", lie)
         with pytest.raises(Refused) as refused:
             await AssetReader(space).fetch_file(asset, RenditionName.ORIGINAL, out)
-        assert refused.value.code in (code, Code.SERVER_UNREACHABLE if code is Code.LENGTH_MISMATCH else code)
+        assert refused.value.code is code
         assert _left_over(tmp_path) == []
         proxy.be_honest()
         await AssetReader(space).fetch_file(asset, RenditionName.ORIGINAL, out)
@@ -164,12 +164,7 @@ async def test_a_camera_is_shown_another_ledger(victim: Someone, proxy: Proxy, t
         return replace(exchange, body=frames_to_bytes(list(frames_from_bytes(exchange.body))[:-1]))
 
     proxy.lie("GET", ".*/pairing/", change)
-    assert await _add_camera(tmp_path / "c1", uri) in (
-        Code.SIGNATURE_INVALID,
-        Code.ENTRY_WRONG_SPACE,
-        Code.ENTRY_MALFORMED,
-        Code.LEDGER_RULE,
-    )
+    assert await _add_camera(tmp_path / "c1", uri) is Code.ENTRY_WRONG_SPACE  # another genesis is another space
     proxy.be_honest()
     proxy.lie("GET", ".*/pairing/", cut)
     assert await _add_camera(tmp_path / "c2", uri) is Code.HISTORY_ROLLED_BACK

@@ -92,7 +92,7 @@ StartServer = Callable[..., Awaitable[Server]]
 
 @pytest.fixture
 async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
-    """Start servers with settings of the test's choice; all are stopped at its end."""
+    """Start servers with settings of the test's choice; at its end the clients leave, then all servers are stopped."""
     started: list[Server] = []
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
 
@@ -103,8 +103,9 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
             return server
 
         yield start
-        for server in started:
-            await server.runner.cleanup()
+    for server in started:
+        server.runner._shutdown_timeout = 0.1  # requests that a test broke off are not waited for
+        await server.runner.cleanup()
 
 
 async def _start(settings: Settings, http: aiohttp.ClientSession) -> Server:

@@ -66,7 +66,7 @@ def calls(path: Path) -> list[Call]:
             call = Call(int(begun["thread"]), begun["name"], begun["rest"], place)
             found.append(call)
             if line.endswith("<unfinished ...>"):
-                call.arguments = call.arguments.removesuffix("<unfinished ...>")
+                call.arguments = call.arguments.removesuffix("<unfinished ...>").rstrip()
                 open_calls[call.thread] = call
             else:
                 _end(call, place)

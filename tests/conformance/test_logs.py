@@ -45,6 +45,20 @@ async def test_ledger_alone(library: Library) -> None:
     assert [row.number for row in await library.database.ledger_entries(library.space_id, 1, 1)] == [3]
 
 
+async def test_entry_ids(library: Library) -> None:
+    """The ids alone, records' and the ledger's alike, in order and as many as were asked for; of one space only."""
+    other = await Library.make(library.database)
+    for _ in range(3):
+        await library.do(library.a_record())
+    rows = await library.database.entries(library.space_id, 0, 10, 10**6)
+    ids = [row.entry_id for row in rows]
+    assert len(ids) == 4
+    assert await library.database.entry_ids(library.space_id, 0, 10) == ids
+    assert await library.database.entry_ids(library.space_id, 1, 2) == ids[1:3]
+    assert await library.database.entry_ids(library.space_id, 4, 2) == []
+    assert len(await other.database.entry_ids(other.space_id, 0, 10)) == 1
+
+
 async def test_single_slots(library: Library) -> None:
     """Slots are read in order, without those that are not there."""
     for _ in range(3):

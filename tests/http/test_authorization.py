@@ -163,6 +163,7 @@ ROWS: dict[str, Row] = {
         in_space("GET", "/log"),
         readers(**each("owner viewer previewer", OK), **each("contributor camera", "forbidden")),
     ),
+    "GET /v1/spaces/{space}/chain": Row(in_space("GET", "/chain"), ALL_IN_IT),
     "GET /v1/spaces/{space}/ledger": Row(in_space("GET", "/ledger"), ALL_IN_IT),
     "GET /v1/spaces/{space}/pairing/{camera}": Row(pairing_ledger, {"own": {}}, OK),
     "GET /v1/spaces/{space}/position": Row(in_space("GET", "/position"), ALL_IN_IT),

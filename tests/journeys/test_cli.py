@@ -281,9 +281,9 @@ def test_export_twice_fetches_once(owner: Cli, tmp_path: Path) -> None:
     said = owner.ok("export", str(target), "--space", "Family")
     assert said == "Nothing to write: 3 files are there already, all as they should be.\n"
     (target / "IMG_1.JPG").write_bytes(b"damaged")
-    said = owner.ok("export", str(target), "--space", "Family").splitlines()
-    assert said[0] == "IMG_1.JPG"
-    assert said[1].startswith("1 file written, 2 were there already, in ")
+    named, summary = owner.ok("export", str(target), "--space", "Family").splitlines()
+    assert named == "IMG_1.JPG"
+    assert summary.startswith("1 file written, 2 were there already, in ")
     (target / "IMG_1.JPG").write_bytes(b"damaged")
     assert owner.json("export", str(target), "--space", "Family") == {"written": 1, "present": 2, "failed": {}}
     checked = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], check=False, cwd=target, capture_output=True)

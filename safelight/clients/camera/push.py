@@ -56,7 +56,9 @@ class Pusher:
         self._listener = listener
         self._rolls = RollKeeper(session.committer, session.profile.camera_id, lambda: session.view.state)
         self._adder = AssetAdder(session.committer)
-        self._known = KnownFiles(session.connection, session.profile.space_id, lambda: session.view.state)
+        self._known = KnownFiles(
+            session.connection, session.profile.space_id, lambda: session.view.state, session.log.holds
+        )
         self._memory = Budget(MEMORY_SIZE_BYTES)
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._claims: dict[bytes, asyncio.Future[None]] = {}

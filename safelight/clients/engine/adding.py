@@ -5,12 +5,13 @@ takes all of them: many assets share one signature, one request and one fsync.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from safelight.clients.engine.answers import is_settled
 from safelight.clients.engine.clock import Clock, now_ms
 from safelight.clients.engine.commits import Committer
+from safelight.clients.engine.gathering import Gathering, Waiting
 from safelight.clients.engine.rolls import Roll
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD, MAX_ENTRY_SIZE_BYTES
@@ -65,11 +66,13 @@ class RollKeeper:
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Sealed:
     roll_id: bytes
     asset: AssetBody
     size_bytes: int
-    done: asyncio.Future[Receipt]
+
+
+_Waiting = Waiting[_Sealed, Receipt]
 
 
 class AssetAdder:
@@ -77,8 +80,7 @@ class AssetAdder:
 
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
-        self._waiting: list[_Waiting] = []
-        self._worker: asyncio.Task[None] | None = None
+        self._gathering = Gathering(self._commit, _count_together, pause_s=_GATHER_S)
 
     async def add(self, roll_id: bytes, asset: AssetBody) -> Receipt:
         """Commit one asset and return the verified receipt of the entry that carries it.
@@ -86,46 +88,14 @@ class AssetAdder:
         One refused asset takes no other with it. Raises the server's refusals: EPOCH_OLD, ROLL_UNKNOWN and ROLL_FULL
         ask for sealing anew under another roll.
         """
-        done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(roll_id, asset, len(pack(asset)), done))
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
-        return await done
+        return await self._gathering.ask(_Sealed(roll_id, asset, len(pack(asset))))
 
     async def stop(self) -> None:
         """Give up the commit under way, as when the process is interrupted; its pending entry is settled next time."""
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.wait([self._worker])
+        await self._gathering.stop()
 
-    async def _work(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(_GATHER_S)
-            batch = self._take_batch()
-            try:
-                await self._commit(batch)
-            except BaseException as error:
-                for waiting in batch:
-                    if not waiting.done.done():
-                        waiting.done.set_exception(error if isinstance(error, Refused) else asyncio.CancelledError())
-                if not isinstance(error, Refused):
-                    raise
-
-    def _take_batch(self) -> list[_Waiting]:
-        """The longest run from the front that shares one roll and fits one entry."""
-        first = self._waiting[0]
-        batch: list[_Waiting] = []
-        size_bytes = 0
-        for waiting in self._waiting[:MAX_ASSETS_PER_RECORD]:
-            size_bytes += waiting.size_bytes
-            if waiting.roll_id != first.roll_id or (batch and size_bytes > _MAX_BATCH_SIZE_BYTES):
-                break
-            batch.append(waiting)
-        del self._waiting[: len(batch)]
-        return batch
-
-    async def _commit(self, batch: list[_Waiting]) -> None:
-        body = AddAssetsBody(batch[0].roll_id, [waiting.asset for waiting in batch])
+    async def _commit(self, batch: Sequence[_Waiting]) -> None:
+        body = AddAssetsBody(batch[0].asked.roll_id, [waiting.asked.asset for waiting in batch])
         blobs = [rendition.blob for asset in body.assets for rendition in asset.renditions]
         try:
             receipt = await self._committer.commit(RecordKind.ADD_ASSETS, body, blobs=blobs)
@@ -137,12 +107,21 @@ class AssetAdder:
                 await self._commit_alone(waiting)
             return
         for waiting in batch:
-            if not waiting.done.done():
-                waiting.done.set_result(receipt)
+            waiting.answer(receipt)
 
     async def _commit_alone(self, waiting: _Waiting) -> None:
         try:
             await self._commit([waiting])
         except Refused as refusal:
-            if not waiting.done.done():
-                waiting.done.set_exception(refusal)
+            waiting.fail(refusal)
+
+
+def _count_together(waiting: Sequence[_Sealed]) -> int:
+    """The longest run from the front that shares one roll and fits one entry."""
+    count = size_bytes = 0
+    for sealed in waiting[:MAX_ASSETS_PER_RECORD]:
+        size_bytes += sealed.size_bytes
+        if sealed.roll_id != waiting[0].roll_id or (count and size_bytes > _MAX_BATCH_SIZE_BYTES):
+            break
+        count += 1
+    return count

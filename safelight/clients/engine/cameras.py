@@ -11,6 +11,7 @@ from safelight.clients.engine.clock import Clock, now_ms
 from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.connection import Connection, DeviceKey
 from safelight.clients.engine.ledger_view import LedgerView
+from safelight.clients.engine.log_chain import LogChain
 from safelight.clients.engine.memory import SpaceMemory
 from safelight.clients.engine.profile import PROFILE_VERSION, CameraProfile, ProfileFolder
 from safelight.sync_protocol import ids, signatures
@@ -38,6 +39,7 @@ class CameraSession:
     view: LedgerView
     committer: Committer
     memory: SpaceMemory
+    log: LogChain
 
 
 async def add_camera(folder: ProfileFolder, uri: str, *, clock: Clock = now_ms) -> CameraProfile:
@@ -203,5 +205,6 @@ async def open_camera(folder: ProfileFolder, *, clock: Clock = now_ms) -> AsyncI
             clock=clock,
         )
         await view.refresh()
-        yield CameraSession(profile, connection, view, committer, memory)
+        log = LogChain(connection, view, memory, folder.space_folder(profile.space_id) / "log.ids")
+        yield CameraSession(profile, connection, view, committer, memory, log)
         memory.save()

@@ -126,6 +126,10 @@ class Connection:
         answer = await self._authorised("GET", path, b"", headers or {}, None, anonymous=anonymous, repeatable=True)
         return list(frames_from_bytes(answer.body))
 
+    async def fetch_bytes(self, path: str) -> bytes:
+        """Return an answer's bytes as they are."""
+        return (await self._authorised("GET", path, b"", {}, None, anonymous=False, repeatable=True)).body
+
     async def exchange(
         self,
         method: str,

@@ -3,6 +3,7 @@
 For cameras, which read only this; members read the whole log (`space_view`).
 """
 
+import asyncio
 from collections.abc import Mapping
 
 from safelight.clients.engine.connection import Connection
@@ -11,18 +12,23 @@ from safelight.sync_protocol import ids
 from safelight.sync_protocol.ledger import apply
 from safelight.sync_protocol.ledger_entries import is_ledger_kind
 from safelight.sync_protocol.ledger_state import LedgerState
-from safelight.sync_protocol.log import Frame, Head, parse_entry
+from safelight.sync_protocol.log import NO_HEAD, Frame, Head, parse_entry
 from safelight.sync_protocol.messages.spaces import SpaceRow
 from safelight.sync_protocol.refusals import Code, Refused
 
 
 class LedgerView:
-    """Follows one space's ledger. Each `refresh` takes what is new; nothing unverified is ever in `state`."""
+    """Follows one space's ledger. Each `refresh` takes what is new; nothing unverified is ever in `state`.
+
+    `log_head` is where the server said at the last one that the whole log ends: a claim, see `log_chain`.
+    """
 
     def __init__(self, connection: Connection, space_id: bytes, memory: SpaceMemory) -> None:
         self._connection = connection
         self._memory = memory
         self._state: LedgerState | None = None
+        self._lock = asyncio.Lock()
+        self.log_head = NO_HEAD
         self.space_id = space_id
 
     @property
@@ -43,12 +49,14 @@ class LedgerView:
         Raises the ledger's refusals, after which the space stops; HISTORY_ROLLED_BACK and HISTORY_FORKED when the
         server shows less than, or something else than, what was seen before.
         """
-        await self.take_pages(f"/v1/spaces/{self.space_id.hex()}/ledger")
-        row = await self._connection.request("GET", f"/v1/spaces/{self.space_id.hex()}", None, SpaceRow)
-        self._compare(row)
-        self._memory.pin_ledger(self.state.head)
-        self._memory.save()
-        return self.state
+        async with self._lock:  # two at once would both take the same entries
+            await self.take_pages(f"/v1/spaces/{self.space_id.hex()}/ledger")
+            row = await self._connection.request("GET", f"/v1/spaces/{self.space_id.hex()}", None, SpaceRow)
+            self._compare(row)
+            self.log_head = Head(row.number, row.chain)
+            self._memory.pin_ledger(self.state.head)
+            self._memory.save()
+            return self.state
 
     async def take_pages(
         self, path: str, *, headers: Mapping[str, str] | None = None, anonymous: bool = False

@@ -9,7 +9,7 @@ from safelight.server.domain.ports.database import KeepsSpaces
 from safelight.server.domain.ports.rows import EntryRow, SpaceRow
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.limits import MAX_FEED_ENTRIES, MAX_FEED_SIZE_BYTES
+from safelight.sync_protocol.limits import MAX_CHAIN_ENTRIES, MAX_FEED_ENTRIES, MAX_FEED_SIZE_BYTES
 from safelight.sync_protocol.log import Frame, frames_to_bytes
 from safelight.sync_protocol.messages import spaces as messages
 from safelight.sync_protocol.refusals import Code, Refused
@@ -50,6 +50,11 @@ class Spaces:
             space_id, after, min(limit, MAX_FEED_ENTRIES), min(max_bytes, MAX_FEED_SIZE_BYTES)
         )
         return frames_to_bytes(map(_frame, rows))
+
+    async def chain(self, who: Who, space_id: bytes, after: int) -> bytes:
+        """Return the entry ids after a number, 32 bytes each, for members and cameras; raises SPACE_UNKNOWN."""
+        await space_for(self._ledgers, who, space_id)
+        return b"".join(await self._database.entry_ids(space_id, after, MAX_CHAIN_ENTRIES))
 
     async def ledger(self, who: Who, space_id: bytes, after: int) -> bytes:
         """Return the ledger's entries after a number as frames, for members and cameras; raises SPACE_UNKNOWN."""

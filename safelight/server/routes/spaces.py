@@ -6,7 +6,7 @@ import binascii
 from aiohttp import web
 
 from safelight.server.routes.call import LARGEST_BODY_SIZE_BYTES, Call
-from safelight.server.routes.table import FRAMES, Auth, Route
+from safelight.server.routes.table import BYTES, FRAMES, Auth, Route
 from safelight.sync_protocol.limits import MAX_FEED_ENTRIES, MAX_FEED_SIZE_BYTES
 from safelight.sync_protocol.messages import spaces as messages
 from safelight.sync_protocol.refusals import Code, Refused
@@ -38,6 +38,13 @@ async def feed(call: Call) -> web.Response:
         call.who, call.path_bytes("space"), page["after"], page["limit"], page["max_bytes"]
     )
     return web.Response(body=body, content_type=FRAMES)
+
+
+async def chain(call: Call) -> web.Response:
+    """Page through the log's entry ids."""
+    after = call.query_numbers(after=0)["after"]
+    body = await call.services.spaces.chain(call.who, call.path_bytes("space"), after)
+    return web.Response(body=body, content_type=BYTES)
 
 
 async def ledger(call: Call) -> web.Response:
@@ -144,6 +151,16 @@ ROUTES = [
         refusals=_READING,
         query=("after", "limit", "max_bytes"),
         response_media=FRAMES,
+    ),
+    Route(
+        "GET",
+        SPACE + "/chain",
+        chain,
+        "Read the log's entry ids onwards from a number",
+        Auth.SESSION,
+        refusals=_READING,
+        query=("after",),
+        response_media=BYTES,
     ),
     Route(
         "GET",

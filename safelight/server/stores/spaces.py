@@ -34,6 +34,11 @@ class SpaceRows(Engine):
         rows = await self._reading.rows(SQL["entries"], space_id=space_id, after=after, page=limit, max_bytes=max_bytes)
         return [EntryRow(*row) for row in rows]
 
+    async def entry_ids(self, space_id: bytes, after: int, limit: int) -> list[bytes]:
+        """Return the ids of entries after a number, in order."""
+        rows = await self._reading.rows(SQL["entry_ids"], space_id=space_id, after=after, page=limit)
+        return [entry_id for (entry_id,) in rows]
+
     async def ledger_entries(self, space_id: bytes, after: int, limit: int) -> list[EntryRow]:
         """Return ledger entries after a number, in order."""
         rows = await self._reading.rows(SQL["ledger_entries"], space_id=space_id, after=after, page=limit)

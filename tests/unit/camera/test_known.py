@@ -61,7 +61,10 @@ def space() -> Space:
 
 
 def _known(space: Space, server: Server) -> KnownFiles:
-    return KnownFiles(server, space.state.space_id, lambda: space.state)  # type: ignore[arg-type]  # stands in for it
+    async def holds(number: int, entry_id: bytes) -> bool:
+        return any((frame.number, frame.entry_id) == (number, entry_id) for frame in space.frames)
+
+    return KnownFiles(server, space.state.space_id, lambda: space.state, holds)  # type: ignore[arg-type]  # stands in
 
 
 async def test_a_proved_file_is_known(space: Space) -> None:
@@ -71,7 +74,17 @@ async def test_a_proved_file_is_known(space: Space) -> None:
 
 
 @pytest.mark.parametrize(
-    "shown", ["nothing", "another fingerprint", "a changed record", "a stranger's", "a ledger entry", "noise"]
+    "shown",
+    [
+        "nothing",
+        "another fingerprint",
+        "a changed record",
+        "a stranger's",
+        "a ledger entry",
+        "noise",
+        "a record kept out of the log",
+        "a record in another's slot",
+    ],
 )
 async def test_a_claim_without_proof_is_nothing(space: Space, shown: str) -> None:
     """*A poisoned fingerprint makes a phone skip a photograph*: whatever the server shows, the file is uploaded."""
@@ -90,6 +103,10 @@ async def test_a_claim_without_proof_is_nothing(space: Space, shown: str) -> Non
         server.frames = [Frame(9, 0, seed_of("chain"), entry.id, entry.envelope)]
     elif shown == "a ledger entry":
         server.frames = [space.frames[0]]
+    elif shown in ("a record kept out of the log", "a record in another's slot"):
+        entry = space.entry(RecordKind.ADD_ASSETS, AddAssetsBody(id_of("roll"), [_asset(FINGERPRINT)]), camera)
+        number = space.log.number + (shown == "a record kept out of the log")
+        server.frames = [Frame(number, 0, space.frames[-1].chain, entry.id, entry.envelope)]
     elif shown == "noise":
         server.frames = [Frame(1, 0, bytes(32), bytes(32), b"noise")]
     assert not await _known(space, server).has(FINGERPRINT)

@@ -21,7 +21,12 @@ def test_a_pairing_code_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Left out, it is asked for without echo; - takes a line also there; written out, it is taken as it is."""
     monkeypatch.setattr(sys, "stdin", Terminal("safelight:pair#line\n"))
     asked: list[str] = []
-    monkeypatch.setattr(getpass, "getpass", lambda prompt: asked.append(prompt) or " safelight:pair#typed ")
+
+    def typed(prompt: str) -> str:
+        asked.append(prompt)
+        return " safelight:pair#typed "
+
+    monkeypatch.setattr(getpass, "getpass", typed)
     assert ask_pairing_code(None) == "safelight:pair#typed"
     assert len(asked) == 1
     assert ask_pairing_code("-") == "safelight:pair#line"

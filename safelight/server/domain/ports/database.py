@@ -152,6 +152,10 @@ class KeepsSpaces(Protocol):
         """Entries after a number, in order, at least one if there is one."""
         ...
 
+    async def entry_ids(self, space_id: bytes, after: int, limit: int) -> list[bytes]:
+        """Return the ids of entries after a number, in order: numbers have no gaps."""
+        ...
+
     async def ledger_entries(self, space_id: bytes, after: int, limit: int) -> list[EntryRow]:
         """Return the ledger's entries after a number, in order."""
         ...

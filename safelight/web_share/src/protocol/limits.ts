@@ -20,6 +20,7 @@ export const MAX_RENDITIONS_PER_ASSET = 16;
 export const MAX_MEMBERS = 1000;
 export const MAX_FINGERPRINTS_PER_QUESTION = 5000;
 export const MAX_FEED_ENTRIES = 1000;
+export const MAX_CHAIN_ENTRIES = 50_000;
 export const MAX_FEED_SIZE_BYTES = 4 * 1024 * 1024;
 export const MAX_KEYRING_SIZE_BYTES = 4 * 1024 * 1024;
 export const MAX_BLOB_SIZE_BYTES = 2**40;

@@ -1,0 +1,106 @@
+"""A space's log as far as a camera sees it: the ids of its entries, chained and compared with the pins.
+
+A camera reads no records, so it cannot judge them; but it can tell whether an entry that it is shown stands in the log
+that everyone else reads. What it signs afterwards names the place that it verified here, so a server that showed it
+another log is found out by its next entry (docs/spec/log.md §4).
+"""
+
+from pathlib import Path
+
+from safelight.clients.engine import durable
+from safelight.clients.engine.connection import Connection
+from safelight.clients.engine.ledger_view import LedgerView
+from safelight.clients.engine.memory import SpaceMemory
+from safelight.sync_protocol.limits import HASH_SIZE_BYTES
+from safelight.sync_protocol.log import Head, next_chain
+from safelight.sync_protocol.refusals import Code, Refused
+
+
+class LogChain:
+    """Follows one space's chain. The ids are kept in *path*: a copy, verified again whenever it is read."""
+
+    def __init__(self, connection: Connection, view: LedgerView, memory: SpaceMemory, path: Path) -> None:
+        self._connection = connection
+        self._view = view
+        self._memory = memory
+        self._path = path
+        self._ids: list[bytes] = []
+        self._chain = b""
+        self._recalled = 0
+        self._path_read = False
+
+    @property
+    def head(self) -> Head:
+        """How far the log was verified."""
+        return Head(len(self._ids), self._chain)
+
+    async def holds(self, number: int, entry_id: bytes) -> bool:
+        """Whether the entry stands at that slot of the verified log, which is followed further where that is needed.
+
+        Raises CHAIN_BROKEN, HISTORY_FORKED and HISTORY_ROLLED_BACK where the server shows another log than before.
+        """
+        if number > len(self._ids):
+            await self._view.refresh()
+            await self._follow(self._view.log_head)
+        return 0 < number <= len(self._ids) and self._ids[number - 1] == entry_id
+
+    async def _follow(self, shown: Head) -> None:
+        """Take ids up to the place that the server *shown* says is the log's end, and pin it."""
+        if not self._path_read:
+            self._recall()
+        before = self.head
+        try:
+            await self._extend(shown)
+        except Refused as refusal:
+            if not self._recalled or refusal.code not in (Code.CHAIN_BROKEN, Code.HISTORY_FORKED):
+                raise
+            self._forget()  # perhaps it is the copy that was exchanged, or damaged
+            await self._extend(shown)
+        self._recalled = 0
+        self._memory.pin_log(shown)
+        self._memory.save()
+        if self.head != before:
+            durable.write_file(self._path, b"".join(self._ids))
+
+    async def _extend(self, shown: Head) -> None:
+        if shown.number < len(self._ids):
+            raise Refused(Code.HISTORY_ROLLED_BACK, f"its log ends at slot {shown.number}, {len(self._ids)} was seen")
+        while len(self._ids) < shown.number:
+            path = f"/v1/spaces/{self._view.space_id.hex()}/chain?after={len(self._ids)}"
+            page = await self._connection.fetch_bytes(path)
+            if not page or len(page) % HASH_SIZE_BYTES:
+                raise Refused(Code.CHAIN_BROKEN, f"the chain ends at slot {len(self._ids)}, not {shown.number}")
+            self._take(page, shown.number)
+        if self.head != shown:
+            raise Refused(Code.CHAIN_BROKEN, f"the entries up to slot {shown.number} do not make the chain there")
+        ledger = self._view.ledger_head
+        if self._ids[ledger.number - 1] != ledger.hash:
+            raise Refused(Code.HISTORY_FORKED, f"slot {ledger.number} of the log is not the ledger's newest entry")
+
+    def _take(self, page: bytes, end: int) -> None:
+        """Take ids in order, no further than *end*: what came later is for the next time."""
+        for at in range(0, len(page), HASH_SIZE_BYTES):
+            number = len(self._ids) + 1
+            if number > end:
+                return
+            entry_id = page[at : at + HASH_SIZE_BYTES]
+            chain = next_chain(self._chain, number, entry_id)
+            self._memory.check_log_slot(Head(number, chain))
+            self._ids.append(entry_id)
+            self._chain = chain
+
+    def _recall(self) -> None:
+        """Begin with the ids of an earlier run."""
+        self._path_read = True
+        kept = durable.read_file(self._path) or b""
+        try:
+            self._take(kept[: len(kept) - len(kept) % HASH_SIZE_BYTES], self._memory.log.number)
+        except Refused:
+            self._forget()
+        self._recalled = len(self._ids)
+
+    def _forget(self) -> None:
+        """Begin anew: nothing that did not verify is kept."""
+        self._ids.clear()
+        self._chain = b""
+        self._recalled = 0

@@ -1,0 +1,175 @@
+"""A lying server that says "have it": a camera leaves out only what stands in the log that everyone reads."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from safelight.clients.camera.outcomes import Outcome
+from safelight.clients.camera.push import open_pusher
+from safelight.clients.engine.cameras import add_camera, open_camera
+from safelight.clients.engine.pairing_codes import pair_camera
+from safelight.clients.engine.profile import ProfileFolder
+from safelight.sync_protocol.log import Entry, Frame, build_entry, next_chain, parse_entry
+from safelight.sync_protocol.messages.common import ServerInfo
+from safelight.sync_protocol.messages.spaces import KnownFingerprint, KnownFingerprints, SpaceRow
+from safelight.sync_protocol.records import AddAssetsBody
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.sealing.fingerprints import content_fingerprint
+from safelight.sync_protocol.wire import pack, unpack
+from tests.hostile.proxy import Exchange, Proxy
+from tests.support.lone_camera import camera_adds
+from tests.support.people import Someone, new_space
+
+
+class Silent:
+    """Listens to a push, and says nothing."""
+
+    def expect(self, files: int, size_bytes: int) -> None:
+        """So much is to be pushed."""
+
+    def settled(self, relative: str, outcome: Outcome, reason: str, size_bytes: int) -> None:
+        """One file is done."""
+
+    def sent(self, size_bytes: int) -> None:
+        """A large file is on its way."""
+
+
+@dataclass
+class Stage:
+    """A space with two phones; the second one has a photograph that nobody uploaded."""
+
+    proxy: Proxy
+    space_id: bytes
+    withheld: Entry
+    frames: list[Frame]
+    second: Path
+    roll: Path
+    fingerprint: bytes
+
+    def claim(self, frame: Frame) -> None:
+        """Say "have it", and show *frame* for it."""
+        answer = KnownFingerprints([KnownFingerprint(self.fingerprint, frame.number)], [pack(frame)])
+        self.proxy.lie("POST", ".*/fingerprints$", lambda e: e.with_json(answer))
+
+    async def push(self) -> dict[Outcome, int]:
+        """The second phone pushes its folder."""
+        with ProfileFolder(self.second) as held:
+            async with open_pusher(held, None, Silent()) as pusher:
+                tally = await pusher.push(self.roll)
+                return {outcome: count for outcome, count in tally.counts.items() if count}
+
+
+@pytest.fixture
+async def stage(victim: Someone, proxy: Proxy, tmp_path: Path) -> Stage:
+    """The first phone has signed a record of the photograph, too, which the server kept to itself."""
+    space_id = await new_space(victim, "Home")
+    proxy.lie("GET", "/v1/server", lambda e: e.changed(e.as_(ServerInfo), public_url=proxy.url))
+    roll = tmp_path / "roll"
+    roll.mkdir()
+    (roll / "wanted.jpg").write_bytes(b"the photograph")
+    (tmp_path / "other.jpg").write_bytes(b"another one")
+    async with victim.space("Home") as space:
+        uris = [(await pair_camera(space, name)).uri for name in ("First", "Second")]
+    with ProfileFolder(tmp_path / "first") as folder:
+        first = await add_camera(folder, uris[0])
+        async with open_camera(folder) as camera:
+            await camera_adds(camera, tmp_path / "other.jpg")
+    with ProfileFolder(tmp_path / "second") as folder:
+        await add_camera(folder, uris[1])
+    async with victim.session() as session:
+        frames = await session.connection.fetch_frames(f"/v1/spaces/{space_id.hex()}/log?after=0")
+    sha256 = hashlib.sha256(b"the photograph").digest()
+    fingerprint = content_fingerprint(first.dedupe_key, space_id, sha256)
+    last = next(
+        parse_entry(frame.envelope)
+        for frame in reversed(frames)
+        if parse_entry(frame.envelope).header.kind == "asset.add"
+    )
+    body = unpack(last.body, AddAssetsBody)
+    asset = msgspec.structs.replace(body.assets[0], asset_id=b"n" * 16, fingerprint=fingerprint)
+    header = msgspec.structs.replace(last.header, counter=last.header.counter + 1, previous_id=last.id)
+    body = msgspec.structs.replace(body, assets=[asset])
+    withheld = parse_entry(build_entry(header, body, first.signing_seed))
+    return Stage(proxy, space_id, withheld, frames, tmp_path / "second", roll, fingerprint)
+
+
+def _frame(stage: Stage, number: int) -> Frame:
+    return Frame(number, 1, bytes(32), stage.withheld.id, stage.withheld.envelope)
+
+
+@pytest.mark.parametrize("slot", ["after the end", "far after the end", "where another stands", "nowhere"])
+async def test_a_record_that_was_kept_out_of_the_log(stage: Stage, slot: str) -> None:
+    """Signed by a phone in good standing and never committed: the photograph it speaks of is uploaded all the same."""
+    end = len(stage.frames) + 1
+    number = {"after the end": end, "far after the end": 2**40, "where another stands": 3, "nowhere": 0}[slot]
+    stage.claim(_frame(stage, number))
+    assert await stage.push() == {Outcome.UPLOADED: 1}
+    stage.proxy.be_honest()
+    assert await stage.push() == {Outcome.KNOWN: 1}
+
+
+async def test_a_log_that_only_one_camera_is_shown(stage: Stage) -> None:
+    """A server that puts the record into a log for this phone alone: its next entry, and the next look, say so."""
+    base = f"/v1/spaces/{stage.space_id.hex()}"
+
+    async def truth(exchange: Exchange) -> list[bytes]:
+        ids = await stage.proxy.ask(f"{base}/chain?after=0", exchange.request_headers)
+        return [ids[at : at + 32] for at in range(0, len(ids), 32)] + [stage.withheld.id]
+
+    async def show_chain(exchange: Exchange) -> Exchange:
+        ids = await truth(exchange)
+        return replace(exchange, status=200, body=b"".join(ids[int(exchange.query["after"]) :]))
+
+    async def show_row(exchange: Exchange) -> Exchange:
+        chain, ids = b"", await truth(exchange)
+        for number, entry_id in enumerate(ids, 1):
+            chain = next_chain(chain, number, entry_id)
+        stage.claim(_frame(stage, len(ids)))
+        return exchange.changed(exchange.as_(SpaceRow), number=len(ids), chain=chain)
+
+    stage.proxy.lie("GET", f"{base}/chain$", show_chain)
+    stage.proxy.lie("GET", f"{base}$", show_row)
+    stage.claim(_frame(stage, 1))
+    assert await stage.push() == {Outcome.KNOWN: 1}
+    (stage.roll / "more.jpg").write_bytes(b"one more")
+    with pytest.raises(Refused) as refused:
+        await stage.push()
+    assert refused.value.code is Code.HISTORY_FORKED
+    stage.proxy.be_honest()
+    with pytest.raises(Refused) as refused:
+        await stage.push()
+    assert refused.value.code is Code.HISTORY_ROLLED_BACK
+
+
+async def test_a_chain_that_was_tampered_with_on_the_disk(stage: Stage) -> None:
+    """The kept ids are a copy: damaged, they are fetched again, and no lie is found where there is none."""
+    assert await stage.push() == {Outcome.UPLOADED: 1}
+    assert await stage.push() == {Outcome.KNOWN: 1}
+    kept = stage.second / "spaces" / stage.space_id.hex() / "log.ids"
+    whole = kept.read_bytes()
+    for damaged in (whole[:-7], b"\0" + whole[1:], b"", whole + whole, whole[:64] + whole[32:]):
+        kept.write_bytes(damaged)
+        assert await stage.push() == {Outcome.KNOWN: 1}
+        assert kept.read_bytes()[: len(whole)] == whole
+
+
+@pytest.mark.parametrize("lie", ["shorter", "longer", "ragged", "other ids"])
+async def test_a_chain_that_does_not_add_up(stage: Stage, lie: str) -> None:
+    """A chain that ends too early, has half an id, or leads elsewhere than the server says, is broken."""
+    assert await stage.push() == {Outcome.UPLOADED: 1}
+
+    def change(exchange: Exchange) -> Exchange:
+        ids = exchange.body
+        changed = {"shorter": b"", "longer": ids + bytes(64), "ragged": ids[:-1], "other ids": bytes(len(ids))}[lie]
+        return replace(exchange, body=changed)
+
+    stage.proxy.lie("GET", ".*/chain$", change)
+    if lie == "longer":  # what came after the end that was said is for the next time
+        assert await stage.push() == {Outcome.KNOWN: 1}
+        return
+    with pytest.raises(Refused) as refused:
+        await stage.push()
+    assert refused.value.code in (Code.CHAIN_BROKEN, Code.HISTORY_FORKED)

@@ -13,7 +13,7 @@ from safelight.sync_protocol.refusals import TABLE, Code
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
 # What any route may answer, whatever it does; any that writes; any whose path may name what is not there.
-_ALWAYS = (Code.BAD_REQUEST, Code.SERVER_FAULT)
+_ALWAYS = (Code.BAD_REQUEST, Code.SERVER_FAULT, Code.STORAGE_UNAVAILABLE)
 _WRITING = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY)
 _NAMING = (Code.NOT_FOUND,)
 _WITH_BODY = (Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA, Code.TIMED_OUT)

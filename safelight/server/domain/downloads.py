@@ -68,7 +68,7 @@ async def open_blob(blobs: Blobs, name: bytes, size_bytes: int) -> BlobReader:
 
 
 async def spans_while_allowed(download: Download, start: int, end: int) -> AsyncGenerator[tuple[int, int], None]:
-    """Yield *start* to *end* in spans of 2 MiB, asking before each further one whether it may go out; raises Stopped."""
+    """Yield *start* to *end* in spans of 2 MiB, asking before each further one whether it may go; raises Stopped."""
     for begin in range(start, end, ASK_AGAIN_SIZE_BYTES):
         if begin > start and not await download.stands():
             raise Stopped

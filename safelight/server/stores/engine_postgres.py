@@ -10,6 +10,7 @@ from safelight.server.domain.ports.neighbours import Hears
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores.accounts import AccountRows
 from safelight.server.stores.blobs import BlobRows
+from safelight.server.stores.checks import CheckRows
 from safelight.server.stores.devices import DeviceRows
 from safelight.server.stores.links import LinkRows
 from safelight.server.stores.migrate import upgrade_postgres
@@ -70,7 +71,7 @@ class PostgresReaders:
                 await patience.after(error)
 
 
-class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LinkRows):
+class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LinkRows, CheckRows):
     """The port `Database`, in PostgreSQL. Open it with `open`, close it with `close`."""
 
     def __init__(self, address: str, readers: Pool, writers: Pool) -> None:
@@ -123,6 +124,10 @@ class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows,
         """Say whether the database answers and takes writes, and how large it is. Its disk is its own to watch."""
         [(size_bytes, takes_none)] = await self._readers.rows(_STATE)
         return StoreState(Code.STORAGE_READ_ONLY if takes_none else None, int(size_bytes))
+
+    async def integrity(self) -> list[str]:
+        """Nothing: PostgreSQL's own checks (amcheck, checksums) are its owner's to run."""
+        return []
 
     async def close(self) -> None:
         """Finish what waits and close."""

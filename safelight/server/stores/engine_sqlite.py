@@ -16,17 +16,19 @@ from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores import disk
 from safelight.server.stores.accounts import AccountRows
 from safelight.server.stores.blobs import BlobRows
+from safelight.server.stores.checks import CheckRows
 from safelight.server.stores.devices import DeviceRows
 from safelight.server.stores.links import LinkRows
 from safelight.server.stores.migrate import upgrade_sqlite
 from safelight.server.stores.server_rows import ServerRows
 from safelight.server.stores.spaces import SpaceRows
 from safelight.server.stores.sqlite_writer import SqliteWriter, T
-from safelight.server.stores.statements import Row, Statement, Value, expanded, in_runs, numbered
+from safelight.server.stores.statements import Row, Statement, Value, expanded, in_runs, numbered, statement
 from safelight.server.stores.transaction import Found, Work
 from safelight.sync_protocol.refusals import Code
 
 READERS = 3
+_INTEGRITY = statement("integrity", "PRAGMA integrity_check(20)")
 
 
 class SqliteReaders:
@@ -76,7 +78,7 @@ class SqliteReaders:
             await connection.close()
 
 
-class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LinkRows):
+class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LinkRows, CheckRows):
     """The port `Database`, in one file of the data folder, whose lock keeps every other process out.
 
     Open it with `open`, close it with `close`.
@@ -123,6 +125,11 @@ class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, L
         size_bytes, room = await asyncio.to_thread(_measure, self._path)
         refusal = Code.STORAGE_READ_ONLY if room.read_only else self._writer.refusal()
         return StoreState(refusal, size_bytes, room.free_bytes, room.total_bytes)
+
+    async def integrity(self) -> list[str]:
+        """Return what SQLite finds wrong with its file and indexes, at most a few lines of it."""
+        rows = await self._readers.rows(_INTEGRITY)
+        return [said for (said,) in rows if said != "ok"]
 
     async def close(self) -> None:
         """Finish what waits and close; the writer last, because the last to close checkpoints."""

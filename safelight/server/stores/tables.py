@@ -263,6 +263,17 @@ ORPHAN_BLOBS = _clustered(
     Index("orphan_blobs_by_time", "seen_ms"),
 )
 
+# When the bytes of a blob were last hashed, and what was `found`: "" is all well, else missing or damaged.
+BLOB_CHECKS = _clustered(
+    "blob_checks",
+    _bytes("name"),
+    _number("checked_ms"),
+    _text("found"),
+    PrimaryKeyConstraint("name"),
+    Index("blob_checks_by_time", "checked_ms"),
+    _partial("blob_checks_bad", "name", where="found <> ''"),
+)
+
 UPLOADS = Table(
     "uploads",
     METADATA,

@@ -6,6 +6,7 @@ It judges nothing. It holds rows, and checks in one transaction exactly the fact
 from collections.abc import Sequence
 from typing import Protocol
 
+from safelight.server.domain.ports.checks import KeepsChecks
 from safelight.server.domain.ports.commits import Commit, Committed, Rejected
 from safelight.server.domain.ports.neighbours import Hears
 from safelight.server.domain.ports.rows import (
@@ -314,7 +315,9 @@ class KeepsLinks(Protocol):
         ...
 
 
-class Database(KeepsItself, KeepsAccounts, KeepsDevices, KeepsSpaces, KeepsUploads, KeepsLinks, Protocol):
+class Database(
+    KeepsItself, KeepsAccounts, KeepsDevices, KeepsSpaces, KeepsUploads, KeepsLinks, KeepsChecks, Protocol
+):
     """Rows, transactions and nothing else. What a method wrote is durable when it returns.
 
     Any may raise STORAGE_FULL or, from the first write or sync that failed until the server is started anew,

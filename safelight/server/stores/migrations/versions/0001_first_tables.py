@@ -148,6 +148,9 @@ def _make_blobs() -> None:
     _make("forgotten_blobs", "name:b", ["name"])
     _make("orphan_blobs", "name:b seen_ms:n", ["name"])
     _index("orphan_blobs_by_time", "orphan_blobs", "seen_ms")
+    _make("blob_checks", "name:b checked_ms:n found:t", ["name"])
+    _index("blob_checks_by_time", "blob_checks", "checked_ms")
+    _index("blob_checks_bad", "blob_checks", "name", "found <> ''")
     _make(
         "uploads",
         "upload_id:b device_id:b account_id:b space_id:b created_ms:n expires_ms:n offset_bytes:n "

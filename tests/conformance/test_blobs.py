@@ -322,3 +322,37 @@ async def test_many_uploads_at_once(blobs: Blobs) -> None:
     names = await asyncio.gather(*(store(blobs, data) for data in contents))
     assert names == [hashlib.sha256(data).digest() for data in contents]
     assert all(await asyncio.gather(*map(blobs.verify, names)))
+
+
+async def test_verifying_many(blobs: Blobs) -> None:
+    """Each of many is hashed, in order; what is missing does not verify; every byte that was read is told of."""
+    names = [await store(blobs, secrets.token_bytes(size_bytes)) for size_bytes in (0, 5, 3 * MIB)]
+    read_bytes: list[int] = []
+
+    def after_read(size_bytes: int) -> float:
+        read_bytes.append(size_bytes)
+        return 0.001
+
+    assert await blobs.verify_each([*names, some_hash(), names[1]], after_read) == [True, True, True, False, True]
+    assert sum(read_bytes) == 5 + 3 * MIB + 5
+    assert await blobs.verify_each([], after_read) == []
+
+
+async def test_verifying_ends_where_it_is_told_to(blobs: Blobs) -> None:
+    """What `after_read` raises ends it in the middle of a blob."""
+    name = await store(blobs, secrets.token_bytes(9 * MIB))
+
+    def after_read(size_bytes: int) -> float:
+        raise RuntimeError(f"{size_bytes} bytes are enough")
+
+    with pytest.raises(RuntimeError):
+        await blobs.verify_each([name], after_read)
+
+
+async def test_listing_by_the_first_byte(blobs: Blobs) -> None:
+    """A listing can be of one first byte only; all of them together are everything."""
+    names = {await store(blobs, secrets.token_bytes(100)) for _ in range(12)}
+    first = min(names)[0]
+    assert {blob.name async for blob in blobs.blobs(first)} == {name for name in names if name[0] == first}
+    unused = next(byte for byte in range(256) if byte not in {name[0] for name in names})
+    assert [blob async for blob in blobs.blobs(unused)] == []

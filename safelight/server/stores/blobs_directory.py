@@ -8,7 +8,6 @@ Disk work runs in a few threads of its own, so that nothing else waits for the d
 """
 
 import asyncio
-import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -18,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from safelight.server.domain.ports.blobs import StoredBlob, StoredPart
+from safelight.server.domain.ports.blobs import AfterRead, StoredBlob, StoredPart
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores import disk
+from safelight.server.stores.blob_hashing import hash_to, unhurried
 from safelight.server.stores.blob_names import blob_of, upload_of
-from safelight.server.stores.blob_part import HASHING_READ_BYTES, Hashed, Part
+from safelight.server.stores.blob_part import Hashed, Part
 from safelight.sync_protocol.refusals import Code, Refused
 
 P = ParamSpec("P")
@@ -205,11 +205,15 @@ class DirectoryBlobs:
 
     async def verify(self, name: bytes) -> bool:
         """Whether the stored bytes still hash to the name; not so if they are missing or cannot be read."""
-        return await self.run(_hashes_to, self._blob_path(name), name)
+        return (await self.verify_each([name], unhurried))[0]
 
-    async def blobs(self) -> AsyncIterator[StoredBlob]:
+    async def verify_each(self, names: Sequence[bytes], after_read: AfterRead) -> list[bool]:
+        """The same of each of *names*, in one thread, and no faster than *after_read* says."""
+        return await self.run(hash_to, [(self._blob_path(name), name) for name in names], after_read)
+
+    async def blobs(self, first_byte: int | None = None) -> AsyncIterator[StoredBlob]:
         """Yield every blob that is there. A folder that cannot be listed raises: its blobs are not gone."""
-        for prefix in _prefixes():
+        for prefix in _prefixes() if first_byte is None else [f"{first_byte:02x}"]:
             for file in await self.run(_files_in, self._blobs / prefix):
                 if (name := blob_of(file.name)) is not None:
                     yield StoredBlob(name, file.size_bytes, file.modified_ms)
@@ -338,14 +342,3 @@ def _open_blob(path: Path) -> tuple[int, int, bytes | None] | None:
         os.close(fd)
         raise
     return fd, size_bytes, whole
-
-
-def _hashes_to(path: Path, name: bytes) -> bool:
-    hasher = hashlib.sha256()
-    try:
-        with path.open("rb", buffering=0) as file:
-            while data := file.read(HASHING_READ_BYTES):
-                hasher.update(data)
-    except OSError:
-        return False
-    return hasher.digest() == name

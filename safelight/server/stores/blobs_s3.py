@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
-from safelight.server.domain.ports.blobs import StoredBlob, StoredPart
+from safelight.server.domain.ports.blobs import AfterRead, StoredBlob, StoredPart
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores import s3_upload
 from safelight.server.stores.blob_names import blob_of, upload_of
@@ -173,9 +173,18 @@ class S3Blobs:
         size_bytes = await self.bucket.size_bytes(_key(name))
         return size_bytes is not None and await self._hash_of(_key(name), size_bytes) == name
 
-    async def blobs(self) -> AsyncIterator[StoredBlob]:
+    async def verify_each(self, names: Sequence[bytes], after_read: AfterRead) -> list[bool]:
+        """The same of each of *names*, one after another, and no faster than *after_read* says."""
+        verified = []
+        for name in names:
+            size_bytes = await self.bucket.size_bytes(_key(name))
+            found = size_bytes is not None and await self._hash_of(_key(name), size_bytes, after_read) == name
+            verified.append(found)
+        return verified
+
+    async def blobs(self, first_byte: int | None = None) -> AsyncIterator[StoredBlob]:
         """Yield every blob that is there; a listing that fails raises, and has no end."""
-        async for listed in self.bucket.listing(PREFIX):
+        async for listed in self.bucket.listing(PREFIX if first_byte is None else f"{PREFIX}/{first_byte:02x}"):
             if (name := blob_of(listed.key.rpartition("/")[2])) is not None:
                 yield StoredBlob(name, listed.size_bytes, listed.modified_ms)
 
@@ -246,10 +255,12 @@ class S3Blobs:
         async for _ in self._bytes(upload_id, pieces, tail, name):
             pass
 
-    async def _hash_of(self, key: str, size_bytes: int) -> bytes:
+    async def _hash_of(self, key: str, size_bytes: int, after_read: AfterRead | None = None) -> bytes:
         hasher = hashlib.sha256()
         async for data in s3_upload.read_object(self.bucket, key, size_bytes):
             await asyncio.to_thread(hasher.update, data)
+            if after_read is not None and (wait_s := after_read(len(data))):
+                await asyncio.sleep(wait_s)
         return hasher.digest()
 
 

@@ -1,10 +1,14 @@
 """The port of a place for blobs: uploads are appended to, published whole, and read by name."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from safelight.server.domain.ports.state import StoreState
+
+# Told, in any thread, how many bytes were just read. Returns for how many seconds to wait before reading on, or raises
+# to end it.
+AfterRead = Callable[[int], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +116,15 @@ class Blobs(Protocol):
         """Whether the stored bytes still hash to the name."""
         ...
 
-    def blobs(self) -> AsyncIterator[StoredBlob]:
-        """Yield every blob that is there, in no order. Where it cannot be listed it raises: an end means all."""
+    async def verify_each(self, names: Sequence[bytes], after_read: AfterRead) -> list[bool]:
+        """The same of each of *names*, one after another, and no faster than *after_read* says."""
+        ...
+
+    def blobs(self, first_byte: int | None = None) -> AsyncIterator[StoredBlob]:
+        """Yield every blob that is there, or each whose name begins with *first_byte*, in no order.
+
+        Where it cannot be listed it raises: an end means all.
+        """
         ...
 
     def parts(self) -> AsyncIterator[StoredPart]:

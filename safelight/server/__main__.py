@@ -1,4 +1,4 @@
-"""The command `safelight-server`: run the server, or make an invite code."""
+"""The command `safelight-server`: run the server, make an invite code, or look at all that it stands on."""
 
 import argparse
 import asyncio
@@ -7,7 +7,9 @@ import os
 import signal
 import ssl
 import sys
+from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, Field, fields
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -17,8 +19,11 @@ from safelight.server import control, data_folder, logs
 from safelight.server.app import build_app, build_services, runner_for
 from safelight.server.data_folder import DataFolderRefused, ServerSecrets
 from safelight.server.database import open_database
+from safelight.server.doctor.examination import examine
+from safelight.server.doctor.findings import as_document, as_text, has_problem
 from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
 from safelight.server.listening import bound
+from safelight.server.routes.server import PROBES
 from safelight.server.routes.services import SERVICES, SERVING
 from safelight.server.settings import SettingInvalid, Settings, flag_of, load, split_listen, variable_of
 from safelight.server.stores.blobs_directory import DirectoryBlobs
@@ -26,6 +31,9 @@ from safelight.server.stores.postgres_errors import DatabaseRefused
 from safelight.server.stores.s3_bucket import BucketRefused
 from safelight.sync_protocol.refusals import Refused
 from safelight.sync_protocol.signatures import public_key_of
+
+# What the doctor looks at where no server runs that could tell it.
+DOCTORS_SETTINGS = frozenset({"data", "database", "blobs", "public_url", "tls_cert", "tls_key", "ready_free_bytes"})
 
 
 def main() -> None:
@@ -37,7 +45,13 @@ def main() -> None:
     try:
         settings = load(arguments, os.environ)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(settings) if command == "run" else _invite(settings, as_json=as_json))
+            match command:
+                case "run":
+                    runner.run(_run(settings))
+                case "invite":
+                    runner.run(_invite(settings, as_json=as_json))
+                case _:
+                    sys.exit(runner.run(_doctor(settings, as_json=as_json)))
     except SettingInvalid as error:
         _fail(str(error), 2)
     except (DataFolderRefused, DatabaseRefused, BucketRefused, Refused, OSError) as error:
@@ -54,19 +68,29 @@ def _fail(message: str, code: int) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="safelight-server", description="A server for sealed photographs.")
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="serve until stopped")
-    for setting in fields(Settings):
-        text = _help_of(setting)
-        if setting.type is bool:
-            run.add_argument(flag_of(setting.name), help=text, metavar="yes|no", nargs="?", const="yes")
-        else:
-            run.add_argument(flag_of(setting.name), help=text, metavar="VALUE")
+    _add_settings(
+        commands.add_parser("run", help="serve until stopped"), {setting.name for setting in fields(Settings)}
+    )
+    doctor = commands.add_parser("doctor", help="look at everything a server stands on, and say what to do")
+    _add_settings(doctor, DOCTORS_SETTINGS)
+    doctor.add_argument("--json", action="store_true", help="print a JSON document")
     invite = commands.add_parser("invite", help="print a one-time code for a new account")
     invite.add_argument("--data", help="the server's data folder", metavar="DIR")
     invite.add_argument("--database", help="where rows are kept, if not in the data folder", metavar="ADDRESS")
     invite.add_argument("--invite-lifetime-s", help="how long the code is good (seconds)", metavar="VALUE")
     invite.add_argument("--json", action="store_true", help="print a JSON document")
     return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser, names: AbstractSet[str]) -> None:
+    """Give *parser* a flag for each of the settings."""
+    for setting in fields(Settings):
+        if setting.name not in names:
+            continue
+        if setting.type is bool:
+            parser.add_argument(flag_of(setting.name), help=_help_of(setting), metavar="yes|no", nargs="?", const="yes")
+        else:
+            parser.add_argument(flag_of(setting.name), help=_help_of(setting), metavar="VALUE")
 
 
 def _help_of(setting: "Field[Any]") -> str:
@@ -99,10 +123,7 @@ async def _serve(settings: Settings, secrets: ServerSecrets, stopped: asyncio.Ev
     try:
         await runner.setup()
 
-        async def invite() -> dict[str, str]:
-            return {"code": await app[SERVICES].accounts.new_invite(settings.invite_lifetime_s)}
-
-        async with control.serving(data_folder.control_path(settings.data), {"invite": invite}):
+        async with control.serving(data_folder.control_path(settings.data), _commands(app, settings)):
             await web.SockSite(runner, listener, ssl_context=tls, backlog=1024).start()
             if app[SERVING].warning:
                 sys.stderr.write(f"warning: {app[SERVING].warning}\n")
@@ -113,6 +134,40 @@ async def _serve(settings: Settings, secrets: ServerSecrets, stopped: asyncio.Ev
             await asyncio.sleep(settings.stop_delay_s)
     finally:
         await runner.cleanup()
+
+
+def _commands(app: web.Application, settings: Settings) -> dict[str, control.Command]:
+    """What the running server does for its operator's commands."""
+    here = Path.cwd()  # paths are told whole: a command may be called from elsewhere
+
+    async def invite() -> dict[str, Any]:
+        return {"code": await app[SERVICES].accounts.new_invite(settings.invite_lifetime_s)}
+
+    async def about() -> dict[str, Any]:
+        return {
+            "pid": os.getpid(),
+            "version": app[SERVING].version,
+            "public_url": app[SERVING].public_url,
+            "tls_cert": settings.tls_cert and str(here / settings.tls_cert),
+            "tls_key": settings.tls_key and str(here / settings.tls_key),
+            "interim": settings.upload_interim,
+            "parts": await app[SERVICES].readiness.parts(),
+        }
+
+    probes = app[PROBES]
+    return {"invite": invite, "about": about, "probe": probes.expect, "probed": probes.seen}
+
+
+async def _doctor(settings: Settings, *, as_json: bool) -> int:
+    """Examine, and print what was found; returns 1 where there is a problem."""
+    heading, findings = await examine(settings)
+    shown = json.dumps(as_document(findings)) + "\n" if as_json else as_text(heading, findings, colours=_colours())
+    sys.stdout.write(shown)
+    return int(has_problem(findings))
+
+
+def _colours() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 async def _invite(settings: Settings, *, as_json: bool) -> None:

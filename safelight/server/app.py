@@ -36,7 +36,8 @@ from safelight.server.routes.all import ROUTES
 from safelight.server.routes.bell import SOCKETS, Sockets, close_sockets
 from safelight.server.routes.openapi import build_document
 from safelight.server.routes.problems import add_common_headers, problems
-from safelight.server.routes.server import DOCUMENT
+from safelight.server.routes.probes import Probes
+from safelight.server.routes.server import DOCUMENT, PROBES
 from safelight.server.routes.services import METER, SERVICES, SERVING, Services, Serving
 from safelight.server.routes.table import add_routes
 from safelight.server.settings import Settings, is_secure, proxies
@@ -69,6 +70,7 @@ def build_app(
     app[METER] = metrics or Unmetered()
     app[DOCUMENT] = build_document(ROUTES, app[SERVING].version)
     app[SOCKETS] = Sockets()
+    app[PROBES] = Probes(monotonic_ms)
     add_routes(app, ROUTES)
     add_pages(app)
     app.on_response_prepare.append(add_common_headers)

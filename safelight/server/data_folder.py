@@ -61,6 +61,29 @@ def control_path(folder: Path) -> Path:
     return folder / "control.sock"
 
 
+def is_ours(folder: Path) -> bool | None:
+    """Whether *folder* carries our marker, as this version writes it; None where it carries none. Raises OSError."""
+    try:
+        return (folder / MARKER).read_text() == _MARKER_TEXT
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a server or a command holds *folder* at this moment."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 @contextmanager
 def opened(folder: Path, *, existing: bool) -> Iterator[ServerSecrets]:
     """Take *folder* for this process alone, made and marked as needed, for as long as the block runs.

@@ -38,11 +38,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(data: Path, *flags: str, **environment: str) -> AsyncIterator[Running]:
+async def running(data: Path, *flags: str, listen: str = "127.0.0.1:0", **environment: str) -> AsyncIterator[Running]:
     """Run the server until the block ends."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
-        *("run", "--data", str(data), "--listen", "127.0.0.1:0", *flags),
+        *("run", "--data", str(data), "--listen", listen, *flags),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, **environment},

@@ -91,7 +91,7 @@ class Call:
         forwarded = ",".join(self.request.headers.getall("X-Forwarded-For", [])).split(",")
         address = self.request.remote or ""
         for hop in reversed([part.strip() for part in forwarded if part.strip()]):
-            if not self._is_trusted(address):
+            if not self.is_trusted(address):
                 break
             address = hop
         return address
@@ -114,7 +114,8 @@ class Call:
             raise Refused(Code.BAD_REQUEST, str(error)) from None
         return b"".join(pieces)
 
-    def _is_trusted(self, address: str) -> bool:
+    def is_trusted(self, address: str) -> bool:
+        """Whether *address* is a proxy's that is believed."""
         try:
             parsed = ip_address(address)
         except ValueError:

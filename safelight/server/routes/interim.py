@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from aiohttp import web
+
 from safelight.server.routes.call import Call
 from safelight.server.routes.upload_dialects import Dialect, takes_interim
 
@@ -29,11 +31,16 @@ class Interim:
             await self._send({"Upload-Offset": str(offset_bytes)})
 
     async def _send(self, headers: Mapping[str, str]) -> None:
-        lines = [
-            "HTTP/1.1 104 Upload Resumption Supported",
-            f"Upload-Draft-Interop-Version: {self._dialect.version}",
-            *(f"{name}: {value}" for name, value in headers.items()),
-        ]
-        await self._request.writer.write("\r\n".join([*lines, "", ""]).encode("ascii"))
-        # The final response has not begun: aiohttp would take these bytes for it and could not report an error.
-        self._request.writer.output_size = 0
+        await send_interim(self._request, self._dialect.version, headers)
+
+
+async def send_interim(request: web.Request, version: int | None, headers: Mapping[str, str]) -> None:
+    """Write a 104 on the request's connection."""
+    lines = [
+        "HTTP/1.1 104 Upload Resumption Supported",
+        f"Upload-Draft-Interop-Version: {version}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    await request.writer.write("\r\n".join([*lines, "", ""]).encode("ascii"))
+    # The final response has not begun: aiohttp would take these bytes for it and could not report an error.
+    request.writer.output_size = 0

@@ -4,16 +4,19 @@ from aiohttp import web
 
 from safelight.server.domain.readiness import READY
 from safelight.server.routes.call import Call
+from safelight.server.routes.probes import Probes
 from safelight.server.routes.table import Auth, Route, json_response
 from safelight.sync_protocol.ledger import PROTOCOL_VERSION
 from safelight.sync_protocol.limits import MAX_BLOB_SIZE_BYTES, MAX_ENTRY_SIZE_BYTES
 from safelight.sync_protocol.messages.common import Health, Ready, ServerInfo
 
 DOCUMENT: web.AppKey[bytes] = web.AppKey("openapi", bytes)
+PROBES: web.AppKey[Probes] = web.AppKey("probes", Probes)
 
 
 async def health(call: Call) -> Health:
     """Say that the process lives and its event loop turns: the answer is the proof. Asks no store; `ready` does."""
+    await call.request.app[PROBES].look_at(call)
     return Health("ok", call.serving.version)
 
 

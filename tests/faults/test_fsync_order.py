@@ -15,8 +15,9 @@ import pytest
 from yarl import URL
 
 from tests.faults import mutants, strace
+from tests.faults.client import Client, server_key_of
 from tests.faults.machine import needs_tracing, served
-from tests.faults.promises import Client, Promises, server_key_of
+from tests.faults.promises import Promises
 from tests.support.api import Api
 from tests.support.protocol import Blob, Link, Pairing, Writer, make_asset
 from tests.support.raw_http import raw

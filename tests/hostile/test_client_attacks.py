@@ -135,8 +135,11 @@ async def test_a_public_address_that_is_none(victim: Someone, proxy: Proxy, tmp_
         assert pairing.server_url == proxy.url
 
 
-async def test_words_are_shown_whatever_comes_after(server: ServerProcess, proxy: Proxy, tmp_path: Path) -> None:
+async def test_words_are_shown_whatever_comes_after(
+    server: ServerProcess, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Once the account is made its recovery words are shown, though the server then says nothing more."""
+    monkeypatch.setattr(Retries, "pause_s", lambda *_, **__: 0.01)  # six attempts all the same
     proxy.lie("PUT", "/v1/keyring", lambda e: e.cut())
     proxy.lie("GET", "/v1/keyring", lambda e: e.cut())
     with ProfileFolder(tmp_path / "p") as folder:

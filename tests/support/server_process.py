@@ -1,12 +1,15 @@
 """The real server as a process of its own, as people run it."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from safelight.server import control, data_folder
 from tests.support.samples import REPOSITORY
 
 
@@ -19,8 +22,14 @@ class ServerProcess:
     process: "subprocess.Popen[str]"
 
     def invite(self) -> str:
-        """Make an invite code with the command that people use."""
-        return run_server_command("invite", "--data", str(self.data)).strip().splitlines()[-1]
+        """Make an invite code as `safelight-server invite` does, without starting Python for each.
+
+        The command itself is tried in tests/http/test_process.py.
+        """
+        asking = control.ask(data_folder.control_path(self.data), "invite")
+        with ThreadPoolExecutor(1) as thread:  # whoever calls may have a loop of its own
+            code: str = thread.submit(asyncio.run, asking).result()["code"]
+        return code
 
     def kill(self) -> None:
         """End the process without warning."""

@@ -16,6 +16,7 @@ from safelight.server.domain.bells import Bells
 from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
 from safelight.server.domain.commits import Commits
 from safelight.server.domain.downloads import Downloads
+from safelight.server.domain.leases import Leases
 from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.links import Links
 from safelight.server.domain.neighbours import Neighbours
@@ -27,7 +28,7 @@ from safelight.server.domain.sessions import Sessions
 from safelight.server.domain.spaces import Spaces
 from safelight.server.domain.throttle import Throttle
 from safelight.server.domain.uploads import UploadRules, Uploads
-from safelight.server.jobs.expiry import Expiry
+from safelight.server.jobs.expiry import LEASE_S, Expiry
 from safelight.server.jobs.orphans import Orphans
 from safelight.server.metered_blobs import metered
 from safelight.server.metrics import Metrics
@@ -84,7 +85,7 @@ def build_app(
         app[CLOCK] = ServerClock(wall, monotonic_ms, await app[DATABASE].highest_time_ms())
         services = build_services(settings, secrets, app[DATABASE], app[BLOBS], app[CLOCK], app[METER])
         app[SERVICES] = services
-        neighbours = Neighbours(app[DATABASE], services.bells)
+        neighbours = Neighbours(app[DATABASE], services.bells, services.uploads)
         app[DATABASE].tell(neighbours)
         async with services.commits.running(), neighbours.listened_to():
             yield
@@ -92,9 +93,12 @@ def build_app(
     async def jobs(app: web.Application) -> AsyncIterator[None]:
         grace_s = settings.unreferenced_grace_s
         orphans = Orphans(app[DATABASE], app[BLOBS], settings.listing_interval_s, grace_s)
-        expiry = Expiry(app[DATABASE], app[BLOBS], app[CLOCK], settings.jobs_interval_s, grace_s, orphans, app[METER])
+        leases = Leases(app[DATABASE], LEASE_S)
+        expiry = Expiry(
+            app[DATABASE], app[BLOBS], app[CLOCK], settings.jobs_interval_s, grace_s, orphans, app[METER], leases
+        )
         app[EXPIRY] = expiry
-        await expiry.delete_forgotten()
+        await expiry.finish_deleting()
         task = asyncio.create_task(expiry.run_forever())
         yield
         task.cancel()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from safelight.server.domain.leases import HeldElsewhere, Leases
 from safelight.server.domain.ports.commits import Commit, Committed, Rejected
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.rows import AccountChange, AccountRow, UnlockerRow
@@ -191,6 +192,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.numbers: dict[bytes, int] = {}
+        self.asked_for: set[bytes] = set()
         self.missed = 0
         self.something = asyncio.Event()
 
@@ -202,6 +204,11 @@ class Heard:
     def missed_something(self) -> None:
         """Count it."""
         self.missed += 1
+        self.something.set()
+
+    def wanted(self, name: bytes) -> None:
+        """Remember it."""
+        self.asked_for.add(name)
         self.something.set()
 
     async def until(self, what: Callable[[], bool]) -> None:
@@ -248,6 +255,71 @@ async def test_a_claim_is_granted_once(two: tuple[Database, Database]) -> None:
         key = f"claim {number}"
         kept = await asyncio.gather(*(two[step % 2].claim_meta(key, bytes([step])) for step in range(6)))
         assert set(kept) == {await two[0].get_meta(key)}
+
+
+async def test_a_lease_is_one_processes(two: tuple[Database, Database]) -> None:
+    """What one process has another gets when it is let go or over, and meanwhile the one hears that it is wanted."""
+    heard, asking = Heard(), Heard()
+    two[0].tell(heard)
+    two[1].tell(asking)
+    await heard.until(lambda: heard.missed == 1)
+    await asking.until(lambda: asking.missed == 1)
+    name = some_id()
+    assert await two[0].take_lease(name, 60_000) == 0
+    assert await two[0].take_lease(name, 60_000) == 0
+    assert 50_000 < await two[1].take_lease(name, 60_000) <= 60_000
+    await heard.until(lambda: name in heard.asked_for)
+    assert not asking.asked_for  # who asks is not told to let go
+    await two[1].release_lease(name)
+    assert await two[1].take_lease(name, 60_000) > 0
+    await two[0].release_lease(name)
+    assert await two[1].take_lease(name, 50) == 0
+    await asyncio.sleep(0.06)
+    assert await two[0].take_lease(name, 60_000) == 0
+    taken = await asyncio.gather(*(each.take_lease(other, 60_000) for other in [some_id()] for each in two))
+    assert sorted(left_ms > 0 for left_ms in taken) == [False, True]
+
+
+async def test_who_lost_an_upload_says_nothing_more_of_it(two: tuple[Database, Database]) -> None:
+    """A process that froze, and whose upload another took over, changes nothing of it when it wakes."""
+    library = await Library.make(two[0])
+    await two[0].add_upload(upload := library.an_upload(), 10, 10**12)
+    upload_id = upload.upload_id
+    assert await two[0].take_lease(upload_id, 1) == 0
+    await two[0].set_upload_offset(upload_id, 100, None)
+    await asyncio.sleep(0.01)
+    assert await two[1].take_lease(upload_id, 60_000) == 0
+    await two[1].release_lease(upload_id)
+    for change in (
+        two[0].set_upload_offset(upload_id, 200, None),
+        two[0].begin_publishing(upload_id, some_hash()),
+        two[0].finish_upload(upload_id, some_hash(), 200, NOW_MS),
+        two[0].fail_upload(upload_id),
+    ):
+        with pytest.raises(Refused) as refusal:
+            await change
+        assert refusal.value.code is Code.UPLOAD_BUSY
+    assert await two[1].upload(upload_id) == replace(upload, offset_bytes=100)
+    await two[1].set_upload_offset(upload_id, 150, None)
+    assert await two[0].take_lease(upload_id, 60_000) == 0
+    await two[0].finish_upload(upload_id, some_hash(), 200, NOW_MS)
+
+
+async def test_leases_are_renewed_and_end_with_their_process(two: tuple[Database, Database]) -> None:
+    """Who needs something for longer keeps it; who is dead does not."""
+    here, there = [Leases(database, 0.3) for database in two]
+    name = some_id()
+    async with here.held(name, wait_s=0) as lease:
+        await asyncio.sleep(0.6)
+        assert lease.has_left(0.05)
+        with pytest.raises(HeldElsewhere):
+            async with there.held(name, wait_s=0.4):
+                pass
+    async with there.held(name, wait_s=0):
+        pass
+    await two[0].take_lease(name, 300)  # and then nobody renews it
+    async with there.held(name, wait_s=2) as lease:
+        assert lease.has_left(0.05)
 
 
 MUTANTS: list[tuple[dict[str, Statement], str, Callable[..., Awaitable[None]]]] = [

@@ -2,20 +2,25 @@
 
 import asyncio
 import base64
+import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from safelight.server import data_folder
-from safelight.server.app import DATABASE
+from safelight.server.app import DATABASE, EXPIRY
 from safelight.server.data_folder import DataFolderRefused
 from safelight.server.database import open_database
+from safelight.server.domain.leases import Leases
 from safelight.server.settings import SettingInvalid, Settings
 from safelight.server.stores import postgres_connection
+from safelight.server.stores.engine_postgres import PostgresDatabase
 from safelight.server.stores.postgres_errors import DatabaseRefused
 from safelight.server.stores.s3_bucket import Bucket, BucketRefused
 from safelight.sync_protocol.ledger_entries import RevokeCameraBody
@@ -23,11 +28,16 @@ from safelight.sync_protocol.messages.accounts import AppendAccountEntries
 from safelight.sync_protocol.refusals import Code, Refused
 from tests.http.conftest import Owner, Server, StartServer
 from tests.http.test_bell import listen, ring
-from tests.support.api import Api
+from tests.http.test_upload_turns import DATA as RACED
+from tests.http.test_upload_turns import racer
+from tests.support.api import Answer, Api
 from tests.support.postgres import PostgresServer
-from tests.support.protocol import Blob, Pairing, make_asset
+from tests.support.protocol import Blob, Pairing, make_asset, sha256
 from tests.support.seaweed import CREDENTIALS, Seaweed
-from tests.support.uploads import create, held, offset_of, patch
+from tests.support.uploads import CUT_OFF, appending, create, held, length, offset_of, patch
+
+MIB = 1024 * 1024
+DATA = os.urandom(2 * MIB)
 
 
 @pytest.fixture
@@ -44,6 +54,10 @@ class Two:
 
     servers: tuple[Server, Server]
     owner: Owner
+
+    def owner_at(self, number: int) -> Owner:
+        """The owner, at the first or the second server."""
+        return replace(self.owner, api=self.by(number))
 
     def by(self, number: int, api: Api | None = None) -> Api:
         """The same session at the first or the second server."""
@@ -114,17 +128,25 @@ async def test_an_upload_through_both(two: Two) -> None:
 
 
 async def test_both_are_sent_the_same_append(two: Two) -> None:
-    """Of two servers that are sent the same append at once one takes it, and the upload goes on from there."""
+    """Of two servers that are sent the same append at once one takes it, or some of it, and cuts the other off."""
     data = secrets.token_bytes(200_000)
     path = (await create(two.owner, data[:1000])).headers["Location"]
-    owners = [Owner(two.owner.person, two.by(each), two.owner.writer) for each in (0, 1)]
-    for start in range(1000, 51_000, 10_000):
+    owners = [two.owner_at(0), two.owner_at(1)]
+    offset = 1000
+    while offset < 51_000:
+        rest = data[offset : offset + 10_000]
         answers = await asyncio.gather(
-            *(patch(owner, path, start, data[start : start + 10_000], "?0") for owner in owners)
+            *(patch(owner, path, offset, rest, "?0") for owner in owners), return_exceptions=True
         )
-        assert {answer.status for answer in answers} <= {204, 409}
-        assert [await offset_of(owner, path) for owner in owners] == [start + 10_000] * 2
-    assert (await patch(owners[1], path, 51_000, data[51_000:])).status == 200
+        for answer in answers:
+            assert isinstance(answer, Answer | aiohttp.ClientError)
+            assert not isinstance(answer, Answer) or answer.status in {204, 409}
+        first, second = [await offset_of(owner, path) for owner in owners]
+        assert first is not None
+        assert first == second
+        assert offset < first <= offset + len(rest)
+        offset = first
+    assert (await patch(owners[1], path, offset, data[offset:])).status == 200
     assert await held(owners[0], data)
 
 
@@ -174,6 +196,60 @@ async def test_a_device_that_is_revoked_at_one(two: Two) -> None:
     assert (await there.get(owner.space)).status == 200
     await two.by(0).post(ledger, AppendAccountEntries([owner.person.revoke_device(laptop.device_id)]))
     assert (await there.get(owner.space)).status == 401
+
+
+async def test_an_upload_goes_on_at_the_other(two: Two) -> None:
+    """A client that comes again at the other server is served at once; the connection that it gave up is closed."""
+    here, there = two.owner_at(0), two.owner_at(1)
+    upload = (await create(here)).headers["Location"]
+    async with appending(here, upload, length(len(DATA)), DATA[:MIB]) as older:
+        await asyncio.sleep(0.1)
+        offset = await asyncio.wait_for(offset_of(there, upload), 10)
+        assert offset is not None
+        assert 0 < offset <= MIB
+        with pytest.raises(CUT_OFF):
+            await asyncio.wait_for(older.response(), 10)
+    assert (await patch(there, upload, offset, DATA[offset:])).status == 200
+    assert (await here.api.get(f"{here.space}/blobs/{sha256(DATA).hex()}")).body == DATA
+
+
+async def test_appenders_at_both_race(two: Two) -> None:
+    """Appenders at both servers, without regard for each other, bring the upload to its end, every byte once."""
+    path = (await create(two.owner, Upload_Length=str(len(RACED)))).headers["Location"]
+    async with asyncio.timeout(100):
+        await asyncio.gather(*(racer(two.owner_at(number % 2), path, number) for number in range(4)))
+    assert (await two.by(1).get(f"{two.owner.space}/blobs/{sha256(RACED).hex()}")).body == RACED
+
+
+async def test_the_upload_of_a_process_that_died(two: Two, address: str) -> None:
+    """The upload of a process that died goes on elsewhere when its lease is over; until then whoever asks waits."""
+    upload = (await create(two.owner, DATA[:MIB], Upload_Complete="?0")).headers["Location"]
+    dead = await PostgresDatabase.open(address)
+    assert await dead.take_lease(bytes.fromhex(upload.rpartition("/")[2]), 1500) == 0
+    await dead.close()
+    asked_s = time.monotonic()
+    assert await offset_of(two.owner_at(1), upload) == MIB
+    assert 1 < time.monotonic() - asked_s < 10
+    assert (await patch(two.owner_at(1), upload, MIB, DATA[MIB:])).status == 200
+
+
+async def test_one_clears_away(two: Two, address: str) -> None:
+    """While one process clears away no other does; what it forgot it deletes only for as long as it surely may."""
+    blob = Blob(b"nobody's")
+    await two.by(0).upload(two.owner.writer.space_id, blob)
+    for server in two.servers:
+        server.clock.offset_ms = 12 * 60 * 60 * 1000
+    expiry = [replace(server.app[EXPIRY], grace_s=1) for server in two.servers]
+    other = await PostgresDatabase.open(address)
+    assert await other.take_lease(b"clearing away", 60_000) == 0
+    await expiry[0].run_once()
+    assert await other.blob_in_space(two.owner.writer.space_id, blob.name) is not None
+    await other.release_lease(b"clearing away")
+    await replace(expiry[0], leases=Leases(two.servers[0].app[DATABASE], 10)).run_once()
+    assert await other.forgotten_blobs(10) == [blob.name]
+    await expiry[1].run_once()
+    assert await other.forgotten_blobs(10) == []
+    await other.close()
 
 
 async def test_another_servers_key_is_refused(two: Two, start_server: StartServer, tmp_path: Path) -> None:

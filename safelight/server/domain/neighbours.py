@@ -1,4 +1,7 @@
-"""Neighbours: other processes at the same database. What they commit rings the bells of this one as well."""
+"""Neighbours: other processes at the same database. What they commit rings the bells of this one as well.
+
+And an upload that goes on at one of them is let go of here.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from safelight.server.domain.bells import Bells
 from safelight.server.domain.ports.database import KeepsSpaces
+from safelight.server.domain.uploads import Uploads
 from safelight.sync_protocol.refusals import Refused
 
 _ASK_AGAIN_S = 1.0
@@ -14,14 +18,19 @@ _ASK_AGAIN_S = 1.0
 class Neighbours:
     """Hears what the database tells, and asks it for what was missed. The port `Hears`."""
 
-    def __init__(self, database: KeepsSpaces, bells: Bells) -> None:
+    def __init__(self, database: KeepsSpaces, bells: Bells, uploads: Uploads) -> None:
         self._database = database
         self._bells = bells
+        self._uploads = uploads
         self._missed = asyncio.Event()
 
     def log_grew(self, space_id: bytes, number: int) -> None:
         """Ring for who listens here."""
         self._bells.ring(space_id, number)
+
+    def wanted(self, name: bytes) -> None:
+        """Let go of an upload that is wanted elsewhere."""
+        self._uploads.give_way(name)
 
     def missed_something(self) -> None:
         """Ask soon how far the logs have come."""

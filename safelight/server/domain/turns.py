@@ -54,3 +54,10 @@ class Turns:
             mine.over.set()
             if not line:
                 del self._lines[upload_id]
+
+    def give_way(self, upload_id: bytes) -> None:
+        """Cut off whoever is at the upload and can be, because the newest request is at another process."""
+        for turn in self._lines.get(upload_id, ()):
+            if turn.cut is not None and not turn.is_cut:
+                turn.is_cut = True
+                turn.cut()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from safelight.server.domain.access import Who, space_for
 from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.content_checks import ContentCheck
+from safelight.server.domain.leases import Leases
 from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.ports.blobs import Appender, Blobs
 from safelight.server.domain.ports.database import Database
@@ -24,6 +25,10 @@ from safelight.sync_protocol.roles import Right
 
 FLUSH_SIZE_BYTES = 8 * 1024 * 1024
 FLUSH_INTERVAL_S = 5.0
+
+
+_LEASE_S = 15.0  # for so long nobody goes on with the uploads of a process that died
+_LEASE_WAIT_S = 20.0
 
 
 class Interrupted(Exception):
@@ -77,6 +82,7 @@ class Uploads:
         self._clock = clock
         self.rules = rules
         self._turns = Turns()
+        self._leases = Leases(database, _LEASE_S)
 
     async def create(self, who: Who, space_id: bytes, appending: Appending) -> UploadRow:
         """Make an upload for *space_id*. Raises RIGHT_MISSING, SPACE_UNKNOWN, QUOTA_EXCEEDED or UPLOAD_TOO_LONG."""
@@ -124,13 +130,18 @@ class Uploads:
     async def alone(self, upload_id: bytes, cut: Callable[[], None] | None) -> AsyncIterator[None]:
         """Be the only request at an upload, after cutting off older ones; *cut* cuts this one off for a newer one.
 
-        None as *cut*: it is quick, and a newer one waits for it. Raises Interrupted where that came before this began.
+        None as *cut*: it is quick, and a newer one waits for it. Raises Interrupted where that came before this began,
+        and UPLOAD_BUSY where another process does not let go.
         """
         try:
-            async with self._turns.taken(upload_id, cut):
+            async with self._turns.taken(upload_id, cut), self._leases.held(upload_id, wait_s=_LEASE_WAIT_S):
                 yield
         except CutOff:
             raise Interrupted from None
+
+    def give_way(self, upload_id: bytes) -> None:
+        """Cut off whoever is at an upload here: a newer request is at another process."""
+        self._turns.give_way(upload_id)
 
     async def append(self, who: Who, upload: UploadRow, appending: Appending, coming: Coming) -> UploadRow:
         """Take one request's content, while `alone`, and return the upload as it then stands.

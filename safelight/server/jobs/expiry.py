@@ -2,16 +2,21 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
 from safelight.server.domain.clock import ServerClock
+from safelight.server.domain.leases import HeldElsewhere, Lease, Leases
 from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.meter import Meter
 from safelight.server.jobs.orphans import Orphans
 
+LEASE_S = 600.0
+_LEASE = b"clearing away"
+_DELETE_TIMEOUT_S = 200.0
 _PAGE = 200
 _log = structlog.get_logger("jobs")
 
@@ -27,6 +32,7 @@ class Expiry:
     grace_s: int
     orphans: Orphans
     meter: Meter
+    leases: Leases
 
     async def run_forever(self) -> None:
         """Clear away now and then; a failure is logged and tried again at the next turn."""
@@ -42,7 +48,18 @@ class Expiry:
             self.meter.job_ended("expiry", time.monotonic() - started_s, well=well)
 
     async def run_once(self) -> None:
-        """Clear away what is due by now."""
+        """Clear away what is due by now; nothing where another process is at it."""
+        with suppress(HeldElsewhere):
+            async with self.leases.held(_LEASE, wait_s=0) as lease:
+                await self._clear_away(lease)
+
+    async def finish_deleting(self) -> None:
+        """Delete the bytes of what was forgotten before a crash."""
+        with suppress(HeldElsewhere):
+            async with self.leases.held(_LEASE, wait_s=0) as lease:
+                await self._delete_forgotten(lease)
+
+    async def _clear_away(self, lease: Lease) -> None:
         now_ms = self.clock.now_ms()
         await self.database.delete_expired(now_ms)
         if not self.clock.may_purge():
@@ -50,7 +67,7 @@ class Expiry:
             return
         uploads = await self._expire_uploads(now_ms)
         await self.orphans.forget(now_ms)
-        blobs = await self._collect_blobs(now_ms - self.grace_s * 1000)
+        blobs = await self._collect_blobs(now_ms - self.grace_s * 1000, lease)
         if uploads or blobs:
             _log.info("cleared away", uploads=uploads, blobs=blobs)
         if noted := await self.orphans.look(now_ms):
@@ -65,21 +82,27 @@ class Expiry:
             count += len(uploads)
         return count
 
-    async def _collect_blobs(self, before_ms: int) -> int:
+    async def _collect_blobs(self, before_ms: int, lease: Lease) -> int:
         """The row goes first: a crash in between leaves bytes without a row, never a row without its bytes."""
         while True:
             gone = 0
             for name in await self.database.collectable_blobs(before_ms, _PAGE):
                 gone += await self.database.forget_blob(name, before_ms)
             if not gone:
-                return await self.delete_forgotten()
+                return await self._delete_forgotten(lease)
 
-    async def delete_forgotten(self) -> int:
-        """Delete the bytes of forgotten blobs, those of before a crash included."""
+    async def _delete_forgotten(self, lease: Lease) -> int:
+        """Delete the bytes of forgotten blobs, those of before a crash included.
+
+        Only while nobody else can be at it: *a process that froze, and deletes what was uploaded again since*.
+        """
         count = 0
         while names := await self.database.forgotten_blobs(_PAGE):
             for name in names:
-                await self.blobs.delete(name)
+                if not lease.has_left(_DELETE_TIMEOUT_S):
+                    return count
+                async with asyncio.timeout(_DELETE_TIMEOUT_S):
+                    await self.blobs.delete(name)
                 await self.database.blob_is_gone(name)
             count += len(names)
         return count

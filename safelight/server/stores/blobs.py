@@ -58,6 +58,7 @@ class BlobRows(Engine):
         """Keep a durable offset, which never decreases, and the length once it is known."""
 
         async def work(tx: Transaction) -> None:
+            await self._check_lease(tx, upload_id)
             await tx.rows(SQL["set_offset"], upload_id=upload_id, offset_bytes=offset_bytes, length_bytes=length_bytes)
 
         await self._write(work)
@@ -69,6 +70,7 @@ class BlobRows(Engine):
         """
 
         async def work(tx: Transaction) -> None:
+            await self._check_lease(tx, upload_id)
             await tx.take_turns(b"blob " + blob)
             if await tx.rows(SQL["is_forgotten"], name=blob):
                 raise Refused(Code.UPLOAD_BUSY, "an older copy of the blob is being removed")
@@ -84,6 +86,7 @@ class BlobRows(Engine):
         """
 
         async def work(tx: Transaction) -> None:
+            await self._check_lease(tx, upload_id)
             await tx.take_turns(b"blob " + blob)
             if await tx.rows(SQL["is_forgotten"], name=blob):
                 raise Refused(Code.UPLOAD_BUSY, "an older copy of the blob is being removed")
@@ -111,6 +114,7 @@ class BlobRows(Engine):
         """Note that an open upload failed; a complete one stays so."""
 
         async def work(tx: Transaction) -> None:
+            await self._check_lease(tx, upload_id)
             await tx.rows(SQL["fail"], upload_id=upload_id)
 
         await self._write(work)

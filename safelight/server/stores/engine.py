@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import TypeVar
 
-from safelight.server.stores.transaction import Reading, Work
+from safelight.server.stores.transaction import Reading, Transaction, Work
 
 T = TypeVar("T")
 
@@ -15,6 +15,10 @@ class Engine(ABC):
     @abstractmethod
     def _reading(self) -> Reading:
         """Statements that read what is committed, each for itself."""
+
+    @abstractmethod
+    async def _check_lease(self, tx: Transaction, name: bytes) -> None:
+        """Raise UPLOAD_BUSY where another process has *name*, or had it last; it has not until *tx* has ended."""
 
     @abstractmethod
     async def _write(self, work: Work[T]) -> T:

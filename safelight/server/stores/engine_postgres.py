@@ -12,6 +12,7 @@ from safelight.server.stores.accounts import AccountRows
 from safelight.server.stores.blobs import BlobRows
 from safelight.server.stores.checks import CheckRows
 from safelight.server.stores.devices import DeviceRows
+from safelight.server.stores.leases import LeaseRows
 from safelight.server.stores.links import LinkRows
 from safelight.server.stores.migrate import upgrade_postgres
 from safelight.server.stores.postgres_connection import (
@@ -71,7 +72,7 @@ class PostgresReaders:
                 await patience.after(error)
 
 
-class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LinkRows, CheckRows):
+class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LeaseRows, LinkRows, CheckRows):
     """The port `Database`, in PostgreSQL. Open it with `open`, close it with `close`."""
 
     def __init__(self, address: str, readers: Pool, writers: Pool) -> None:
@@ -107,7 +108,7 @@ class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows,
 
     def tell(self, hears: Hears) -> None:
         """Listen to what all processes commit, from now on until `close`."""
-        self._listener = PostgresListener(self._address, hears)
+        self._listener = PostgresListener(self._address, self._me(), hears)
 
     async def newest_ledger_number(self, space_id: bytes) -> int | None:
         """Return where the space's ledger stands; asked anew each time, together with others who ask."""

@@ -24,7 +24,7 @@ from safelight.server.stores.server_rows import ServerRows
 from safelight.server.stores.spaces import SpaceRows
 from safelight.server.stores.sqlite_writer import SqliteWriter, T
 from safelight.server.stores.statements import Row, Statement, Value, expanded, in_runs, numbered, statement
-from safelight.server.stores.transaction import Found, Work
+from safelight.server.stores.transaction import Found, Transaction, Work
 from safelight.sync_protocol.refusals import Code
 
 READERS = 3
@@ -114,6 +114,16 @@ class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, L
     async def newest_ledger_number(self, space_id: bytes) -> int | None:  # noqa: ARG002 - the port's
         """None: nobody else writes."""
         return None
+
+    async def _check_lease(self, tx: Transaction, name: bytes) -> None:
+        """Nobody else could have taken it."""
+
+    async def take_lease(self, name: bytes, lasts_ms: int) -> int:  # noqa: ARG002 - the port's
+        """Whatever is asked for is this process's: the file has no other."""
+        return 0
+
+    async def release_lease(self, name: bytes) -> None:
+        """Nobody waits for it."""
 
     async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:
         """Commit *batch* with what else waits, in one durable transaction; see the port."""

@@ -17,10 +17,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class PostgresListener:
-    """Passes on to *hears* what is said, from when it is made until `close`."""
+    """Passes on to *hears* what is said, from when it is made until `close`. Leases are held under *holder*."""
 
-    def __init__(self, address: str, hears: Hears) -> None:
+    def __init__(self, address: str, holder: bytes, hears: Hears) -> None:
         self._address = address
+        self._holder = holder.hex()
         self._hears = hears
         self._failures = 0
         self._listening = asyncio.create_task(self._run_forever())
@@ -63,5 +64,7 @@ class PostgresListener:
         match payload.split():
             case ["log", space_id, number]:
                 self._hears.log_grew(bytes.fromhex(space_id), int(number))
+            case ["wanted", name, holder] if holder == self._holder:
+                self._hears.wanted(bytes.fromhex(name))
             case _:
                 pass  # a newer version says things that this one does not know

@@ -146,10 +146,15 @@ class PostgresWriter:
                 await patience.after(error)
 
 
+async def notice(tx: Transaction, *payloads: str) -> None:
+    """Say something to every process, this one included, when the transaction stands."""
+    await tx.run_many(_NOTIFY, [(payload,) for payload in payloads])
+
+
 async def _ring(tx: Transaction, commits: Sequence[Commit], outcomes: Sequence[Outcome]) -> None:
     """Tell every process, when the transaction stands, how far the logs have come."""
     numbers: dict[bytes, int] = {}
     for commit, outcome in zip(commits, outcomes, strict=True):
         if isinstance(outcome, Committed) and not outcome.repeated:
             numbers[commit.space_id] = outcome.number
-    await tx.run_many(_NOTIFY, [(f"log {space_id.hex()} {number}",) for space_id, number in numbers.items()])
+    await notice(tx, *(f"log {space_id.hex()} {number}" for space_id, number in numbers.items()))

@@ -274,6 +274,9 @@ BLOB_CHECKS = _clustered(
     _partial("blob_checks_bad", "name", where="found <> ''"),
 )
 
+# What one of several processes has to itself: uploads while it appends to them, clearing away.
+LEASES = _clustered("leases", _bytes("name"), _bytes("holder"), _number("until_ms"), PrimaryKeyConstraint("name"))
+
 UPLOADS = Table(
     "uploads",
     METADATA,

@@ -279,6 +279,23 @@ class KeepsUploads(Protocol):
         ...
 
 
+class KeepsLeases(Protocol):
+    """What one of the processes at a database has to itself for a while; it ends by itself if that process dies."""
+
+    async def take_lease(self, name: bytes, lasts_ms: int) -> int:
+        """Have *name* for so long from now, anew if this process has it; returns 0.
+
+        Where another has it, for how many milliseconds it still has; that one hears that it is wanted. An upload's
+        lease has its id as its name: once another process took it, this one can no longer change the upload
+        (UPLOAD_BUSY). Where only one process is possible it has whatever it asks for.
+        """
+        ...
+
+    async def release_lease(self, name: bytes) -> None:
+        """Let others have *name*, if this process has it."""
+        ...
+
+
 class KeepsLinks(Protocol):
     """Links, and their openings."""
 
@@ -316,7 +333,7 @@ class KeepsLinks(Protocol):
 
 
 class Database(
-    KeepsItself, KeepsAccounts, KeepsDevices, KeepsSpaces, KeepsUploads, KeepsLinks, KeepsChecks, Protocol
+    KeepsItself, KeepsAccounts, KeepsDevices, KeepsSpaces, KeepsUploads, KeepsLeases, KeepsLinks, KeepsChecks, Protocol
 ):
     """Rows, transactions and nothing else. What a method wrote is durable when it returns.
 

@@ -13,6 +13,10 @@ class Hears(Protocol):
         """A space's log has reached *number*."""
         ...
 
+    def wanted(self, name: bytes) -> None:
+        """Another process wants the lease of *name*, which this one has."""
+        ...
+
     def missed_something(self) -> None:
         """Nothing was heard for a while, or ever before: whatever could have been said meanwhile may have been."""
         ...

@@ -147,6 +147,7 @@ def _make_blobs() -> None:
     )
     _make("forgotten_blobs", "name:b", ["name"])
     _make("orphan_blobs", "name:b seen_ms:n", ["name"])
+    _make("leases", "name:b holder:b until_ms:n", ["name"])
     _index("orphan_blobs_by_time", "orphan_blobs", "seen_ms")
     _make("blob_checks", "name:b checked_ms:n found:t", ["name"])
     _index("blob_checks_by_time", "blob_checks", "checked_ms")

@@ -1,0 +1,74 @@
+"""Leases: what one of several processes at a database has to itself for as long as it needs it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from safelight.server.domain.ports.database import KeepsLeases
+from safelight.sync_protocol.refusals import Code, Refused
+
+_ASK_AGAIN_S = 0.1
+
+
+class HeldElsewhere(Refused):
+    """Another process has it and did not let go."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.UPLOAD_BUSY, "another server process has it")
+
+
+class Lease:
+    """Something that this process has, and until when that is certain, by its own running time."""
+
+    def __init__(self) -> None:
+        self.until_s = 0.0
+
+    def has_left(self, seconds: float) -> bool:
+        """Whether it stays ours for so long, even if this process freezes or loses the database now."""
+        return time.monotonic() + seconds < self.until_s
+
+
+class Leases:
+    """Takes leases of *lasts_s* seconds, and renews them in time for as long as they are held."""
+
+    def __init__(self, database: KeepsLeases, lasts_s: float) -> None:
+        self._database = database
+        self._lasts_s = lasts_s
+
+    @asynccontextmanager
+    async def held(self, name: bytes, *, wait_s: float) -> AsyncIterator[Lease]:
+        """Have *name* to this process alone; waits for another to let go, or to be dead. Raises HeldElsewhere.
+
+        Whether it is lost meanwhile the lease itself says; the database takes no word of one who lost it.
+        """
+        lease = Lease()
+        deadline = time.monotonic() + wait_s
+        while (left_ms := await self._take(name, lease)) > 0:
+            if time.monotonic() > deadline:
+                raise HeldElsewhere
+            await asyncio.sleep(min(_ASK_AGAIN_S, left_ms / 1000))
+        renewing = asyncio.create_task(self._renew(name, lease))
+        try:
+            yield lease
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+            with suppress(Refused):  # the database is away: it ends by itself
+                await self._database.release_lease(name)
+
+    async def _take(self, name: bytes, lease: Lease) -> int:
+        asked_s = time.monotonic()
+        left_ms = await self._database.take_lease(name, int(self._lasts_s * 1000))
+        if left_ms == 0:
+            lease.until_s = asked_s + self._lasts_s
+        return left_ms
+
+    async def _renew(self, name: bytes, lease: Lease) -> None:
+        while True:
+            await asyncio.sleep(self._lasts_s / 3)
+            with suppress(Refused):  # the database is away: asked again, until it is over
+                if await self._take(name, lease):
+                    lease.until_s = 0.0
+                    return

@@ -78,6 +78,8 @@ def _is_loopback(host: str) -> bool:
 
 def read_refusal(response: aiohttp.ClientResponse, body: bytes) -> Refused:
     """What the server refused; an answer that is no problem document of ours counts as unreachable."""
+    if response.status == 413:  # a proxy's own, too: smaller pieces may pass it
+        return Refused(Code.TOO_LARGE, "something on the way to the server takes no bodies of this size")
     if response.content_type != "application/problem+json":
         return Refused(Code.SERVER_UNREACHABLE, f"it answered with status {response.status}")
     if not body:

@@ -1,7 +1,10 @@
-"""Resumable uploads of blobs (draft-ietf-httpbis-resumable-upload, interop version 8; docs/spec/upload.md).
+"""Resumable uploads of blobs (draft-ietf-httpbis-resumable-upload; docs/spec/upload.md).
 
 What fits in one piece is created with its body in one request. Anything longer, and anything that was cut once, is
 created empty, so that its address is known and every byte that the server has made durable is kept.
+
+No version of the draft is named, because that would invite interim responses (104). We cannot read them and need none,
+and some proxies, stock nginx among them, take one for the answer and wait for ever.
 """
 
 import asyncio
@@ -21,7 +24,7 @@ from safelight.sync_protocol.refusals import Code, Refused
 PIECE_SIZE_BYTES = 32 * 1024 * 1024
 MIN_PIECE_SIZE_BYTES = 256 * 1024
 READ_SIZE_BYTES = 256 * 1024
-INTEROP_VERSION = "8"
+_APPEND_LIMIT = re.compile(r"(?:^|,)[ \t]*max-append-size=([0-9]{1,15})[ \t]*(?=,|$)")
 _UPLOAD_PATH = re.compile(r"/v1/blobs/uploads/[A-Za-z0-9_-]+$")
 _RESTARTS = frozenset({Code.NOT_FOUND, Code.UPLOAD_COMPLETED, Code.UPLOAD_LENGTH_INCONSISTENT})
 _REPEATS = frozenset({Code.SESSION_EXPIRED, Code.SESSION_REQUIRED, Code.UPLOAD_OFFSET_MISMATCH, Code.UPLOAD_BUSY})
@@ -143,7 +146,7 @@ class _Upload:
         """Go on until the server has stored the blob; attempts are counted from the last progress."""
         failures = 0
         while True:
-            before = self._furthest
+            before, piece_size_bytes = self._furthest, self._piece_size_bytes
             wished_s = 0.0
             try:
                 if await self._advance():
@@ -158,6 +161,8 @@ class _Upload:
             except Refused as error:
                 refusal = error
                 self._react(error)
+                if error.code in _HALVES and self._piece_size_bytes < piece_size_bytes:
+                    continue  # smaller pieces are another attempt, not the same once more, and there is a smallest
             failures = 1 if self._furthest > before else failures + 1
             if failures >= self._connection.retries.attempts:
                 raise refusal
@@ -198,7 +203,6 @@ class _Upload:
     async def _create(self, body_size_bytes: int) -> Answer:
         complete = body_size_bytes == self._size_bytes
         headers = {
-            "Upload-Draft-Interop-Version": INTEROP_VERSION,
             "Upload-Complete": "?1" if complete else "?0",
             "Upload-Length": str(self._size_bytes),
             "Repr-Digest": f"sha-256=:{base64.b64encode(self._digest).decode()}:",
@@ -210,7 +214,6 @@ class _Upload:
 
     async def _append(self, path: str, start: int, end: int) -> Answer:
         headers = {
-            "Upload-Draft-Interop-Version": INTEROP_VERSION,
             "Upload-Offset": str(start),
             "Upload-Complete": "?1" if end == self._size_bytes else "?0",
             "Content-Type": "application/partial-upload",
@@ -220,9 +223,8 @@ class _Upload:
         return await self._connection.exchange("PATCH", path, headers=headers, body=body)
 
     async def _ask_offset(self, path: str) -> _Offset:
-        answer = await self._connection.exchange(
-            "HEAD", path, headers={"Upload-Draft-Interop-Version": INTEROP_VERSION}
-        )
+        answer = await self._connection.exchange("HEAD", path, headers={})
+        self._heed_limits(answer)
         text = answer.headers.get("Upload-Offset", "")
         at = int(text) if text.isdecimal() and len(text) < 20 else -1
         if not 0 <= at <= self._size_bytes:
@@ -231,6 +233,7 @@ class _Upload:
 
     def _keep_path(self, answer: Answer) -> bool:
         """Take the upload's path only: where the server is, this side knows."""
+        self._heed_limits(answer)
         found = _UPLOAD_PATH.search(answer.headers.get("Location", "").partition("?")[0])
         if found is None:
             raise Refused(Code.SERVER_FAULT, "it names no place for the upload")
@@ -238,6 +241,12 @@ class _Upload:
         if self._on_created:
             self._on_created(self.path)
         return False
+
+    def _heed_limits(self, answer: Answer) -> None:
+        """Send no larger pieces than the server says it takes; what is unknown or malformed is passed over."""
+        found = _APPEND_LIMIT.search(answer.headers.get("Upload-Limit", ""))
+        if found is not None and int(found[1]) > 0:
+            self._piece_size_bytes = min(self._piece_size_bytes, int(found[1]))
 
     def _finished(self, answer: Answer) -> bool:
         stored = decode(answer.body, BlobStored)

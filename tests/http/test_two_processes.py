@@ -23,8 +23,11 @@ from safelight.server.stores import postgres_connection
 from safelight.server.stores.engine_postgres import PostgresDatabase
 from safelight.server.stores.postgres_errors import DatabaseRefused
 from safelight.server.stores.s3_bucket import Bucket, BucketRefused
+from safelight.sync_protocol import signatures
+from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ledger_entries import RevokeCameraBody
 from safelight.sync_protocol.messages.accounts import AppendAccountEntries
+from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession
 from safelight.sync_protocol.refusals import Code, Refused
 from tests.http.conftest import Owner, Server, StartServer
 from tests.http.test_bell import listen, ring
@@ -196,6 +199,19 @@ async def test_a_device_that_is_revoked_at_one(two: Two) -> None:
     assert (await there.get(owner.space)).status == 200
     await two.by(0).post(ledger, AppendAccountEntries([owner.person.revoke_device(laptop.device_id)]))
     assert (await there.get(owner.space)).status == 401
+
+
+async def test_a_challenge_is_good_at_one(two: Two) -> None:
+    """*What a device signed for one server, sent to the other as well*: it opens one session, where it comes first."""
+    signer = two.owner.signer
+    for first, second in ((0, 1), (1, 0)):
+        asked = await two.by(first).post("/v1/sessions/challenge", AskChallenge(signer.device_id.hex()))
+        challenge = asked.as_(Challenge).challenge
+        message = context(Label.SIGN_SESSION, two.servers[0].api.server_key, signer.device_id, challenge)
+        request = OpenSession(signer.device_id.hex(), challenge, signatures.sign(signer.seed, message))
+        assert (await two.by(first).post("/v1/sessions", request)).status == 200
+        for each in (second, first):
+            assert (await two.by(each).post("/v1/sessions", request)).code == "session-expired"
 
 
 async def test_an_upload_goes_on_at_the_other(two: Two) -> None:

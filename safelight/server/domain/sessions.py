@@ -15,6 +15,8 @@ from safelight.sync_protocol.messages import sessions as messages
 from safelight.sync_protocol.refusals import Code, Refused
 
 _CHALLENGE_LIFETIME_MS = 60_000
+# Far longer than it is good: processes' clocks may differ. Each remembers by itself those that it has let through.
+_CHALLENGE_LEASE_MS = 60 * 60 * 1000
 _TOUCH_EVERY_MS = 10 * 60 * 1000
 _NONCE_SIZE_BYTES = 12
 _TIME_SIZE_BYTES = 4
@@ -57,6 +59,8 @@ class Sessions:
             raise Refused(Code.SIGNATURE_INVALID)
         if device.revoked:
             raise Refused(Code.DEVICE_REVOKED)
+        if await self._database.take_lease(request.challenge, _CHALLENGE_LEASE_MS):
+            raise Refused(Code.SESSION_EXPIRED, "the challenge was used at another process of this server")
         now_ms = self._clock.now_ms()
         token = secrets.token_urlsafe(32)
         session = SessionRow(

@@ -11,6 +11,9 @@ from safelight.server.stores.transaction import Found, Transaction
 SQL = load("devices")
 _ACCOUNTS = load("accounts")
 _LINKS = load("links")
+_LEASES = load("leases")
+# They say who was last at an upload: for longer than a process freezes, and by whatever clock.
+_LEASES_KEPT_MS = 7 * 24 * 60 * 60 * 1000
 # Programs that run beside one another on one device, each with a session of its own, are fewer.
 MAX_SESSIONS = 32
 
@@ -107,12 +110,13 @@ class DeviceRows(Engine):
         await self._write(work)
 
     async def delete_expired(self, now_ms: int) -> None:
-        """Delete sessions, tickets and invites whose time is over, and end hand-overs."""
+        """Delete sessions, tickets, invites and leases whose time is over, and end hand-overs."""
 
         async def work(tx: Transaction) -> None:
             await tx.rows(SQL["delete_expired_sessions"], now_ms=now_ms)
             await tx.rows(_ACCOUNTS["delete_expired_invites"], now_ms=now_ms)
             await tx.rows(_LINKS["end_handovers"], now_ms=now_ms)
+            await tx.rows(_LEASES["delete_ended"], before_ms=now_ms - _LEASES_KEPT_MS)
 
         await self._write(work)
 

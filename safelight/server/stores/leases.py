@@ -10,7 +10,6 @@ from safelight.sync_protocol.refusals import Code, Refused
 
 SQL = load("leases")
 _NOW = statement("now", "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
-_KEEP_MS = 24 * 60 * 60 * 1000
 
 
 class LeaseRows(Engine):
@@ -31,7 +30,6 @@ class LeaseRows(Engine):
             taken = await tx.rows(SQL["take"], name=name, holder=self._me(), until_ms=now_ms + lasts_ms, now_ms=now_ms)
             if taken:
                 return 0
-            await tx.rows(SQL["delete_ended"], before_ms=now_ms - _KEEP_MS)
             until_ms, holder = (await tx.rows(SQL["until"], name=name))[0]
             await notice(tx, f"wanted {name.hex()} {holder.hex()}")
             return max(1, int(until_ms) - now_ms)

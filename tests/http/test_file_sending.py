@@ -2,14 +2,20 @@
 
 import asyncio
 import os
+import socket
+import threading
+from contextlib import AsyncExitStack
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from aiohttp import web
 
 from safelight.server.domain.downloads import ASK_AGAIN_SIZE_BYTES, CHUNK_SIZE_BYTES
 from safelight.server.routes import file_sending
-from safelight.server.routes.file_sending import PIECE_SIZE_BYTES
-from tests.http.conftest import Owner, Server
+from safelight.server.routes.file_sending import PIECE_SIZE_BYTES, FileSending
+from tests.http.conftest import Owner, Server, StartServer
 from tests.support.protocol import Blob
 from tests.support.raw_http import raw
 
@@ -41,6 +47,13 @@ async def path(owner: Owner) -> str:
 def open_files() -> int:
     """How many files this process, and so the server, has open."""
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def open_copies(path: Path) -> int:
+    """How often this process, and so the server, has the file open."""
+    return sum(
+        1 for link in Path("/proc/self/fd").iterdir() if link.is_symlink() and os.path.realpath(link) == str(path)
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,3 +141,51 @@ async def test_readers_that_go_away(server: Server, owner: Owner, path: str) -> 
             break
         await asyncio.sleep(0.05)
     assert open_files() <= before
+
+
+async def test_readers_that_close_their_half(start_server: StartServer) -> None:
+    """*Readers beyond the limit of connections*: who says that no request will follow holds nothing for long."""
+    server = await start_server(connections_per_address=3, trusted_proxies="")
+    owner = await server.owner()
+    data = os.urandom(1024 * 1024) * 24
+    await owner.api.upload(owner.writer.space_id, Blob(data))
+    name = Blob(data).name.hex()
+    stored = server.settings.data / "blobs" / name[:2] / name
+    async with AsyncExitStack() as readers:
+        for _ in range(8):
+            connection = await readers.enter_async_context(raw(server.api.url, owner.api.token))
+            await connection.request("GET", f"{owner.space}/blobs/{name}", {})
+            assert b" 200 " in await connection.reader.readuntil(b"\r\n\r\n")
+            connection.writer.write_eof()
+            await asyncio.sleep(0.05)
+        for _ in range(100):
+            if not open_copies(stored):
+                break
+            await asyncio.sleep(0.05)
+        assert not open_copies(stored)
+
+
+async def test_a_thread_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """*Another's file under the same number*: cancelled again and again, it ends after the thread."""
+    goes_on, ended = threading.Event(), threading.Event()
+
+    def slow(*_: int) -> int:
+        goes_on.wait(10)
+        ended.set()
+        return 1
+
+    monkeypatch.setattr(file_sending, "_send_some", slow)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, (tmp_path / "file").open("w+b") as file:
+        sending = FileSending(cast("web.Request", SimpleNamespace(transport=object())), os.dup(ours.fileno()))
+        task = asyncio.create_task(sending.send(file.fileno(), 0, 1, 1))
+        await asyncio.sleep(0.05)
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0.05)
+        assert not task.done()
+        goes_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended.is_set()
+        sending.close()

@@ -8,17 +8,20 @@ threads, which never wait for the reader: that the socket takes more is the loop
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from aiohttp import web
 
 PIECE_SIZE_BYTES = 1024 * 1024
+LOOK_AGAIN_S = 1.0
 _THREADS = ThreadPoolExecutor(4, thread_name_prefix="sending")
 
 
 class FileSending:
     """One response whose body comes from a file. Open it with `begin`; close it in any case."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, request: web.Request, descriptor: int) -> None:
+        self._request = request
         self._socket = descriptor
         self._loop = asyncio.get_running_loop()
 
@@ -43,7 +46,7 @@ class FileSending:
             transport.set_write_buffer_limits()
         if request.transport is None or transport.get_write_buffer_size():
             return None
-        return cls(os.dup(connection.fileno()))
+        return cls(request, os.dup(connection.fileno()))
 
     async def send(self, file: int, start: int, end: int, stall_timeout_s: float) -> None:
         """Send the bytes of *file* from *start* up to *end*.
@@ -52,10 +55,12 @@ class FileSending:
         where the file is shorter than that.
         """
         while start < end:
+            self._check_connection()
             sent = await self._piece(file, start, min(PIECE_SIZE_BYTES, end - start))
             if sent is None:
                 async with asyncio.timeout(stall_timeout_s):
-                    await self._writable()
+                    while not await self._writable():
+                        self._check_connection()
             elif sent == 0:
                 raise EOFError("the file is shorter than it was")
             else:
@@ -71,14 +76,26 @@ class FileSending:
         try:
             return await asyncio.shield(sending)
         except asyncio.CancelledError:
-            await asyncio.wait([sending])
+            while not sending.done():  # closed under it, both numbers may soon be another's files
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([sending])
             raise
 
-    async def _writable(self) -> None:
+    def _check_connection(self) -> None:
+        """Stop when the server gave the connection up: our copy of its socket stays open, and is counted nowhere.
+
+        *Readers beyond the limit of connections*: who closes its sending half is rid of the connection, and reads on.
+        """
+        if self._request.transport is None:
+            raise ConnectionResetError("the connection is gone")
+
+    async def _writable(self) -> bool:
+        """Wait until the socket takes more; False if it is time to look at the connection again."""
         ready = self._loop.create_future()
         self._loop.add_writer(self._socket, _settle, ready)
         try:
-            await ready
+            done, _ = await asyncio.wait([ready], timeout=LOOK_AGAIN_S)
+            return bool(done)
         finally:
             self._loop.remove_writer(self._socket)
 

@@ -181,7 +181,7 @@ TABLE: dict[Code, Row] = {
     Code.UPLOAD_LENGTH_INCONSISTENT: Row(400, "The lengths that the upload states contradict one another."),
     Code.UPLOAD_TOO_LONG: Row(413, "The upload is longer than it said or than this server takes."),
     Code.UPLOAD_DIGEST_MISMATCH: Row(422, "The bytes that arrived do not have the stated digest; send them again."),
-    Code.UPLOAD_DIGEST_UNSUPPORTED: Row(400, "State the digest as Repr-Digest with sha-256."),
+    Code.UPLOAD_DIGEST_UNSUPPORTED: Row(400, "State digests as sha-256 or sha-512, as RFC 9530 writes them."),
     Code.UPLOAD_BUSY: Row(409, "Another request is appending to this upload; try again in a moment."),
     Code.RANGE_UNSATISFIABLE: Row(416, "The blob has no such range."),
     Code.OPEN_FAILED: Row(422, "This could not be opened: the key is wrong, or it was changed on the way."),

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from safelight.server.app import DATABASE
+from safelight.server.stores.blobs_directory import DirectoryBlobs
 from safelight.sync_protocol.messages.blobs import BlobStored
-from tests.http.conftest import Owner, StartServer
+from safelight.sync_protocol.refusals import Code, Refused
+from tests.http.conftest import Owner, Server, StartServer
 from tests.support.api import repr_digest
 from tests.support.protocol import sha256
 from tests.support.uploads import appending, create, held, length, offset_of, patch
@@ -90,6 +93,27 @@ async def test_a_repeated_damaged_append_reads_nothing_again(owner: Owner, monke
         assert answer.code == "upload-digest-mismatch"
     assert (await patch(owner, path, len(DATA), b"")).as_(BlobStored).name == sha256(DATA).hex()
     assert not reads
+
+
+async def test_what_another_process_goes_on_with_is_not_taken_back(
+    server: Server, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that lost the upload drops nothing of it: another may have told that what came is durable."""
+    taken_back: list[bytes] = []
+
+    async def lost(*_: Any) -> None:
+        raise Refused(Code.UPLOAD_BUSY, "another server process goes on with it")
+
+    async def noted(self: DirectoryBlobs, upload_id: bytes, offset_bytes: int) -> None:
+        taken_back.append(upload_id)
+
+    path = (await create(owner, DATA[:1000])).headers["Location"]
+    monkeypatch.setattr(DirectoryBlobs, "cut_back", noted)
+    assert (await patch(owner, path, 1000, DATA[1000:], Content_Digest=digest(b"other"))).status == 422
+    assert len(taken_back) == 1
+    monkeypatch.setattr(server.app[DATABASE], "set_upload_offset", lost)
+    assert (await patch(owner, path, 1000, DATA[1000:], Content_Digest=digest(b"other"))).code == "upload-busy"
+    assert len(taken_back) == 1
 
 
 MALFORMED = ["", "sha-256=AAAA", "sha-256=:!:", "sha-256=:AAA:", "sha-256=:AAAA:", "sha-512=:AAAA:", "nonsense", "="]

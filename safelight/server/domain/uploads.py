@@ -181,7 +181,7 @@ class Uploads:
         except (Refused, Interrupted):
             if check:
                 await appender.close()
-                await self._blobs.cut_back(upload.upload_id, upload.offset_bytes)
+                await self._take_back(upload)
             raise
         finally:
             await appender.close()
@@ -299,6 +299,14 @@ class Uploads:
         offset = await appender.flush()
         await self._database.set_upload_offset(upload.upload_id, offset, upload.length_bytes)
         return replace(upload, offset_bytes=offset)
+
+    async def _take_back(self, upload: UploadRow) -> None:
+        """Drop content that did not verify, and that a store may have put away already.
+
+        Not where another process goes on with the upload meanwhile, which may have counted it: the database knows.
+        """
+        await self._database.set_upload_offset(upload.upload_id, upload.offset_bytes, None)
+        await self._blobs.cut_back(upload.upload_id, upload.offset_bytes)
 
     async def _complete(self, upload: UploadRow, appender: Appender) -> UploadRow:
         try:

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from safelight.server.app import EXPIRY
+from safelight.server.stores.blob_part import Part
 from safelight.sync_protocol.ledger_entries import RevokeCameraBody
 from tests.http.conftest import Owner, Server, StartServer
 from tests.support.api import Api
@@ -151,6 +153,31 @@ async def test_expiry_while_an_append_runs(start_server: StartServer) -> None:
     assert nothing_stored(server)
     await server.app[EXPIRY].run_once()
     assert not list((server.settings.data / "blobs" / "uploads").iterdir())
+
+
+async def test_expiry_at_the_last_moment(start_server: StartServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upload that is cleared away just before its file gets the blob's name is gone: no mistake, and no blob."""
+    server = await start_server(upload_lifetime_s=3600)
+    owner = await server.owner()
+    path = (await create(owner, DATA[:10])).headers["Location"]
+    server.clock.offset_ms += (server.settings.upload_lifetime_s - 5) * 1000
+    sealed, goes_on = threading.Event(), threading.Event()
+    seal = Part.seal
+
+    def slow_seal(part: Part, pieces: Sequence[bytes | bytearray], digest: bytes | None) -> tuple[bytes, int]:
+        found = seal(part, pieces, digest)
+        sealed.set()
+        goes_on.wait(10)
+        return found
+
+    monkeypatch.setattr(Part, "seal", slow_seal)
+    completing = asyncio.create_task(patch(owner, path, 10, DATA[10:]))
+    await asyncio.to_thread(sealed.wait, 10)
+    server.clock.offset_ms += 10_000
+    await server.app[EXPIRY].run_once()
+    goes_on.set()
+    assert (await completing).status == 404
+    assert nothing_stored(server)
 
 
 @pytest.mark.parametrize("complete", ["?0", "?1"])

@@ -263,7 +263,12 @@ class DirectoryBlobs:
             path.unlink(missing_ok=True)  # nobody may take up bytes that failed to sync, or that are not what was said
             raise
         # Over a blob that is there already, which they may heal; whoever reads that keeps the old file.
-        path.replace(self._blob_path(name))
+        try:
+            path.replace(self._blob_path(name))
+        except FileNotFoundError:
+            if path.exists():
+                raise
+            raise Refused(Code.NOT_FOUND, "the upload was cleared away meanwhile") from None
         self._syncs[name.hex()[:2]].sync()
         return name, size_bytes
 

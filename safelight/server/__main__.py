@@ -16,7 +16,7 @@ import uvloop
 from aiohttp import web
 
 from safelight.server import control, data_folder, logs
-from safelight.server.app import build_app, build_services, runner_for
+from safelight.server.app import BLOBS, CLOCK, DATABASE, build_app, build_services, runner_for
 from safelight.server.data_folder import DataFolderRefused, ServerSecrets
 from safelight.server.database import open_database
 from safelight.server.doctor.examination import examine
@@ -29,6 +29,8 @@ from safelight.server.settings import SettingInvalid, Settings, flag_of, load, s
 from safelight.server.stores.blobs_directory import DirectoryBlobs
 from safelight.server.stores.postgres_errors import DatabaseRefused
 from safelight.server.stores.s3_bucket import BucketRefused
+from safelight.server.upkeep import commands as upkeep
+from safelight.server.upkeep.check_command import CheckStopped, ServersChecks
 from safelight.sync_protocol.refusals import Refused
 from safelight.sync_protocol.signatures import public_key_of
 
@@ -50,14 +52,16 @@ def main() -> None:
                     runner.run(_run(settings))
                 case "invite":
                     runner.run(_invite(settings, as_json=as_json))
-                case _:
+                case "doctor":
                     sys.exit(runner.run(_doctor(settings, as_json=as_json)))
+                case _:
+                    sys.exit(runner.run(upkeep.COMMANDS[command].run(settings, arguments, as_json=as_json)))
     except SettingInvalid as error:
         _fail(str(error), 2)
-    except (DataFolderRefused, DatabaseRefused, BucketRefused, Refused, OSError) as error:
+    except (DataFolderRefused, DatabaseRefused, BucketRefused, CheckStopped, Refused, OSError) as error:
         _fail(str(error), 1)
     except KeyboardInterrupt:
-        pass
+        sys.exit(130)  # as shells have it for what was interrupted
 
 
 def _fail(message: str, code: int) -> None:
@@ -79,6 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     invite.add_argument("--database", help="where rows are kept, if not in the data folder", metavar="ADDRESS")
     invite.add_argument("--invite-lifetime-s", help="how long the code is good (seconds)", metavar="VALUE")
     invite.add_argument("--json", action="store_true", help="print a JSON document")
+    for name, command in upkeep.COMMANDS.items():
+        kept = commands.add_parser(name, help=command.help)
+        _add_settings(kept, command.settings)
+        command.add_arguments(kept)
     return parser
 
 
@@ -123,7 +131,9 @@ async def _serve(settings: Settings, secrets: ServerSecrets, stopped: asyncio.Ev
     try:
         await runner.setup()
 
-        async with control.serving(data_folder.control_path(settings.data), _commands(app, settings)):
+        checks = ServersChecks(app[DATABASE], app[BLOBS], app[CLOCK], settings.unreferenced_grace_s)
+        path = data_folder.control_path(settings.data)
+        async with control.serving(path, _commands(app, settings), {"check": checks.tell}):
             await web.SockSite(runner, listener, ssl_context=tls, backlog=1024).start()
             if app[SERVING].warning:
                 sys.stderr.write(f"warning: {app[SERVING].warning}\n")

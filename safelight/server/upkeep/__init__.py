@@ -1,0 +1,1 @@
+"""Commands for whoever keeps a server: check what is stored, upgrade its data, move it elsewhere."""

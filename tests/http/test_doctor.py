@@ -147,7 +147,9 @@ async def proxy(
         lines += [f"X-Forwarded-For: {made}"] if made is not None else []
         upstream.write("\r\n".join([*lines, "", ""]).encode())
         head = await upstream_reader.readuntil(b"\r\n\r\n")
-        if b" 104 " in head.split(b"\r\n")[0] and interim != "pass":
+        if interim == "take":
+            head = head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        elif b" 104 " in head.split(b"\r\n")[0] and interim != "pass":
             if interim == "end":
                 writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
                 writer.close()
@@ -176,12 +178,22 @@ def extended(came: str, peer: str) -> str:
         (extended, "pass", "127.0.0.0/8", {"way": "ok", "interim": "ok", "proxy": "ok"}),
         (extended, "drop", "127.0.0.0/8", {"way": "ok", "interim": "ok", "proxy": "ok"}),
         (lambda _, peer: peer, "pass", "127.0.0.0/8", {"way": "ok", "interim": "ok", "proxy": "ok"}),
-        (extended, "end", "127.0.0.0/8", {"interim": "problem"}),
+        (extended, "end", "127.0.0.0/8", {"interim": "problem", "proxy": "ok"}),
+        (extended, "take", "127.0.0.0/8", {"interim": "problem", "proxy": "ok"}),
         (extended, "pass", "10.0.0.0/8", {"way": "ok", "interim": "ok", "proxy": "problem"}),
         (lambda *_: None, "pass", "127.0.0.0/8", {"way": "ok", "interim": "ok", "proxy": "problem"}),
         (lambda came, _: came, "pass", "127.0.0.0/8", {"way": "ok", "interim": "ok", "proxy": "problem"}),
     ],
-    ids=["extends", "drops 104", "replaces", "ends at 104", "not trusted", "says nothing", "believes clients"],
+    ids=[
+        "extends",
+        "drops 104",
+        "replaces",
+        "ends at 104",
+        "takes 104 as nginx does",
+        "not trusted",
+        "says nothing",
+        "believes clients",
+    ],
 )
 async def test_proxies(
     tmp_path: Path,

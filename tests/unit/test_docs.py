@@ -12,6 +12,7 @@ import pytest
 import typer.main
 
 from safelight.clients.cli.app import app
+from safelight.server.__main__ import DOCTORS_SETTINGS
 from safelight.server.settings import Settings, flag_of
 from safelight.sync_protocol.refusals import Code
 
@@ -32,7 +33,8 @@ def _documents() -> list[str]:
 
 
 DOCUMENTS = _documents()
-WITH_COMMANDS = [*DOCUMENTS, "deploy/safelight.service", "deploy/Caddyfile", "deploy/cloudflared.yml"]
+_DEPLOYED = ("safelight.service", "Caddyfile", "cloudflared.yml", "nginx.conf", "compose.yaml", "compose.cluster.yaml")
+WITH_COMMANDS = [*DOCUMENTS, *(f"deploy/{name}" for name in _DEPLOYED)]
 
 
 def _read(name: str) -> str:
@@ -110,7 +112,8 @@ def test_every_command_stands_in_the_readme() -> None:
 @pytest.mark.parametrize("name", WITH_COMMANDS)
 def test_the_servers_flags_exist(name: str) -> None:
     """Every `safelight-server` command that is shown has flags which the server takes."""
-    flags = {"run": {flag_of(setting.name) for setting in fields(Settings)}, "invite": _INVITE_FLAGS}
+    run = {flag_of(setting.name) for setting in fields(Settings)}
+    flags = {"run": run, "invite": _INVITE_FLAGS, "doctor": {*map(flag_of, DOCTORS_SETTINGS), "--json"}}
     for words in _lines_with("safelight-server", _read(name)):
         if words[0] in flags:
             assert set(re.findall(r"--[a-z-]+", shlex.join(words))) <= flags[words[0]], words

@@ -31,6 +31,7 @@ class Way:
     """What came back, and from which port of ours it was asked."""
 
     statuses: list[int] = field(default_factory=list)
+    interim_ends: bool = False
     own_port: int = 0
     ends_s: float | None = None
 
@@ -67,9 +68,12 @@ async def through(public_url: str, control_path: Path, *, interim: bool, trust: 
 
 def _judge(public_url: str, way: Way, seen: dict[str, Any] | None, *, interim: bool) -> list[Finding]:
     final = way.statuses[-1] if way.statuses else 0
-    if interim and seen is not None and (final == 104 or final >= 500 or not final):
-        sentence = "A proxy on the way takes the interim answers of uploads (104) for the answer: uploads would fail."
-        return [problem("interim", sentence, "Start the server with --upload-interim no, or update the proxy.")]
+    if interim and seen is not None and (way.interim_ends or final >= 500 or final < 200):
+        sentence = (
+            "A proxy on the way takes the interim answers of uploads (104) for the answer: phones' uploads stand still."
+        )
+        findings = [problem("interim", sentence, "Start the server with --upload-interim no, as nginx needs it.")]
+        return findings + (_judge_addresses(seen) if way.own_port != seen["peer_port"] else [])
     if seen is None:
         sentence = f"{public_url} answers ({final or 'nothing'}), but the request did not arrive at this server."
         remedy = "Is that this server's address? With several processes behind it, ask again: it may reach another."
@@ -81,7 +85,7 @@ def _judge(public_url: str, way: Way, seen: dict[str, Any] | None, *, interim: b
     if way.own_port and seen["peer_port"] == way.own_port:
         return [*findings, ok("proxy", "There is no proxy in between.")]
     passed = "passed on" if 104 in way.statuses else "dropped on the way, which is fine"
-    findings.append(ok("interim", f"Interim answers of uploads are {passed}."))
+    findings.append(ok("interim", f"Interim answers of uploads are {passed if interim else 'turned off'}."))
     return [*findings, *_judge_addresses(seen)]
 
 
@@ -130,6 +134,9 @@ async def _ask(public_url: str, word: str, trust: str) -> Way:
             while not way.statuses or way.statuses[-1] < 200:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 way.statuses.append(int(head.split(" ", 2)[1]))
+                # The server says nothing of the connection there: who adds it takes that for the answer, and what
+                # follows for its body, though to us it looks the same.
+                way.interim_ends |= way.statuses[-1] < 200 and "\r\nconnection:" in head.lower()
     finally:
         writer.close()
     return way

@@ -65,4 +65,5 @@ class Probes:
             client=call.address,
         )
         self._words[word] = (given[0], seen)
-        await send_interim(call.request, INTERIM_VERSION, {})
+        if call.serving.interim:
+            await send_interim(call.request, INTERIM_VERSION, {})

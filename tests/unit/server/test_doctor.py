@@ -258,6 +258,7 @@ def seen(**changes: object) -> dict[str, object]:
         ([104, 200], seen(), "proxy", "ok"),
         ([200], seen(), "interim", "ok"),
         ([104], seen(), "interim", "problem"),
+        ([], seen(), "interim", "problem"),
         ([502], seen(), "interim", "problem"),
         ([200], None, "way", "note"),
         ([403], seen(), "way", "problem"),
@@ -269,7 +270,7 @@ def seen(**changes: object) -> dict[str, object]:
 )
 def test_ways(statuses: list[int], request_seen: dict[str, object] | None, subject: str, level: str) -> None:
     """What came back and what arrived, together, tell what the proxies in between do."""
-    found = levels(_judge("https://photos.example", Way(statuses, 4711), request_seen, interim=True))
+    found = levels(_judge("https://photos.example", Way(statuses, own_port=4711), request_seen, interim=True))
     assert found[subject] == level
 
 

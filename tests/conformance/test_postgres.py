@@ -94,6 +94,7 @@ async def test_a_server_that_would_lose_things_is_refused(setting: str) -> None:
 async def test_commits_stay_durable_whatever_is_set_later(postgres: PostgresServer, database: str) -> None:
     """A session keeps its durable commits when the server's default changes, and no new one is opened."""
     opened = await PostgresDatabase.open(postgres.address(database))
+    await opened.set_meta("key", b"value")
     postgres.run(f"ALTER DATABASE {database} SET synchronous_commit = off")
     [[setting]] = await opened._writer._pool.fetch("SHOW synchronous_commit")
     assert setting == "on"

@@ -84,10 +84,10 @@ class PostgresTransaction:
 
 
 async def open_pool(address: str, size: int) -> Pool:
-    """Return a pool of at most *size* connections to *address*, each checked when it is made, the first at once."""
+    """Return a pool of at most *size* connections to *address*, each checked when it is made, which is when needed."""
     return await asyncpg.create_pool(
         address,
-        min_size=1,
+        min_size=0,
         max_size=size,
         init=check,
         reset=_nothing,

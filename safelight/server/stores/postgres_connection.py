@@ -101,7 +101,12 @@ async def open_pool(address: str, size: int) -> Pool:
 
 
 async def connect(address: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """Return one connection outside any pool."""
+    """Return one connection outside any pool. Raises DatabaseRefused, also for an address that cannot be meant so."""
+    if not _is_unambiguous(address):
+        raise DatabaseRefused(
+            "cannot use the database: its address cannot be read. What is special in a password is written as %XX:"
+            " / as %2F, ? as %3F, # as %23, @ as %40"
+        )
     connection = await asyncpg.connect(
         address, timeout=CONNECT_TIMEOUT_S, command_timeout=COMMAND_TIMEOUT_S, server_settings=_SESSION
     )
@@ -133,6 +138,19 @@ async def reach(address: str) -> None:
                 _LOG.warning("waiting for the database %s", said)
                 told = True
             await asyncio.sleep(START_PAUSE_S)
+
+
+def _is_unambiguous(address: str) -> bool:
+    """Whether the password ends where it seems to: else its rest is taken for port or name, and these are shown."""
+    try:
+        split = urlsplit(address)
+    except ValueError:
+        return False
+    hosts = split.netloc.rpartition("@")[2].split(",")
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+    if split.fragment or "@" in split.path + split.query:
+        return False
+    return all(not port or port.isdecimal() for port in ports)
 
 
 def _shown(address: str) -> str:

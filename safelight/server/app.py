@@ -36,8 +36,8 @@ from safelight.server.metrics_listener import MetricsListener
 from safelight.server.routes.all import ROUTES
 from safelight.server.routes.bell import SOCKETS, Sockets, close_sockets
 from safelight.server.routes.openapi import build_document
-from safelight.server.routes.problems import add_common_headers, problems
 from safelight.server.routes.probes import Probes
+from safelight.server.routes.problems import add_common_headers, problems
 from safelight.server.routes.server import DOCUMENT, PROBES
 from safelight.server.routes.services import METER, SERVICES, SERVING, Services, Serving
 from safelight.server.routes.table import add_routes

@@ -173,3 +173,25 @@ async def test_a_chain_that_does_not_add_up(stage: Stage, lie: str) -> None:
     with pytest.raises(Refused) as refused:
         await stage.push()
     assert refused.value.code in (Code.CHAIN_BROKEN, Code.HISTORY_FORKED)
+
+
+async def test_a_log_that_ends_before_its_ledger(stage: Stage, victim: Someone) -> None:
+    """A log that is said to be shorter than the ledger within it is another log, and no mistake of the camera."""
+    base = f"/v1/spaces/{stage.space_id.hex()}"
+    async with victim.space("Home") as space:
+        for name in ("Third", "Fourth"):
+            await pair_camera(space, name)
+
+    async def show_row(exchange: Exchange) -> Exchange:
+        row = exchange.as_(SpaceRow)
+        ids = await stage.proxy.ask(f"{base}/chain?after=0", exchange.request_headers)
+        chain = b""
+        for number in range(1, row.ledger_number):
+            chain = next_chain(chain, number, ids[32 * number - 32 : 32 * number])
+        return exchange.changed(row, number=row.ledger_number - 1, chain=chain)
+
+    stage.proxy.lie("GET", f"{base}$", show_row)
+    stage.claim(_frame(stage, 2**40))
+    with pytest.raises(Refused) as refused:
+        await stage.push()
+    assert refused.value.code is Code.HISTORY_FORKED

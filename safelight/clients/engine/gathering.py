@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from safelight.sync_protocol.refusals import Refused
-
 Q = TypeVar("Q")
 A = TypeVar("A")
 
@@ -24,15 +22,18 @@ class Waiting(Generic[Q, A]):
             self.done.set_result(answer)
 
     def fail(self, error: BaseException) -> None:
-        """Refuse it; whatever is no refusal ends the waiting."""
+        """Raise *error* to whoever waits; an interruption ends the waiting.
+
+        A mistake is raised as it is: taken for an interruption, it would end a file's upload without a word.
+        """
         if not self.done.done():
-            self.done.set_exception(error if isinstance(error, Refused) else asyncio.CancelledError())
+            self.done.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
 
 
 class Gathering(Generic[Q, A]):
     """Gathers questions. *count* says how many of those that wait, from the front, go together; *work* answers them.
 
-    A refusal that *work* raises reaches all of them. It begins *pause_s* after the first question came.
+    What *work* raises reaches all of them. It begins *pause_s* after the first question came.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Gathering(Generic[Q, A]):
         self._worker: asyncio.Task[None] | None = None
 
     async def ask(self, question: Q) -> A:
-        """Return the answer to *question*; raises the refusal that it got."""
+        """Return the answer to *question*; raises what came in its place."""
         done: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.append(Waiting(question, done))
         if self._worker is None or self._worker.done():
@@ -73,5 +74,5 @@ class Gathering(Generic[Q, A]):
             except BaseException as error:
                 for waiting in batch:
                     waiting.fail(error)
-                if not isinstance(error, Refused):
+                if not isinstance(error, Exception):
                     raise

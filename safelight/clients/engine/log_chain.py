@@ -74,7 +74,7 @@ class LogChain:
         if self.head != shown:
             raise Refused(Code.CHAIN_BROKEN, f"the entries up to slot {shown.number} do not make the chain there")
         ledger = self._view.ledger_head
-        if self._ids[ledger.number - 1] != ledger.hash:
+        if self._ids[ledger.number - 1 : ledger.number] != [ledger.hash]:  # it may lie beyond the end that is shown
             raise Refused(Code.HISTORY_FORKED, f"slot {ledger.number} of the log is not the ledger's newest entry")
 
     def _take(self, page: bytes, end: int) -> None:

@@ -7,6 +7,7 @@ server.key        the server's signing seed and its secret for cookies and false
 control.sock      where the running server takes commands
 safelight.db      the database, or instead of it:
 postgresql        says that the database is elsewhere
+backups/          copies of the database, made before upgrades
 blobs/            ciphertext, each file named for its SHA-256, and the parts of uploads
 ```
 """
@@ -54,6 +55,11 @@ def moved_path(folder: Path) -> Path:
 def blobs_path(folder: Path) -> Path:
     """Where the folder store lies."""
     return folder / "blobs"
+
+
+def backups_path(folder: Path) -> Path:
+    """Where upgrades put their copies of the database."""
+    return folder / "backups"
 
 
 def control_path(folder: Path) -> Path:

@@ -14,7 +14,7 @@ from safelight.server.stores.checks import CheckRows
 from safelight.server.stores.devices import DeviceRows
 from safelight.server.stores.leases import LeaseRows
 from safelight.server.stores.links import LinkRows
-from safelight.server.stores.migrate import upgrade_postgres
+from safelight.server.stores.migrate import in_postgres, prepare
 from safelight.server.stores.postgres_connection import (
     CONNECT_TIMEOUT_S,
     Pool,
@@ -30,6 +30,7 @@ from safelight.server.stores.server_rows import ServerRows
 from safelight.server.stores.spaces import SQL as SPACES
 from safelight.server.stores.spaces import SpaceRows
 from safelight.server.stores.statements import Statement, Value, statement
+from safelight.server.stores.table_rows import TableRows
 from safelight.server.stores.together import Together
 from safelight.server.stores.transaction import Found, Work
 from safelight.sync_protocol.refusals import Code
@@ -72,7 +73,9 @@ class PostgresReaders:
                 await patience.after(error)
 
 
-class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LeaseRows, LinkRows, CheckRows):
+class PostgresDatabase(
+    ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LeaseRows, LinkRows, CheckRows, TableRows
+):
     """The port `Database`, in PostgreSQL. Open it with `open`, close it with `close`."""
 
     def __init__(self, address: str, readers: Pool, writers: Pool) -> None:
@@ -91,7 +94,7 @@ class PostgresDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows,
         Raises DatabaseRefused where it is not safe to use, or not reached within START_PATIENCE_S.
         """
         await reach(address)
-        await upgrade_postgres(address)
+        await in_postgres(address, prepare)
         readers = await open_pool(address, READERS)
         try:
             return cls(address, readers, await open_pool(address, WRITERS))

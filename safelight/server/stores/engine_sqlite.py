@@ -19,11 +19,12 @@ from safelight.server.stores.blobs import BlobRows
 from safelight.server.stores.checks import CheckRows
 from safelight.server.stores.devices import DeviceRows
 from safelight.server.stores.links import LinkRows
-from safelight.server.stores.migrate import upgrade_sqlite
+from safelight.server.stores.migrate import in_sqlite, prepare
 from safelight.server.stores.server_rows import ServerRows
 from safelight.server.stores.spaces import SpaceRows
 from safelight.server.stores.sqlite_writer import SqliteWriter, T
 from safelight.server.stores.statements import Row, Statement, Value, expanded, in_runs, numbered, statement
+from safelight.server.stores.table_rows import TableRows
 from safelight.server.stores.transaction import Found, Transaction, Work
 from safelight.sync_protocol.refusals import Code
 
@@ -78,7 +79,7 @@ class SqliteReaders:
             await connection.close()
 
 
-class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LinkRows, CheckRows):
+class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LinkRows, CheckRows, TableRows):
     """The port `Database`, in one file of the data folder, whose lock keeps every other process out.
 
     Open it with `open`, close it with `close`.
@@ -156,4 +157,4 @@ def _measure(path: Path) -> tuple[int, disk.Room]:
 def _prepare(path: Path) -> None:
     """Make the file for its owner alone, and bring it to the newest tables."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    upgrade_sqlite(str(path))
+    in_sqlite(str(path), prepare)

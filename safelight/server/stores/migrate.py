@@ -1,32 +1,106 @@
-"""Bring a database to the newest tables, from any version that ever was, with what is in the installed package."""
+"""Bring a database to the newest tables, from any version that ever was, with what is in the installed package.
+
+A new database is made when it is opened. One that holds something is changed by `safelight-server upgrade` alone, which
+makes a backup first; whatever else opens it says so, and that of a newer Safelight is left alone.
+"""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from safelight.server.stores import postgres_connection
+from safelight.server.stores.postgres_errors import DatabaseRefused
+
+T = TypeVar("T")
+
+# Where migrations are found; tests add one of their own.
+VERSION_LOCATIONS = ["safelight.server.stores:migrations/versions"]
 
 # Processes that start at once upgrade one after another. Any number will do that nothing else of ours locks.
 _UPGRADE_LOCK = 0x5AFE1197
 
 
+class Standing(Enum):
+    """How a database stands to this Safelight."""
+
+    FRESH = auto()
+    CURRENT = auto()
+    OLDER = auto()
+    NEWER = auto()
+
+
 def upgrade(connection: Connection) -> None:
     """Upgrade the database at *connection*, whose transaction is the caller's."""
-    config = Config()
-    config.set_main_option("script_location", "safelight.server.stores:migrations")
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
+def revision(connection: Connection) -> str:
+    """The revision of the database's tables; empty where it has none."""
+    return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def standing(connection: Connection) -> Standing:
+    """Whether the database has tables, and whether they are older or newer than ours."""
+    found = revision(connection)
+    scripts = ScriptDirectory.from_config(_config())
+    if not found:
+        return Standing.FRESH
+    if found == scripts.get_current_head():
+        return Standing.CURRENT
+    return Standing.OLDER if found in {script.revision for script in scripts.walk_revisions()} else Standing.NEWER
+
+
+def refuse_newer(connection: Connection, found: Standing) -> None:
+    """Raise DatabaseRefused for what a newer Safelight wrote: whatever this one did with it could lose something."""
+    if found is Standing.NEWER:
+        raise DatabaseRefused(
+            f"this data was written by a newer Safelight (its tables are of revision {revision(connection)}): update"
+            " Safelight to use it"
+        )
+
+
+def prepare(connection: Connection) -> None:
+    """Make the tables of a new database, in the caller's transaction; raises DatabaseRefused unless ours are there."""
+    found = standing(connection)
+    refuse_newer(connection, found)
+    if found is Standing.OLDER:
+        raise DatabaseRefused(
+            "this data was written by an older Safelight: run `safelight-server upgrade`, which makes a backup first"
+        )
+    if found is Standing.FRESH:
+        upgrade(connection)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "safelight.server.stores:migrations")
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", "\n".join(VERSION_LOCATIONS))
+    return config
+
+
 def upgrade_sqlite(path: str) -> None:
     """Upgrade the SQLite database at *path*, making it if there is none; all of it or nothing."""
+    in_sqlite(path, upgrade)
+
+
+def in_sqlite(path: str, work: Callable[[Connection], T]) -> T:
+    """Run *work* in a transaction of its own over the SQLite database at *path*, which is made if there is none."""
     engine = sqlite_engine(path)
     try:
         with engine.begin() as connection:
-            upgrade(connection)
+            return work(connection)
     finally:
         engine.dispose()
 
@@ -48,11 +122,16 @@ def sqlite_engine(path: str) -> Engine:
 
 async def upgrade_postgres(address: str) -> None:
     """Upgrade the PostgreSQL database at *address*; all of it or nothing, and one process at a time."""
+    await in_postgres(address, upgrade)
+
+
+async def in_postgres(address: str, work: Callable[[Connection], T]) -> T:
+    """Run *work* in a transaction over the PostgreSQL database at *address*, one process at a time."""
     engine = postgres_engine(address)
     try:
         async with engine.begin() as connection:
             await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
-            await connection.run_sync(upgrade)
+            return await connection.run_sync(work)
     finally:
         await engine.dispose()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from safelight.server.settings import Settings
-from safelight.server.upkeep import check_command
+from safelight.server.upkeep import check_command, upgrade_command
 
 
 class Run(Protocol):
@@ -33,5 +33,11 @@ COMMANDS = {
         check_command.SETTINGS,
         check_command.add_arguments,
         check_command.run,
+    ),
+    "upgrade": Command(
+        "bring the data of an older Safelight to this one's form, after a backup",
+        upgrade_command.SETTINGS,
+        upgrade_command.add_arguments,
+        upgrade_command.run,
     ),
 }

@@ -22,6 +22,7 @@ from safelight.server.domain.ports.rows import (
     UploadRow,
 )
 from safelight.server.domain.ports.state import StoreState
+from safelight.server.domain.ports.tables import KeepsTables
 
 
 class KeepsItself(Protocol):
@@ -333,7 +334,16 @@ class KeepsLinks(Protocol):
 
 
 class Database(
-    KeepsItself, KeepsAccounts, KeepsDevices, KeepsSpaces, KeepsUploads, KeepsLeases, KeepsLinks, KeepsChecks, Protocol
+    KeepsItself,
+    KeepsAccounts,
+    KeepsDevices,
+    KeepsSpaces,
+    KeepsUploads,
+    KeepsLeases,
+    KeepsLinks,
+    KeepsChecks,
+    KeepsTables,
+    Protocol,
 ):
     """Rows, transactions and nothing else. What a method wrote is durable when it returns.
 

@@ -55,8 +55,9 @@ class LogReader:
         self._garbage = index.count_problems(_GARBAGE)
         for slot, envelope in index.ledger_entries():
             self._judge(parse_entry(envelope), slot)
-        # The index is a copy that may be exchanged behind the pins' back, like the server's.
-        memory.check_log_slot(Head(number, chain))
+        # The index is a copy that may be exchanged behind the pins' back, like the server's, also for a longer one.
+        pinned = min(number, memory.log.number)
+        memory.check_log_slot(Head(pinned, index.chain_at(pinned) or b""))
 
     def take(self, frame: Frame) -> None:
         """Take one frame, within the index's transaction.

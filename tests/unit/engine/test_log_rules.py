@@ -83,6 +83,20 @@ def test_an_index_that_was_exchanged_is_another_history(space: Space, index: Ind
         LogReader(space.state.space_id, index, memory)
 
 
+def test_a_longer_index_that_was_exchanged_is_another_history(space: Space, index: Index) -> None:
+    """Entries after the pinned slot do not hide that another one stands in it."""
+    memory = SpaceMemory()
+    memory.pin_log(read(space, index).log.head)
+    space.take(revoke_link(space))
+    space.take(space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body()))
+    longer = read(space, index)
+    assert longer.log.number > memory.log.number
+    assert LogReader(space.state.space_id, index, memory).log == longer.log
+    memory.log = Head(memory.log.number, seed_of("another chain"))
+    with refuses(Code.HISTORY_FORKED):
+        LogReader(space.state.space_id, index, memory)
+
+
 def test_another_ledger_entry_at_the_pinned_slot(space: Space, index: Index) -> None:
     """The ledger is pinned by itself: a camera sees it without the log."""
     space.take(space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body()))

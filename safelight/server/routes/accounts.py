@@ -43,7 +43,13 @@ async def put_keyring(call: Call) -> messages.Keyring:
     return await call.services.accounts.put_keyring(call.who, await call.body(messages.PutKeyring))
 
 
-_LEDGER = (Code.ENTRY_MALFORMED, Code.ENTRY_UNKNOWN_CRITICAL, Code.LEDGER_RULE, Code.SIGNATURE_INVALID)
+_LEDGER = (
+    Code.ENTRY_MALFORMED,
+    Code.ENTRY_UNKNOWN_CRITICAL,
+    Code.LEDGER_RULE,
+    Code.SIGNATURE_INVALID,
+    Code.ACCOUNT_LEDGER_CONFLICT,
+)
 _LEDGER_PATH = "/v1/accounts/{account:[0-9a-f]{32}}/ledger"
 
 ROUTES = [
@@ -94,7 +100,7 @@ ROUTES = [
         Auth.SESSION_OR_TICKET,
         request=messages.AppendAccountEntries,
         response=messages.AccountLedger,
-        refusals=(*_LEDGER, Code.NOT_FOUND, Code.ACCOUNT_LEDGER_CONFLICT, Code.PASSWORD_COST_REFUSED),
+        refusals=(*_LEDGER, Code.NOT_FOUND, Code.PASSWORD_COST_REFUSED),
     ),
     Route(
         "GET",

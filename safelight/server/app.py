@@ -82,7 +82,8 @@ def build_app(
             yield
 
     async def domain(app: web.Application) -> AsyncIterator[None]:
-        app[CLOCK] = ServerClock(wall, monotonic_ms, await app[DATABASE].highest_time_ms())
+        highest_ms = await app[DATABASE].highest_time_ms()
+        app[CLOCK] = ServerClock(wall, monotonic_ms, highest_ms, settings.unreferenced_grace_s)
         services = build_services(settings, secrets, app[DATABASE], app[BLOBS], app[CLOCK], app[METER])
         app[SERVICES] = services
         neighbours = Neighbours(app[DATABASE], services.bells, services.uploads)

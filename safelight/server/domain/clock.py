@@ -20,23 +20,32 @@ def monotonic_ms() -> int:
 class ServerClock:
     """Server time, and whether it may be trusted to delete by.
 
+    Time never falls, and never stands still: while the machine's clock is behind what was said before, time goes on at
+    half the speed, so that whatever ends by time still ends, and the clock catches up.
+
     After a jump of more than 24 hours against the machine's running time, or since the last time stored, nothing may be
-    purged until the clock has been steady for 24 hours: a wrong clock must not make old what is new.
+    purged until the clock has been steady for 24 hours, and for *grace_s* where that is longer: a wrong clock must not
+    make old what is new, nor a day old what should be kept for seven.
     """
 
-    def __init__(self, wall: Milliseconds, monotonic: Milliseconds, highest_stored_ms: int) -> None:
+    def __init__(self, wall: Milliseconds, monotonic: Milliseconds, highest_stored_ms: int, grace_s: int = 0) -> None:
         self._wall = wall
         self._monotonic = monotonic
-        self._highest_ms = highest_stored_ms
-        now = wall()
-        self._offset_ms = now - monotonic()
+        now, running = wall(), monotonic()
+        self._said_ms = highest_stored_ms
+        self._said_when_ms = running
+        self._grace_ms = max(_JUMP_MS, grace_s * 1000)
+        self._offset_ms = now - running
         jumped = highest_stored_ms > 0 and abs(now - highest_stored_ms) > _JUMP_MS
-        self._steady_since_ms = monotonic() if jumped else None
+        self._steady_since_ms = running if jumped else None
 
     def now_ms(self) -> int:
         """Server time: never lower than before, nor than what was stored."""
-        self._highest_ms = max(self._highest_ms, self._wall())
-        return self._highest_ms
+        now, running = self._wall(), self._monotonic()
+        slow = self._said_ms + (running - self._said_when_ms) // 2
+        if now >= slow:
+            self._said_ms, self._said_when_ms = now, running
+        return max(now, slow)
 
     def may_purge(self) -> bool:
         """Whether the clock has been steady for long enough to delete by it."""
@@ -45,4 +54,4 @@ class ServerClock:
         if abs(offset - self._offset_ms) > _JUMP_MS:
             self._steady_since_ms = running
         self._offset_ms = offset
-        return self._steady_since_ms is None or running - self._steady_since_ms > _JUMP_MS
+        return self._steady_since_ms is None or running - self._steady_since_ms > self._grace_ms

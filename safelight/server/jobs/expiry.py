@@ -65,6 +65,8 @@ class Expiry:
         if not self.clock.may_purge():
             _log.warning("the clock jumped by more than a day: nothing is purged until it has been steady for one")
             return
+        # *A clock set back before a start, for the time that links were over in*: only a steady one is remembered.
+        await self.database.note_time(now_ms)
         uploads = await self._expire_uploads(now_ms)
         await self.orphans.forget(now_ms)
         blobs = await self._collect_blobs(now_ms - self.grace_s * 1000, lease)

@@ -5,6 +5,7 @@ from safelight.server.stores.statements import load
 from safelight.server.stores.transaction import Transaction
 
 SQL = load("server")
+_TIME = "time_ms"
 
 
 class ServerRows(Engine):
@@ -36,4 +37,14 @@ class ServerRows(Engine):
     async def highest_time_ms(self) -> int:
         """Return the highest time stored, below which server time never falls."""
         highest: int = (await self._reading.rows(SQL["highest_time_of_all"]))[0][0]
-        return highest
+        return max(highest, int.from_bytes(await self.get_meta(_TIME) or b""))
+
+    async def note_time(self, now_ms: int) -> None:
+        """Keep the server's time, so that no later start is before it; a lower one than is kept changes nothing."""
+
+        async def work(tx: Transaction) -> None:
+            rows = await tx.rows(SQL["get_meta"], key=_TIME)
+            if not rows or int.from_bytes(rows[0][0]) < now_ms:
+                await tx.rows(SQL["set_meta"], key=_TIME, value=now_ms.to_bytes(8))
+
+        await self._write(work)

@@ -27,9 +27,9 @@ class Time:
         self.wall_ms += ms
         self.running_ms += ms
 
-    def clock(self, highest_ms: int = 0) -> ServerClock:
+    def clock(self, highest_ms: int = 0, grace_s: int = 0) -> ServerClock:
         """A server's clock over them."""
-        return ServerClock(lambda: self.wall_ms, lambda: self.running_ms, highest_ms)
+        return ServerClock(lambda: self.wall_ms, lambda: self.running_ms, highest_ms, grace_s)
 
 
 def test_server_time_never_falls() -> None:
@@ -42,6 +42,40 @@ def test_server_time_never_falls() -> None:
     highest = clock.now_ms()
     time.wall_ms -= 400 * DAY_MS
     assert clock.now_ms() == highest
+
+
+def test_server_time_goes_on_while_the_clock_is_behind() -> None:
+    """Corrected after 400 days ahead, or started 400 days behind, time does not stand still: sessions end all the same.
+
+    It goes at half the speed, so that the clock catches up, and smoothly, however often it is asked.
+    """
+    time = Time()
+    ahead, behind = time.clock(), time.clock(time.wall_ms + 400 * DAY_MS)
+    time.wall_ms += 400 * DAY_MS
+    highest = ahead.now_ms()
+    time.wall_ms -= 400 * DAY_MS
+    assert [ahead.now_ms(), behind.now_ms()] == [highest, highest]
+    for _ in range(2 * 24 * 60):
+        time.pass_by(60_001)
+        assert ahead.now_ms() == behind.now_ms()
+    assert highest + DAY_MS < ahead.now_ms() < highest + DAY_MS + DAY_MS // 1000
+    time.pass_by(1000 * DAY_MS)
+    assert ahead.now_ms() == behind.now_ms() == time.wall_ms
+
+
+def test_purging_waits_as_long_as_the_grace() -> None:
+    """What is counted in days was unnamed for so long by a clock that can be believed, not by one that jumped."""
+    time = Time()
+    clock = time.clock(grace_s=7 * DAY_MS // 1000)
+    time.wall_ms += 400 * DAY_MS
+    assert not clock.may_purge()
+    time.wall_ms -= 400 * DAY_MS
+    assert not clock.may_purge()
+    for _ in range(7):
+        time.pass_by(DAY_MS - 1)
+        assert not clock.may_purge()
+    time.pass_by(DAY_MS)
+    assert clock.may_purge()
 
 
 def test_purging_waits_after_a_jump() -> None:

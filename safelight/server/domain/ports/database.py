@@ -48,6 +48,10 @@ class KeepsItself(Protocol):
         """The highest time stored, below which server time never falls."""
         ...
 
+    async def note_time(self, now_ms: int) -> None:
+        """Keep the server's time, so that no later start is before it; a lower one than is kept changes nothing."""
+        ...
+
     async def state(self) -> StoreState:
         """Say how the database is. It answers a question for it, and writes nothing; asked once a second at most.
 

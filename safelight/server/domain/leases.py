@@ -9,6 +9,8 @@ from safelight.server.domain.ports.database import KeepsLeases
 from safelight.sync_protocol.refusals import Code, Refused
 
 _ASK_AGAIN_S = 0.1
+# The time that passes while the machine sleeps counts, too: meanwhile the database gives the lease to another.
+_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class HeldElsewhere(Refused):
@@ -26,7 +28,11 @@ class Lease:
 
     def has_left(self, seconds: float) -> bool:
         """Whether it stays ours for so long, even if this process freezes or loses the database now."""
-        return time.monotonic() + seconds < self.until_s
+        return _running_s() + seconds < self.until_s
+
+
+def _running_s() -> float:
+    return time.clock_gettime(_CLOCK)
 
 
 class Leases:
@@ -43,9 +49,9 @@ class Leases:
         Whether it is lost meanwhile the lease itself says; the database takes no word of one who lost it.
         """
         lease = Lease()
-        deadline = time.monotonic() + wait_s
+        deadline = _running_s() + wait_s
         while (left_ms := await self._take(name, lease)) > 0:
-            if time.monotonic() > deadline:
+            if _running_s() > deadline:
                 raise HeldElsewhere
             await asyncio.sleep(min(_ASK_AGAIN_S, left_ms / 1000))
         renewing = asyncio.create_task(self._renew(name, lease))
@@ -59,7 +65,7 @@ class Leases:
                 await self._database.release_lease(name)
 
     async def _take(self, name: bytes, lease: Lease) -> int:
-        asked_s = time.monotonic()
+        asked_s = _running_s()
         left_ms = await self._database.take_lease(name, int(self._lasts_s * 1000))
         if left_ms == 0:
             lease.until_s = asked_s + self._lasts_s

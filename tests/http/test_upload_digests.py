@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from safelight.server.app import DATABASE
-from safelight.server.stores.blobs_directory import DirectoryBlobs
+from safelight.server.stores.blobs_directory import DirectoryAppender, DirectoryBlobs
 from safelight.sync_protocol.messages.blobs import BlobStored
 from safelight.sync_protocol.refusals import Code, Refused
 from tests.http.conftest import Owner, Server, StartServer
@@ -81,6 +81,24 @@ async def test_content_cut_before_its_digest_is_known(owner: Owner) -> None:
             await asyncio.wait_for(connection.response(), 0.5)
     assert await offset_of(owner, path) == 0
     assert (await patch(owner, path, 0, data, Content_Digest=digest(data))).as_(BlobStored).size_bytes == len(data)
+
+
+async def test_the_servers_end_before_the_digest_is_known(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """*Damaged bytes that a restart makes good*: what nobody could verify is taken back when the server stops, too."""
+    taken_back = asyncio.Event()
+
+    async def interrupted(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    async def noted(*_: Any) -> None:
+        taken_back.set()
+
+    path = (await create(owner)).headers["Location"]
+    monkeypatch.setattr(DirectoryBlobs, "cut_back", noted)
+    monkeypatch.setattr(DirectoryAppender, "write", interrupted)
+    headers = {**length(len(DATA)), "Content-Digest": digest(DATA)}
+    async with appending(owner, path, headers, DATA):
+        await asyncio.wait_for(taken_back.wait(), 5)
 
 
 async def test_a_repeated_damaged_append_reads_nothing_again(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ new one cuts the older off, because a client that comes again has given its last
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from safelight.server.domain.access import Who, space_for
@@ -180,8 +180,12 @@ class Uploads:
             return upload
         except (Refused, Interrupted):
             if check:
-                await appender.close()
-                await self._take_back(upload)
+                await self._take_back(upload, appender)
+            raise
+        except BaseException:  # the server's end, too: a bucket keeps what came, and would count it at the next start
+            if check:
+                with suppress(Refused):
+                    await asyncio.shield(self._take_back(upload, appender))
             raise
         finally:
             await appender.close()
@@ -300,11 +304,12 @@ class Uploads:
         await self._database.set_upload_offset(upload.upload_id, offset, upload.length_bytes)
         return replace(upload, offset_bytes=offset)
 
-    async def _take_back(self, upload: UploadRow) -> None:
+    async def _take_back(self, upload: UploadRow, appender: Appender) -> None:
         """Drop content that did not verify, and that a store may have put away already.
 
         Not where another process goes on with the upload meanwhile, which may have counted it: the database knows.
         """
+        await appender.close()
         await self._database.set_upload_offset(upload.upload_id, upload.offset_bytes, None)
         await self._blobs.cut_back(upload.upload_id, upload.offset_bytes)
 

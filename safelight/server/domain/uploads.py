@@ -108,9 +108,9 @@ class Uploads:
         return upload
 
     async def find(self, who: Who, upload_id: bytes) -> UploadRow:
-        """Return the device's own upload as it stands; raises NOT_FOUND for others, failed and expired ones."""
+        """Return the device's own upload as it stands; raises NOT_FOUND for others and expired ones."""
         upload = await self._database.upload(upload_id)
-        if upload is None or upload.device_id != who.device_id or upload.state == "failed":
+        if upload is None or upload.device_id != who.device_id:
             raise Refused(Code.NOT_FOUND)
         if upload.state == "open" and self._clock.now_ms() >= upload.expires_ms:
             raise Refused(Code.NOT_FOUND, "the upload has expired")

@@ -111,7 +111,7 @@ class BlobRows(Engine):
         await self._write(work)
 
     async def fail_upload(self, upload_id: bytes) -> None:
-        """Note that an open upload failed; a complete one stays so."""
+        """Forget an open upload that can never be completed; a complete one stays."""
 
         async def work(tx: Transaction) -> None:
             await self._check_lease(tx, upload_id)

@@ -233,7 +233,7 @@ class KeepsUploads(Protocol):
         ...
 
     async def fail_upload(self, upload_id: bytes) -> None:
-        """The upload cannot be completed; its part may go."""
+        """Forget an open upload that can never be completed; its part may go. A complete one stays."""
         ...
 
     async def delete_upload(self, upload_id: bytes) -> None:

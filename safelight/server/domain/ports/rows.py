@@ -106,7 +106,7 @@ class UploadRow:
     offset_bytes: int = 0
     length_bytes: int | None = None
     digest: bytes | None = None
-    state: str = "open"  # open, complete, failed
+    state: str = "open"  # open or complete
     blob: bytes = b""
 
 

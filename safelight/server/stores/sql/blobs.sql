@@ -35,7 +35,7 @@ VALUES (:name, :space_id, :size_bytes, '', 0, :device_id, :held_ms)
 ON CONFLICT (name, space_id) DO UPDATE SET held_ms = excluded.held_ms WHERE space_blobs.held_ms < excluded.held_ms;
 
 -- name: fail
-UPDATE uploads SET state = 'failed' WHERE upload_id = :upload_id AND state = 'open';
+DELETE FROM uploads WHERE upload_id = :upload_id AND state = 'open';
 
 -- name: delete_upload
 DELETE FROM uploads WHERE upload_id = :upload_id;

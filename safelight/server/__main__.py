@@ -31,11 +31,15 @@ from safelight.server.stores.postgres_errors import DatabaseRefused
 from safelight.server.stores.s3_bucket import BucketRefused
 from safelight.server.upkeep import commands as upkeep
 from safelight.server.upkeep.check_command import CheckStopped, ServersChecks
+from safelight.server.upkeep.move import MoveRefused
 from safelight.sync_protocol.refusals import Refused
 from safelight.sync_protocol.signatures import public_key_of
 
 # What the doctor looks at where no server runs that could tell it.
 DOCTORS_SETTINGS = frozenset({"data", "database", "blobs", "public_url", "tls_cert", "tls_key", "ready_free_bytes"})
+
+# What ends a command with one line: it says what to do.
+REFUSALS = (DataFolderRefused, DatabaseRefused, BucketRefused, CheckStopped, MoveRefused, Refused, OSError)
 
 
 def main() -> None:
@@ -58,7 +62,7 @@ def main() -> None:
                     sys.exit(runner.run(upkeep.COMMANDS[command].run(settings, arguments, as_json=as_json)))
     except SettingInvalid as error:
         _fail(str(error), 2)
-    except (DataFolderRefused, DatabaseRefused, BucketRefused, CheckStopped, Refused, OSError) as error:
+    except REFUSALS as error:
         _fail(str(error), 1)
     except KeyboardInterrupt:
         sys.exit(130)  # as shells have it for what was interrupted

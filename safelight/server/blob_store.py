@@ -45,8 +45,13 @@ async def open_blobs(settings: Settings, database: Database, server_key: bytes) 
         _log.warning(lack)
     await blobs.claim(server_key, claimed_before=bool(used))
     if used != settings.blobs:
-        await database.set_meta(_META, settings.blobs.encode())
+        await remember_bucket(database, settings)
     return blobs
+
+
+async def remember_bucket(database: Database, settings: Settings) -> None:
+    """Note with the rows where their blobs are."""
+    await database.set_meta(_META, settings.blobs.encode())
 
 
 async def _claim_folder(data: Path, database: Database) -> None:

@@ -25,6 +25,7 @@ from safelight.sync_protocol.limits import KEY_SIZE_BYTES
 MARKER = "safelight-data"
 _LOCK = "safelight.lock"
 _MARKER_TEXT = "This folder belongs to a Safelight server. Format 1.\n"
+_KEY = "server.key"
 _KEY_HEADING = "safelight server key 1"
 # What may lie in a folder that counts as empty: a fresh file system's own, and what a start leaves that was cut short.
 _HARMLESS = frozenset({"lost+found", ".DS_Store", _LOCK, f"{MARKER}.new"})
@@ -91,17 +92,20 @@ def in_use(folder: Path) -> bool:
 
 
 @contextmanager
-def opened(folder: Path, *, existing: bool) -> Iterator[ServerSecrets]:
+def opened(folder: Path, *, existing: bool, key_of: Path | None = None) -> Iterator[ServerSecrets]:
     """Take *folder* for this process alone, made and marked as needed, for as long as the block runs.
 
-    With *existing* it must carry the marker already. Raises DataFolderRefused.
+    With *existing* it must carry the marker already. A new one gets the secrets of the data folder *key_of*, if that is
+    named. Raises DataFolderRefused.
     """
     _check(folder, existing=existing)
     lock = _lock(folder)
     try:
         if not (folder / MARKER).is_file():
             write_durably(folder / MARKER, _MARKER_TEXT, 0o644)
-        yield _load_secrets(folder / "server.key")
+        if key_of is not None and not (folder / _KEY).exists():
+            write_durably(folder / _KEY, (key_of / _KEY).read_text(), 0o600)
+        yield _load_secrets(folder / _KEY)
     finally:
         os.close(lock)
 

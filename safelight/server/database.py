@@ -20,6 +20,23 @@ async def open_database(settings: Settings, server_key: bytes) -> Database:
 
     Whoever runs the application holds the data folder, and so the SQLite database in it: see `data_folder.opened`.
     """
+    database = await open_database_anyway(settings, server_key)
+    try:
+        if moved := await database.get_meta("moved"):
+            raise DatabaseRefused(
+                f"this installation was moved to {moved.decode()}; start it there. To go back to this one, which knows"
+                " nothing of what came after: `safelight-server move --undo`, with the same --data"
+            )
+        if await database.get_meta("moving"):
+            raise DatabaseRefused("an installation is being moved here and is not all here yet: repeat the move first")
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+async def open_database_anyway(settings: Settings, server_key: bytes) -> Database:
+    """The same for a move, whether or not an installation was moved from there or is being moved to there."""
     note = data_folder.moved_path(settings.data)
     if not settings.database:
         if note.exists():

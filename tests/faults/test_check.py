@@ -124,7 +124,7 @@ async def test_missing_blob(stored: Stored, repair: bool) -> None:
     victim.unlink()
     for request in (CheckRequest(share=0.01, repair=repair), CheckRequest(repair=repair)):
         findings, _ = await stored.check(request)
-        assert {(finding.kind, finding.subject) for finding in findings} == {("missing", victim.name)}
+        assert [(finding.kind, finding.subject) for finding in findings] == [("missing", victim.name)]
     assert value(stored, f"SELECT COUNT(*) FROM space_blobs WHERE name = x'{victim.name}'") == 1
 
 

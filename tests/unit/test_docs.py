@@ -1,5 +1,6 @@
 """What is written for people is so: links lead somewhere, and commands, flags and refusal codes exist."""
 
+import argparse
 import re
 import shlex
 import subprocess
@@ -14,6 +15,7 @@ import typer.main
 from safelight.clients.cli.app import app
 from safelight.server.__main__ import DOCTORS_SETTINGS
 from safelight.server.settings import Settings, flag_of
+from safelight.server.upkeep.commands import COMMANDS
 from safelight.sync_protocol.refusals import Code
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,6 +116,11 @@ def test_the_servers_flags_exist(name: str) -> None:
     """Every `safelight-server` command that is shown has flags which the server takes."""
     run = {flag_of(setting.name) for setting in fields(Settings)}
     flags = {"run": run, "invite": _INVITE_FLAGS, "doctor": {*map(flag_of, DOCTORS_SETTINGS), "--json"}}
+    for command, kept in COMMANDS.items():
+        parser = argparse.ArgumentParser()
+        kept.add_arguments(parser)
+        own = {option for action in parser._actions for option in action.option_strings}
+        flags[command] = own | set(map(flag_of, kept.settings))
     for words in _lines_with("safelight-server", _read(name)):
         if words[0] in flags:
             assert set(re.findall(r"--[a-z-]+", shlex.join(words))) <= flags[words[0]], words

@@ -43,8 +43,11 @@ class Check:
         for detail in await self.database.integrity():
             yield Finding("database", "", detail, "put the database back from a backup")
         store = StoreCheck(self.database, self.blobs, self.now_ms, self.grace_s, self.request.repair, self.may_delete)
+        told: set[Event] = set()
         async for event in store.events():
             yield event
+            if isinstance(event, Finding):
+                told.add(event)
         async for event in self._rows(repair=self.request.repair and not store.unusable):
             yield event
         if store.unusable:
@@ -61,7 +64,8 @@ class Check:
         )
         async with aclosing(rehash.events()) as events:
             async for event in events:
-                yield event
+                if event not in told:  # what the listing found bad is looked at again among the bad
+                    yield event
         if self._all:
             await self.database.set_meta(_BEGUN, b"")
         yield Summary(store.held, rehash.checked, rehash.pace.read_bytes, self._spaces, self._accounts)

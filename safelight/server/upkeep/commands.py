@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from safelight.server.settings import Settings
-from safelight.server.upkeep import check_command, upgrade_command
+from safelight.server.upkeep import check_command, move_command, upgrade_command
 
 
 class Run(Protocol):
@@ -39,5 +39,11 @@ COMMANDS = {
         upgrade_command.SETTINGS,
         upgrade_command.add_arguments,
         upgrade_command.run,
+    ),
+    "move": Command(
+        "copy a whole installation to another database and place for blobs, and compare",
+        move_command.SETTINGS,
+        move_command.add_arguments,
+        move_command.run,
     ),
 }

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("sealing", "commits", "http_commits", "memory", "downloads", "uploads", "push")
+NAMES = ("sealing", "commits", "http_commits", "memory", "downloads", "uploads", "checking", "push")
 
 
 def main() -> int:

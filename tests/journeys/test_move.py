@@ -124,7 +124,16 @@ async def test_there_and_back(address: str, bucket: str, seaweed: Seaweed, tmp_p
     old, new, newest = tmp_path / "old", tmp_path / "new", tmp_path / "newest"
     family = Family(tmp_path, old)
     before = untouched(old)
-    there = ["--to-database", address, "--to-blobs", bucket, "--to-s3-endpoint", seaweed.endpoint, "--to-data", new]
+    there: list[str | Path] = [
+        "--to-database",
+        address,
+        "--to-blobs",
+        bucket,
+        "--to-s3-endpoint",
+        seaweed.endpoint,
+        "--to-data",
+        new,
+    ]
     said = moved("--data", old, *there)
     assert f"run --data {new} --database ADDRESS --blobs {bucket}" in said
     assert address not in said
@@ -159,7 +168,7 @@ def test_targets_that_hold_something(postgres: PostgresServer, bucket: str, seaw
     """A target that is not empty, or that belongs to someone, is refused, and the source may go on."""
     Family(tmp_path, tmp_path / "data")
     command("invite", "--data", tmp_path / "other")
-    to = ["move", "--data", tmp_path / "data", "--to-data"]
+    to: list[str | Path] = ["move", "--data", tmp_path / "data", "--to-data"]
     assert "belongs to another server" in refused(*to, tmp_path / "other")
     assert "another data folder" in refused(*to, tmp_path / "data")
     (tmp_path / "things").mkdir()
@@ -171,7 +180,7 @@ def test_targets_that_hold_something(postgres: PostgresServer, bucket: str, seaw
     postgres.drop_database(name)
     with server_process(tmp_path / "stranger", "--blobs", bucket, "--s3-endpoint", seaweed.endpoint):
         pass
-    there = ["--to-blobs", bucket, "--to-s3-endpoint", seaweed.endpoint]
+    there: list[str | Path] = ["--to-blobs", bucket, "--to-s3-endpoint", seaweed.endpoint]
     assert "another Safelight server" in refused(*to, tmp_path / "new", *there)
     with server_process(tmp_path / "data"):
         assert "is using" in refused(*to, tmp_path / "new")
@@ -199,8 +208,8 @@ def test_damaged_blobs(tmp_path: Path) -> None:
 def test_killed_and_repeated(address: str, bucket: str, seaweed: Seaweed, tmp_path: Path) -> None:
     """Killed at any time, neither place is lost: the target does not start, and the same command goes on."""
     family = Family(tmp_path, tmp_path / "old")
-    there = ["--to-database", address, "--to-blobs", bucket, "--to-s3-endpoint", seaweed.endpoint]
-    arguments = ["move", "--data", tmp_path / "old", *there, "--to-data", tmp_path / "new"]
+    there: list[str | Path] = ["--to-database", address, "--to-blobs", bucket, "--to-s3-endpoint", seaweed.endpoint]
+    arguments: list[str | Path] = ["move", "--data", tmp_path / "old", *there, "--to-data", tmp_path / "new"]
     stores = ("--database", address, "--blobs", bucket, "--s3-endpoint", seaweed.endpoint)
     line = [sys.executable, "-m", "safelight.server", *map(str, arguments)]
     in_flight = 0

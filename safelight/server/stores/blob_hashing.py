@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from safelight.server.domain.ports.blobs import AfterRead
+from safelight.server.domain.ports.blobs import WAIT_STEP_S, AfterRead
 from safelight.server.stores.blob_part import HASHING_READ_BYTES
 
 
@@ -28,8 +28,10 @@ def _hashes_to(path: Path, name: bytes, buffer: memoryview, after_read: AfterRea
         try:
             while size_bytes := os.readv(fd, [buffer]):
                 hasher.update(buffer[:size_bytes])
-                if wait_s := after_read(size_bytes):
-                    time.sleep(wait_s)
+                wait_s = after_read(size_bytes)
+                while wait_s:
+                    time.sleep(min(wait_s, WAIT_STEP_S))
+                    wait_s = after_read(0)
         finally:
             os.close(fd)
     except OSError:

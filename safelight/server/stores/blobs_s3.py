@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
-from safelight.server.domain.ports.blobs import AfterRead, StoredBlob, StoredPart
+from safelight.server.domain.ports.blobs import WAIT_STEP_S, AfterRead, StoredBlob, StoredPart
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores import s3_upload
 from safelight.server.stores.blob_names import blob_of, upload_of
@@ -259,8 +259,10 @@ class S3Blobs:
         hasher = hashlib.sha256()
         async for data in s3_upload.read_object(self.bucket, key, size_bytes):
             await asyncio.to_thread(hasher.update, data)
-            if after_read is not None and (wait_s := after_read(len(data))):
-                await asyncio.sleep(wait_s)
+            wait_s = 0.0 if after_read is None else after_read(len(data))
+            while after_read is not None and wait_s:
+                await asyncio.sleep(min(wait_s, WAIT_STEP_S))
+                wait_s = after_read(0)
         return hasher.digest()
 
 

@@ -7,8 +7,9 @@ from typing import Protocol
 from safelight.server.domain.ports.state import StoreState
 
 # Told, in any thread, how many bytes were just read. Returns for how many seconds to wait before reading on, or raises
-# to end it.
+# to end it. Who waits asks again, with 0 bytes, every WAIT_STEP_S at least: what is to end ends soon.
 AfterRead = Callable[[int], float]
+WAIT_STEP_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)

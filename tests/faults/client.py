@@ -37,7 +37,7 @@ def took(answer: Answer, *statuses: int) -> Answer:
 class Client:
     """Someone with a device who notes what the server promises. Every method raises Refusal and goes on after it.
 
-    A request that was refused because of the disk is sent *tries* times.
+    A request that was refused because of the disk, or whose connection broke, is sent *tries* times.
     A camera may not read what it sent: *reader* is who may.
     """
 
@@ -53,6 +53,9 @@ class Client:
         for left in reversed(range(self.tries)):
             try:
                 return took(await ask(), *statuses)
+            except aiohttp.ClientConnectionError:  # as after a refusal whose request was not read to its end
+                if not left:
+                    raise
             except Refusal as refusal:
                 self.refusals.append(refusal)
                 if not left or refusal.status not in {500, 503, 507}:

@@ -6,6 +6,7 @@ Where a machine has or allows less, `needs` says what is missing and skips by na
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -126,8 +127,20 @@ class Traced:
 
     url: str
     data: Path
-    pid: int
+    process: asyncio.subprocess.Process
     threads: dict[str, int]
+    traced: bool
+
+    async def stop(self) -> None:
+        """Stop it, and whoever traces it; a second time does nothing."""
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError, IndexError, FileNotFoundError):
+                os.kill(_server_of(self.process.pid) if self.traced else self.process.pid, signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self.process.communicate(), _STOP_S)
+        except TimeoutError:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            await self.process.communicate()
 
 
 _PROGRAM = """
@@ -158,13 +171,14 @@ async def served(
         process = await asyncio.create_subprocess_exec(
             *command, stdout=subprocess.PIPE, stderr=errors, cwd=REPOSITORY, start_new_session=True
         )
+    server = Traced("", data, process, {}, traced=bool(strace))
     try:
-        url = await asyncio.wait_for(_url(process, log), _START_S)
-        pid = _server_of(process.pid) if strace else process.pid
-        noted = dict(line.split() for line in threads.read_text().splitlines() if len(line.split()) == 2)
-        yield Traced(url, data, pid, {name: int(number) for name, number in noted.items()})
+        server.url = await asyncio.wait_for(_url(process, log), _START_S)
+        noted = [line.split() for line in threads.read_text().splitlines()]
+        server.threads = {words[0]: int(words[1]) for words in noted if len(words) == 2}
+        yield server
     finally:
-        await _stop(process, traced=bool(strace))
+        await server.stop()
 
 
 async def _url(process: asyncio.subprocess.Process, log: Path) -> str:
@@ -177,18 +191,6 @@ async def _url(process: asyncio.subprocess.Process, log: Path) -> str:
 def _server_of(tracer: int) -> int:
     """The process that strace started."""
     return int(Path(f"/proc/{tracer}/task/{tracer}/children").read_text().split()[0])
-
-
-async def _stop(process: asyncio.subprocess.Process, *, traced: bool) -> None:
-    """Stop the server; strace ends with it."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError, IndexError, FileNotFoundError):
-            os.kill(_server_of(process.pid) if traced else process.pid, 15)
-    try:
-        await asyncio.wait_for(process.communicate(), _STOP_S)
-    except TimeoutError:
-        os.killpg(process.pid, 9)
-        await process.communicate()
 
 
 def _tail(log: Path) -> str:

@@ -13,7 +13,7 @@ NAMES = "openat,mkdir,rename,renameat,renameat2,unlink,unlinkat"
 SOCKETS = "read,recvfrom,recvmsg,sendto,sendmsg"
 COMMAND = (find("strace") or "strace", "-f", "--seccomp-bpf", "-yy", "-s", "600", "-e", "signal=none")
 
-_LINE = re.compile(r"(?P<thread>\d+) +(?P<name>\w+)\((?P<rest>.*)")
+_LINE = re.compile(r"(?:(?P<thread>\d+) +)?(?P<name>\w+)\((?P<rest>.*)")
 _RESUMED = re.compile(r"(?P<thread>\d+) +<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)")
 _RESULT = re.compile(r"\) += (?P<result>-?\d+)(?:<[^>]*>)?(?: (?P<error>E[A-Z]+))?.*$")
 _FD = re.compile(r"^(?:AT_FDCWD|\d+)<(?P<path>.*?)>(?:[,)]|$)")
@@ -53,7 +53,7 @@ class Call:
 
 
 def calls(path: Path) -> list[Call]:
-    """Parse a trace that `strace -f -yy -o` wrote."""
+    """Parse a trace that `strace -yy` wrote, of one thread or (`-f`) of all."""
     found: list[Call] = []
     open_calls: dict[int, Call] = {}
     for place, line in enumerate(path.read_text(errors="replace").splitlines()):
@@ -63,7 +63,7 @@ def calls(path: Path) -> list[Call]:
                 call.arguments += resumed["rest"]
                 _end(call, place)
         elif begun := _LINE.match(line):
-            call = Call(int(begun["thread"]), begun["name"], begun["rest"], place)
+            call = Call(int(begun["thread"] or 0), begun["name"], begun["rest"], place)
             found.append(call)
             if line.endswith("<unfinished ...>"):
                 call.arguments = call.arguments.removesuffix("<unfinished ...>").rstrip()

@@ -1,6 +1,9 @@
 """SQLite's writing connection: how it is opened, statements run in its transaction, and what its errors mean."""
 
+import fcntl
+import os
 import sqlite3
+import struct
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +13,9 @@ from safelight.server.stores.transaction import Found
 from safelight.sync_protocol.refusals import Code, Refused
 
 CACHE_SIZE_KIB = 16 * 1024  # holds the pages of a large group, so that none is written before its end
+
+# The bytes of the database file that every connection locks to share, and one locks alone to checkpoint as it closes.
+_SHARED_START_BYTES, _SHARED_SIZE_BYTES = 0x40000002, 510
 
 # Growing the shared index of the WAL fails so when the disk is full; nothing was synced, so nothing was lost.
 _FULL_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP})
@@ -75,6 +81,20 @@ def connect(path: Path) -> sqlite3.Connection:
     ):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def leave_wal_alone(path: Path) -> None:
+    """From now on SQLite does not checkpoint as its last connection closes, as long as this process lives.
+
+    After a failed sync nothing may be synced again and then be believed, the WAL least of all, which that checkpoint
+    deletes. SQLite can be told so only from Python 3.12 on; a lock of our own that it cannot share works in all. Where
+    a system has no such locks, SQLite checkpoints frames alone that were synced before.
+    """
+    if not hasattr(fcntl, "F_OFD_SETLK"):
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # stays open: closing it would let go of SQLite's locks
+    lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, _SHARED_START_BYTES, _SHARED_SIZE_BYTES, 0)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, lock)
 
 
 def storage_refusal(error: sqlite3.Error) -> Refused | None:

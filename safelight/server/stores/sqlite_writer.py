@@ -18,8 +18,9 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from safelight.server.domain.ports.commits import Commit
+from safelight.server.stores import disk
 from safelight.server.stores.commits import Outcome, commit_run
-from safelight.server.stores.sqlite_connection import SqliteTransaction, connect, storage_refusal
+from safelight.server.stores.sqlite_connection import SqliteTransaction, connect, leave_wal_alone, storage_refusal
 from safelight.server.stores.transaction import Work
 from safelight.sync_protocol.refusals import Code, Refused
 
@@ -52,8 +53,10 @@ class SqliteWriter:
     """The thread, its connection, and what waits for it. Made and used in one event loop."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._wal = path.with_name(path.name + "-wal")
         self._connection = connect(path)
+        _begin(self._connection, path)
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA foreign_keys = ON")
         self._transaction = SqliteTransaction(self._connection)
@@ -209,7 +212,7 @@ class SqliteWriter:
         if refusal is None:
             refusal = Refused(Code.SERVER_FAULT)
         elif refusal.code is Code.STORAGE_READ_ONLY:
-            self._read_only = refusal
+            self._give_up(refusal)
         _LOG.error("a transaction failed", exc_info=error)
         self._undo()
         return refusal
@@ -219,8 +222,18 @@ class SqliteWriter:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error as error:
-            self._read_only = Refused(Code.STORAGE_READ_ONLY, "a transaction could not be undone")
+            self._give_up(Refused(Code.STORAGE_READ_ONLY, "a transaction could not be undone"))
             _LOG.error("a transaction could not be undone", exc_info=error)
+
+    def _give_up(self, refusal: Refused) -> None:
+        """Write nothing any more, not even as the connection closes."""
+        if self._read_only is not None:
+            return
+        self._read_only = refusal
+        try:
+            leave_wal_alone(self._path)
+        except OSError as error:
+            _LOG.error("the database may be checkpointed as it closes", exc_info=error)
 
     def _checkpoint(self, *, last: bool = False) -> None:
         """Move what the WAL holds into the database, when there is much of it or nobody will write any more."""
@@ -236,8 +249,43 @@ class SqliteWriter:
             # A full disk: the WAL keeps everything, and it is tried again later. A failed sync is never tried again.
             refusal = storage_refusal(error)
             if refusal is None or refusal.code is not Code.STORAGE_FULL:
-                self._read_only = Refused(Code.STORAGE_READ_ONLY, "the database could not be checkpointed")
+                self._give_up(Refused(Code.STORAGE_READ_ONLY, "the database could not be checkpointed"))
             _LOG.error("the database could not be checkpointed", exc_info=error)
+
+
+def _begin(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the WAL, durably, and make durable what is in one that was left behind, before anyone is shown it.
+
+    A process that was killed may have written a transaction and not synced it: shown to readers and then lost with the
+    power, it would leave them with a history that another takes the place of. And of a new WAL, SQLite syncs the name
+    at the first write, but takes no notice where that fails. Raises Refused, and SyncFailure.
+    """
+    wal = path.with_name(path.name + "-wal")
+    try:
+        connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
+        if wal.stat().st_size:
+            _move_into_database(connection, wal)
+        disk.sync_folder(path.parent)
+    except BaseException as error:
+        refusal = storage_refusal(error) if isinstance(error, sqlite3.Error) else None
+        if refusal is not None:
+            leave_wal_alone(path)
+        connection.close()
+        if refusal is not None:
+            raise refusal from error
+        raise
+
+
+def _move_into_database(connection: sqlite3.Connection, wal: Path) -> None:
+    """Checkpoint; where the disk is too full for that, the WAL itself is made durable."""
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error as error:
+        refusal = storage_refusal(error)
+        if refusal is None or refusal.code is not Code.STORAGE_FULL:
+            raise
+        with wal.open("rb") as file:
+            disk.sync_file(file.fileno())
 
 
 def _refusal(refusal: Refused) -> Refused:

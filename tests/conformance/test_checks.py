@@ -1,5 +1,7 @@
 """What a check reads, notes and corrects: the same on every engine."""
 
+from dataclasses import replace
+
 from safelight.server.domain.ports.checks import AccountHead, BlobHolder, CheckedBlob, DueBlob, HeldBlob
 from safelight.server.domain.ports.database import Database
 from safelight.server.stores.engine import Engine
@@ -91,6 +93,27 @@ async def test_what_is_due(library: Library) -> None:
     assert (await database.long_unchecked_blobs(NOW_MS + 6, 10))[-1:] == due(names[1])
     await database.note_checks([CheckedBlob(names[0], "")], NOW_MS + 6)
     assert await database.bad_blobs(b"", 10) == []
+
+
+async def test_have_it_is_said_of_whole_assets_only(library: Library) -> None:
+    """A fingerprint whose asset lost a blob is as good as unknown, until it is healed or the photograph added again."""
+    database = library.database
+    whole, broken = await library.an_asset(await library.hold()), await library.an_asset(name := await library.hold())
+    [asked, lost] = [whole.assets[0].fingerprint, broken.assets[0].fingerprint]
+    broken = replace(broken, counter=whole.counter + 1, previous_id=whole.entry_id)
+    numbers = [(await library.do(commit)).number for commit in (whole, broken)]
+    assert dict(await database.fingerprints(library.space_id, [asked, lost])) == dict(
+        zip([asked, lost], numbers, strict=True)
+    )
+    await database.note_checks([CheckedBlob(name, "damaged")], NOW_MS)
+    assert await database.fingerprints(library.space_id, [asked, lost]) == [(asked, numbers[0])]
+    again = await library.an_asset(await library.hold())
+    number = (await library.do(replace(again, assets=[replace(again.assets[0], fingerprint=lost)]))).number
+    assert dict(await database.fingerprints(library.space_id, [asked, lost])) == {asked: numbers[0], lost: number}
+    await database.note_checks([CheckedBlob(name, "")], NOW_MS)
+    assert dict(await database.fingerprints(library.space_id, [asked, lost])) == dict(
+        zip([asked, lost], numbers, strict=True)
+    )
 
 
 async def test_notes_of_forgotten_blobs(library: Library) -> None:

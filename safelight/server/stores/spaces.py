@@ -75,8 +75,21 @@ class SpaceRows(Engine):
     async def fingerprints(self, space_id: bytes, fingerprints: Sequence[bytes]) -> list[tuple[bytes, int]]:
         """Return those of *fingerprints* that are there, each with the slot of its first record."""
         asked = [fingerprint for fingerprint in dict.fromkeys(fingerprints) if fingerprint]
+        if await self._reading.rows(SQL["any_bad_blob"]):
+            return await self._whole_fingerprints(space_id, asked)
         rows = await self._reading.rows_in(SQL["fingerprints"], asked, space_id=space_id)
         return [(fingerprint, number) for fingerprint, number in rows]
+
+    async def _whole_fingerprints(self, space_id: bytes, asked: Sequence[bytes]) -> list[tuple[bytes, int]]:
+        """The same without assets of which a check found a blob missing or damaged: who has them may add them again."""
+        bad = {asset_id for (asset_id,) in await self._reading.rows(SQL["bad_assets"], space_id=space_id)}
+        found: dict[bytes, int] = {}
+        for fingerprint, number, asset_id in await self._reading.rows_in(
+            SQL["fingerprinted"], asked, space_id=space_id
+        ):
+            if asset_id not in bad:
+                found[fingerprint] = min(number, found.get(fingerprint, number))
+        return list(found.items())
 
     @abstractmethod
     async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:

@@ -6,7 +6,10 @@ from safelight.server.domain.ports.checks import CheckedBlob
 from safelight.server.domain.ports.database import Database
 from safelight.server.upkeep.events import DAMAGED, MISSING, Finding
 
-_REMEDY = "nothing was changed: put its bytes back from a copy or a backup, under their name, and check again"
+_REMEDY = (
+    "put its bytes back from a copy or a backup, under their name, and check again; until then a device that offers the"
+    " photograph is let add it again"
+)
 
 
 async def look_again(database: Database, blobs: Blobs, name: bytes, now_ms: Milliseconds) -> Finding | None:

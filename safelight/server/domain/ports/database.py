@@ -183,7 +183,10 @@ class KeepsSpaces(Protocol):
         ...
 
     async def fingerprints(self, space_id: bytes, fingerprints: Sequence[bytes]) -> list[tuple[bytes, int]]:
-        """Those of *fingerprints* that are there, each with the slot of its record."""
+        """Those of *fingerprints* that are there, each with the slot of its record.
+
+        Not those whose assets' blobs a check found missing or damaged: "have it" is said only of what is whole.
+        """
         ...
 
     async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:

@@ -55,3 +55,15 @@ SELECT box FROM boxes WHERE space_id = :space_id AND epoch = :epoch AND account_
 -- name: fingerprints
 SELECT fingerprint, MIN(number) FROM assets
 WHERE space_id = :space_id AND LENGTH(fingerprint) > 0 AND fingerprint IN (:each) GROUP BY fingerprint;
+
+-- name: any_bad_blob
+SELECT 1 FROM blob_checks WHERE found <> '' LIMIT 1;
+
+-- name: bad_assets
+-- Asked only where there is a bad blob: it goes through all references of the space.
+SELECT DISTINCT r.owner_id FROM blob_refs AS r JOIN blob_checks AS c ON c.name = r.name
+WHERE r.space_id = :space_id AND c.found <> '';
+
+-- name: fingerprinted
+SELECT fingerprint, number, asset_id FROM assets
+WHERE space_id = :space_id AND LENGTH(fingerprint) > 0 AND fingerprint IN (:each) ORDER BY number;

@@ -51,7 +51,7 @@ CLOCK: web.AppKey[ServerClock] = web.AppKey("clock", ServerClock)
 EXPIRY: web.AppKey[Expiry] = web.AppKey("expiry", Expiry)
 
 _SHUTDOWN_S = 10
-_LINGER_S = 5
+_LINGER_S = 3
 _READ_SIZE_BYTES = 256 * 1024
 
 INSECURE_WARNING = (

@@ -127,10 +127,10 @@ class Settings:
         default=_DAY_S,
     )
     header_timeout_s: int = _setting(
-        "How long a connection may take to send a request's header, and stay idle between two.", "seconds", default=60
+        "How long a connection may take to send a request's header, and stay idle between two.", "seconds", default=25
     )
     stall_timeout_s: int = _setting(
-        "How long a transfer may stand still, in either direction, before it is cut.", "seconds", default=30
+        "How long a transfer may stand still, in either direction, before it is cut.", "seconds", default=25
     )
     request_timeout_s: int = _setting(
         "How long a whole request that is not a transfer may take.", "seconds", default=60

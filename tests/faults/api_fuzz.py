@@ -126,8 +126,8 @@ class Fuzz:
         """
         schema = schemathesis.openapi.from_dict(self.document)
         with requests.Session() as session:
-            for operation in (found.ok() for found in schema.get_all_operations()):
-                self._run(operation, session, examples, number, sign_in)
+            for found in schema.get_all_operations():
+                self._run(found.ok(), session, examples, number, sign_in)
         if self.found:
             raise Found("\n".join(self.found.values()))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 try:
-    import atheris
+    import atheris  # type: ignore[import-untyped]  # it brings no types, and no stubs exist
 except ImportError:  # only x86-64 Linux has it
     atheris = None
 
@@ -41,6 +41,7 @@ with instrumented:
         signatures,
     )
     from safelight.sync_protocol.codes import to_letters
+    from safelight.sync_protocol.ids import key_fingerprint
     from safelight.sync_protocol.padding import padme, unpad
     from safelight.sync_protocol.receipts import verify_receipt
     from safelight.sync_protocol.refusals import Refused
@@ -93,7 +94,7 @@ def _pieces(data: bytes) -> list[bytes]:
 def _manifest(data: bytes) -> None:
     _each(lambda shape, packed: unpack(packed, shape), [links.ManifestHead, *_SEALED], data)
     key = signatures.public_key_of(_KEY)
-    address = links.LinkAddress(_ID, False, links.key_fingerprint(key), _ID)
+    address = links.LinkAddress(_ID, False, key_fingerprint(key), _ID)
     links.verify_head(address, data, bytes(64), key)
 
 

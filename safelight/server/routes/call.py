@@ -103,7 +103,11 @@ class Call:
         size_bytes = 0
         try:
             async with asyncio.timeout(self.serving.request_timeout_s):
-                while piece := await self.request.content.readany():
+                while True:
+                    async with asyncio.timeout(self.serving.stall_timeout_s):
+                        piece = await self.request.content.readany()
+                    if not piece:
+                        break
                     pieces.append(piece)
                     size_bytes += len(piece)
                     if size_bytes > self._max_body_bytes:

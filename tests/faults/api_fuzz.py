@@ -124,7 +124,7 @@ class Fuzz:
 
         Raises Found at the end, with one example of each kind.
         """
-        schema = schemathesis.openapi.from_dict(self.document)
+        schema: Any = schemathesis.openapi.from_dict(self.document)
         with requests.Session() as session:
             for found in schema.get_all_operations():
                 self._run(found.ok(), session, examples, number, sign_in)

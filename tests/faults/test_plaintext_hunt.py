@@ -5,13 +5,14 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from safelight.server import control, data_folder
-from tests.faults.machine import Traced, served
+from tests.faults.machine import served
 from tests.journeys.test_push_canaries import _roll
 from tests.support.canaries import _files, _layers, canary, disguises_of_bytes, hunt
 from tests.support.commands import TIMEOUT_S, Cli
@@ -118,12 +119,17 @@ def _cores(folder: Path) -> list[Path]:
     return [path for path in (*REPOSITORY.glob("core*"), *folder.glob("core*")) if path.is_file()]
 
 
-def _of_process(server: Traced, folder: Path) -> Path:
-    """What anyone on the machine sees of the process: its command line, and its environment."""
+def _of_process(data: Path, folder: Path) -> Path:
+    """What anyone on the machine sees of the server's process: its command line, and its environment."""
     seen = folder / "process"
     seen.mkdir()
-    for name in ("cmdline", "environ"):
-        (seen / name).write_bytes(Path(f"/proc/{server.pid}/{name}").read_bytes())
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            command = (process / "cmdline").read_bytes()
+            if str(data).encode() in command.split(b"\0"):
+                (seen / f"command-{process.name}").write_bytes(command)
+                (seen / f"environment-{process.name}").write_bytes((process / "environ").read_bytes())
+    assert any(seen.iterdir())
     return seen
 
 
@@ -140,7 +146,7 @@ async def found(
         invite = (await control.ask(data_folder.control_path(server.data), "invite"))["code"]
         shown, keys = await asyncio.to_thread(journey, server.url, invite, folder, words)
         assert len(keys) > 60
-        written = [server.data, folder / "server.log", temporary, _of_process(server, folder), *also]
+        written = [server.data, folder / "server.log", temporary, _of_process(server.data, folder), *also]
         written += _cores(folder)
         in_exif = [word.encode("ascii", "replace").decode() for word in words.values()]
         hits = hunt(written, [*words.values(), *in_exif, *shown]) + hunt_keys(written, keys, before)
@@ -163,8 +169,8 @@ async def test_nothing_is_found_in_postgresql_and_a_bucket(
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     bucket, name = seaweed.address(), postgres.make_database()
-    options = ("--database", postgres.address(name), "--blobs", f"s3://{bucket.bucket}/{bucket.prefix}")
-    options += ("--s3-endpoint", seaweed.endpoint)
+    options = ["--database", postgres.address(name), "--blobs", f"s3://{bucket.bucket}/{bucket.prefix}"]
+    options += ["--s3-endpoint", seaweed.endpoint]
     assert await found(tmp_path, monkeypatch, *options, also=(postgres.folder, seaweed.folder)) == []
 
 

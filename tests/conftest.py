@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,11 @@ from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.samples import make_broken, make_roll, shared_folder
 from tests.support.seaweed import Seaweed, seaweed_process
 from tools.ensure_program import find
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C: a shell that starts the suite in the background has it ignored, and so has every child."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ class TableRows(Engine):
         """Remove all rows."""
 
         async def work(tx: Transaction) -> None:
-            await tx.rows(statement(f"clear {table.name}", f"DELETE FROM {table.name}"))  # noqa: S608 - our own name
+            await tx.rows(statement(f"clear {table.name}", f"DELETE FROM {table.name}"))  # nosec B608 # noqa: S608 - our names
 
         await self._write(work)
 
@@ -57,18 +57,18 @@ def shapes() -> tuple[TableShape, ...]:
 def _page(table: TableShape, *, first: bool) -> Statement:
     key, places = ", ".join(table.key), ", ".join(f":{column}" for column in table.key)
     where = "" if first else f" WHERE ({key}) > ({places})"
-    text = f"SELECT {', '.join(table.columns)} FROM {table.name}{where} ORDER BY {key} LIMIT :page"  # noqa: S608 - our own names
+    text = f"SELECT {', '.join(table.columns)} FROM {table.name}{where} ORDER BY {key} LIMIT :page"  # nosec B608 # noqa: S608 - our names
     return statement(f"rows of {table.name}", text)
 
 
 @cache
 def _last(table: TableShape) -> Statement:
     key, order = ", ".join(table.key), ", ".join(f"{column} DESC" for column in table.key)
-    return statement(f"last of {table.name}", f"SELECT {key} FROM {table.name} ORDER BY {order} LIMIT 1")  # noqa: S608 - our own names
+    return statement(f"last of {table.name}", f"SELECT {key} FROM {table.name} ORDER BY {order} LIMIT 1")  # nosec B608 # noqa: S608 - our names
 
 
 @cache
 def _add(table: TableShape) -> Statement:
     places = ", ".join(f":{column}" for column in table.columns)
-    text = f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({places})"  # noqa: S608 - our own names
+    text = f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({places})"  # nosec B608 # noqa: S608 - our names
     return statement(f"add to {table.name}", text)

@@ -94,7 +94,8 @@ def loop_mounted(image: Path, folder: Path) -> Iterator[Path]:
 def recorded(image: Path, log: Path) -> Iterator[None]:
     """While the block runs, *image* is a file that logs to *log* what is written and flushed."""
     command = [sys.executable, str(Path(__file__).with_name("recorder.py")), str(image), str(log)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    # A session of its own: Ctrl-C must not end it before what is mounted over it.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         if process.stdout is None or process.stdout.readline() != "mounted\n":
             raise OSError("the recorder could not be mounted")

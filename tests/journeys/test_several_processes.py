@@ -64,9 +64,14 @@ def _roll(folder: Path) -> dict[str, bytes]:
     return roll
 
 
-def _faults(servers: Servers, postgres: PostgresServer, held: ExitStack, pushing: "subprocess.Popen[str]") -> list[str]:
-    """Let each fall in turn for as long as something is pushed; returns what fell."""
-    fallen: list[str] = []
+def _faults(
+    servers: Servers,
+    postgres: PostgresServer,
+    held: ExitStack,
+    pushing: "subprocess.Popen[str]",
+    fallen: list[str],
+) -> None:
+    """Let each fall in turn for as long as something is pushed, after those that fell before, and note it."""
 
     def restart() -> None:
         postgres.stop(signal.SIGQUIT)  # a crash
@@ -83,7 +88,6 @@ def _faults(servers: Servers, postgres: PostgresServer, held: ExitStack, pushing
         faults[name]()
         fallen.append(name)
         time.sleep(0.7)
-    return fallen
 
 
 @pytest.mark.timeout(400)
@@ -103,7 +107,7 @@ def test_a_roll_while_each_falls_in_turn(seaweed: Seaweed, tmp_path: Path) -> No
         fallen: list[str] = []
         for _ in range(20):
             process = camera.start("camera", "push", str(tmp_path / "roll"), "--no-renditions")
-            fallen += _faults(servers, postgres, held, process)
+            _faults(servers, postgres, held, process, fallen)
             process.communicate()
             if len(fallen) >= 4:
                 break

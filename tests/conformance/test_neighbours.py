@@ -354,7 +354,7 @@ async def test_a_forgotten_lock_is_caught(
         monkeypatch.setattr(PostgresTransaction, "take_turns", forgetful)
 
     async def try_often() -> None:
-        for _ in range(100):
+        for _ in range(1000):
             await trial(two)
 
     with pytest.raises(CAUGHT):

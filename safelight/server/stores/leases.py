@@ -40,7 +40,9 @@ class LeaseRows(Engine):
         """Let others have *name*, if this process has it."""
 
         async def work(tx: Transaction) -> None:
-            await tx.rows(SQL["release"], name=name, holder=self._me())
+            # Not 0: the row must stay as long as one whose time ran out, or it would fence nobody off.
+            now_ms: int = (await tx.rows(_NOW))[0][0]
+            await tx.rows(SQL["release"], name=name, holder=self._me(), now_ms=now_ms)
 
         await self._write(work)
 

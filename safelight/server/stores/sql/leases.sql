@@ -13,7 +13,7 @@ SELECT until_ms, holder FROM leases WHERE name = :name;
 SELECT holder FROM leases WHERE name = :name FOR UPDATE;
 
 -- name: release
-UPDATE leases SET until_ms = 0 WHERE name = :name AND holder = :holder;
+UPDATE leases SET until_ms = :now_ms WHERE name = :name AND holder = :holder;
 
 -- name: delete_ended
 DELETE FROM leases WHERE until_ms < :before_ms;

@@ -13,7 +13,7 @@ from safelight.clients.engine.cameras import add_camera, open_camera
 from safelight.clients.engine.pairing_codes import pair_camera
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.sync_protocol.log import Entry, Frame, build_entry, next_chain, parse_entry
-from safelight.sync_protocol.messages.common import ServerInfo
+from safelight.sync_protocol.messages.common import Problem, ServerInfo
 from safelight.sync_protocol.messages.spaces import KnownFingerprint, KnownFingerprints, SpaceRow
 from safelight.sync_protocol.records import AddAssetsBody
 from safelight.sync_protocol.refusals import Code, Refused
@@ -195,3 +195,30 @@ async def test_a_log_that_ends_before_its_ledger(stage: Stage, victim: Someone) 
     with pytest.raises(Refused) as refused:
         await stage.push()
     assert refused.value.code is Code.HISTORY_FORKED
+
+
+async def test_a_chain_that_breaks_off_has_proved_nothing(stage: Stage) -> None:
+    """Ids that came before a refusal were never compared with the log's end: asked again, they still are not in it."""
+    base = f"/v1/spaces/{stage.space_id.hex()}"
+
+    async def truth(exchange: Exchange) -> bytes:
+        return await stage.proxy.ask(f"{base}/chain?after=0", exchange.request_headers)
+
+    async def show_chain(exchange: Exchange) -> Exchange:
+        if exchange.query["after"] == "0":
+            return replace(exchange, status=200, body=await truth(exchange) + stage.withheld.id)
+        problem = Problem("urn:safelight:refusal:blob-missing", "", 409, Code.BLOB_MISSING.value)
+        headers = {"Content-Type": "application/problem+json"}
+        return replace(exchange.with_json(problem), status=409, headers=headers)
+
+    async def show_row(exchange: Exchange) -> Exchange:
+        end = len(await truth(exchange)) // 32
+        stage.claim(_frame(stage, end + 1))
+        return exchange.changed(exchange.as_(SpaceRow), number=end + 2, chain=bytes(32))
+
+    stage.proxy.lie("GET", f"{base}/chain$", show_chain)
+    stage.proxy.lie("GET", f"{base}$", show_row)
+    stage.claim(_frame(stage, 1))
+    assert await stage.push() == {Outcome.FAILED: 1}
+    stage.proxy.be_honest()
+    assert await stage.push() == {Outcome.UPLOADED: 1}

@@ -27,11 +27,12 @@ class LogChain:
         self._ids: list[bytes] = []
         self._chain = b""
         self._recalled = 0
+        self._verified = 0
         self._path_read = False
 
     @property
-    def head(self) -> Head:
-        """How far the log was verified."""
+    def _head(self) -> Head:
+        """How far ids were taken; they are verified only up to where the log's end was compared with them."""
         return Head(len(self._ids), self._chain)
 
     async def holds(self, number: int, entry_id: bytes) -> bool:
@@ -39,30 +40,31 @@ class LogChain:
 
         Raises CHAIN_BROKEN, HISTORY_FORKED and HISTORY_ROLLED_BACK where the server shows another log than before.
         """
-        if number > len(self._ids):
+        if number > self._verified:
             await self._view.refresh()
-            await self._follow(self._view.log_head)
-        return 0 < number <= len(self._ids) and self._ids[number - 1] == entry_id
+            await self._follow(self._view.log_head, self._view.ledger_head)
+        return 0 < number <= self._verified and self._ids[number - 1] == entry_id
 
-    async def _follow(self, shown: Head) -> None:
-        """Take ids up to the place that the server *shown* says is the log's end, and pin it."""
+    async def _follow(self, shown: Head, ledger: Head) -> None:
+        """Take ids up to *shown*, which the server says is the log's end, compare both heads, and pin that place."""
         if not self._path_read:
             self._recall()
-        before = self.head
+        before = self._head
         try:
-            await self._extend(shown)
+            await self._extend(shown, ledger)
         except Refused as refusal:
             if not self._recalled or refusal.code not in (Code.CHAIN_BROKEN, Code.HISTORY_FORKED):
                 raise
             self._forget()  # perhaps it is the copy that was exchanged, or damaged
-            await self._extend(shown)
+            await self._extend(shown, ledger)
         self._recalled = 0
+        self._verified = shown.number
         self._memory.pin_log(shown)
         self._memory.save()
-        if self.head != before:
+        if self._head != before:
             durable.write_file(self._path, b"".join(self._ids))
 
-    async def _extend(self, shown: Head) -> None:
+    async def _extend(self, shown: Head, ledger: Head) -> None:
         if shown.number < len(self._ids):
             raise Refused(Code.HISTORY_ROLLED_BACK, f"its log ends at slot {shown.number}, {len(self._ids)} was seen")
         while len(self._ids) < shown.number:
@@ -71,9 +73,8 @@ class LogChain:
             if not page or len(page) % HASH_SIZE_BYTES:
                 raise Refused(Code.CHAIN_BROKEN, f"the chain ends at slot {len(self._ids)}, not {shown.number}")
             self._take(page, shown.number)
-        if self.head != shown:
+        if self._head != shown:
             raise Refused(Code.CHAIN_BROKEN, f"the entries up to slot {shown.number} do not make the chain there")
-        ledger = self._view.ledger_head
         if self._ids[ledger.number - 1 : ledger.number] != [ledger.hash]:  # it may lie beyond the end that is shown
             raise Refused(Code.HISTORY_FORKED, f"slot {ledger.number} of the log is not the ledger's newest entry")
 
@@ -103,4 +104,4 @@ class LogChain:
         """Begin anew: nothing that did not verify is kept."""
         self._ids.clear()
         self._chain = b""
-        self._recalled = 0
+        self._recalled = self._verified = 0

@@ -79,7 +79,8 @@ async def check(
 ) -> tuple[list[Finding], Summary]:
     """Check these stores."""
     events: list[Event] = []
-    async with aclosing(Check(database, blobs, wall_ms, grace_s, request or CheckRequest()).events()) as found:
+    check = Check(database, blobs, wall_ms, grace_s, request or CheckRequest(), lambda: True)
+    async with aclosing(check.events()) as found:
         events += [event async for event in found]
     summary = events[-1]
     assert isinstance(summary, Summary)

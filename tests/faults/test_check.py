@@ -312,7 +312,7 @@ async def test_stopped_and_gone_on_with(stored: Stored, monkeypatch: pytest.Monk
     async with stored.opened() as (database, blobs):
         monkeypatch.setattr(rehash, "_GROUP_BYTES", 1)
         request = CheckRequest(rate_bytes=2_000_000)
-        async with aclosing(Check(database, blobs, wall_ms, 0, request).events()) as events:
+        async with aclosing(Check(database, blobs, wall_ms, 0, request, lambda: True).events()) as events:
             async for event in events:
                 if isinstance(event, Progress) and event.stage == "hashing" and event.done:
                     break

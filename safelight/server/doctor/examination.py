@@ -37,9 +37,10 @@ async def examine(settings: Settings) -> tuple[str, list[Finding]]:
 async def _running(data: Path) -> dict[str, Any]:
     """What the running server says of itself; empty where none runs."""
     try:
-        return await control.ask(data_folder.control_path(data), "about")
+        told = await control.ask(data_folder.control_path(data), "about")
     except (control.NotRunning, OSError, TimeoutError, ValueError):
         return {}
+    return told if "pid" in told else {}  # an older one does not know the question
 
 
 async def _rows(settings: Settings) -> rows.Rows:

@@ -6,12 +6,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-
 from safelight.server.doctor.findings import Finding, note, ok, problem
 from safelight.server.settings import Settings
 from safelight.server.stores import postgres_connection
+from safelight.server.stores.migrate import Standing, standing_of
 from safelight.server.stores.postgres_errors import DatabaseRefused
 
 LARGE_WAL_BYTES = 256 * 1024 * 1024
@@ -104,14 +102,12 @@ def _whole(connection: sqlite3.Connection, check_s: float) -> list[Finding]:
 
 
 def _version(revision: str) -> Finding:
-    config = Config()
-    config.set_main_option("script_location", "safelight.server.stores:migrations")
-    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
-    if revision == known[0]:
+    standing = standing_of(revision)
+    if standing is Standing.CURRENT:
         return ok("data-version", f"The data is of the newest version, {revision}.")
-    if revision in known:
-        sentence = f"The data is of version {revision}; this Safelight brings it to {known[0]}."
-        return note("data-version", sentence, "Make a backup; the next start brings it up to date.")
+    if standing is Standing.OLDER:
+        sentence = f"The data is of version {revision}, of an older Safelight: this one does not start with it."
+        return problem("data-version", sentence, "Run `safelight-server upgrade`, which makes a backup first.")
     sentence = f"The data is of version {revision}, which this Safelight does not know: a newer one wrote it."
     return problem("data-version", sentence, "Install the newer Safelight again.")
 

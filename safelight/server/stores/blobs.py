@@ -50,7 +50,7 @@ class BlobRows(Engine):
         return int(open_bytes) + int(held_bytes)
 
     async def upload(self, upload_id: bytes) -> UploadRow | None:
-        """Return an upload, complete and failed ones included until they expire."""
+        """Return an upload, complete ones included until they expire."""
         rows = await self._reading.rows(SQL["upload"], upload_id=upload_id)
         return UploadRow(*rows[0]) if rows else None
 

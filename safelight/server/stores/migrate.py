@@ -52,7 +52,11 @@ def revision(connection: Connection) -> str:
 
 def standing(connection: Connection) -> Standing:
     """Whether the database has tables, and whether they are older or newer than ours."""
-    found = revision(connection)
+    return standing_of(revision(connection))
+
+
+def standing_of(found: str) -> Standing:
+    """How tables of the revision *found* stand to ours; empty where there are none."""
     scripts = ScriptDirectory.from_config(_config())
     if not found:
         return Standing.FRESH

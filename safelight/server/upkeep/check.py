@@ -34,7 +34,7 @@ class Check:
     now_ms: Milliseconds
     grace_s: int
     request: CheckRequest
-    may_delete: Callable[[], bool] = lambda: True
+    may_delete: Callable[[], bool]
     _spaces: int = 0
     _accounts: int = 0
 

@@ -77,8 +77,9 @@ async def _check_alone(settings: Settings, request: CheckRequest, printer: Check
         try:
             blobs = await open_blobs(settings, database, key)
             try:
-                clock = ServerClock(wall_ms, monotonic_ms, await database.highest_time_ms())
-                check = Check(database, blobs, clock.now_ms, settings.unreferenced_grace_s, request)
+                grace_s = settings.unreferenced_grace_s
+                clock = ServerClock(wall_ms, monotonic_ms, await database.highest_time_ms(), grace_s)
+                check = Check(database, blobs, clock.now_ms, grace_s, request, clock.may_purge)
                 async with aclosing(check.events()) as events:
                     async for event in events:
                         printer.take(event)

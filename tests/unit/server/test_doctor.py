@@ -12,7 +12,7 @@ from safelight.server import data_folder
 from safelight.server.doctor import certificates, disks, folder, machine, rows
 from safelight.server.doctor.findings import Finding, as_document, as_text, note, ok, problem
 from safelight.server.doctor.reach import CLAIMED, Way, _judge, address
-from safelight.server.stores.migrate import upgrade_sqlite
+from safelight.server.stores.migrate import Standing, upgrade_sqlite
 from tests.http.test_process import make_certificate
 
 NOW_MS = machine.OLDEST_BELIEVED_MS + 10**10
@@ -179,8 +179,8 @@ def test_a_damaged_database(data: Path) -> None:
     assert "no database" in finding.sentence
 
 
-def test_versions_of_the_data(data: Path) -> None:
-    """What a newer Safelight wrote is a problem."""
+def test_versions_of_the_data(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a newer Safelight wrote is a problem, and what an older one wrote, with the command that mends it."""
     path = data_folder.database_path(data)
     connection = sqlite3.connect(path)
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -189,6 +189,10 @@ def test_versions_of_the_data(data: Path) -> None:
     found = {finding.subject: finding for finding in rows.of_sqlite(path).findings}
     assert found["data-version"].level == "problem"
     assert "newer" in found["data-version"].sentence
+    monkeypatch.setattr(rows, "standing_of", lambda _: Standing.OLDER)
+    found = {finding.subject: finding for finding in rows.of_sqlite(path).findings}
+    assert found["data-version"].level == "problem"
+    assert "upgrade" in found["data-version"].remedy
 
 
 def test_a_database_too_large_to_look_through(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,7 +248,7 @@ class KeepsUploads(Protocol):
         ...
 
     async def expired_uploads(self, now_ms: int, limit: int) -> list[UploadRow]:
-        """Return uploads whose time is over, the oldest first: open, complete and failed ones."""
+        """Return uploads whose time is over, the oldest first: open and complete ones."""
         ...
 
     async def blob_in_space(self, space_id: bytes, name: bytes) -> tuple[int, str] | None:

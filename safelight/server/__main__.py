@@ -16,7 +16,7 @@ import uvloop
 from aiohttp import web
 
 from safelight.server import control, data_folder, logs
-from safelight.server.app import BLOBS, CLOCK, DATABASE, build_app, build_services, runner_for
+from safelight.server.app import BLOBS, CLEARING, CLOCK, DATABASE, build_app, build_services, runner_for
 from safelight.server.data_folder import DataFolderRefused, ServerSecrets
 from safelight.server.database import open_database
 from safelight.server.doctor.examination import examine
@@ -135,7 +135,7 @@ async def _serve(settings: Settings, secrets: ServerSecrets, stopped: asyncio.Ev
     try:
         await runner.setup()
 
-        checks = ServersChecks(app[DATABASE], app[BLOBS], app[CLOCK], settings.unreferenced_grace_s)
+        checks = ServersChecks(app[DATABASE], app[BLOBS], app[CLOCK], settings.unreferenced_grace_s, app[CLEARING])
         path = data_folder.control_path(settings.data)
         async with control.serving(path, _commands(app, settings), {"check": checks.tell}):
             await web.SockSite(runner, listener, ssl_context=tls, backlog=1024).start()

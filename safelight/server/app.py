@@ -28,7 +28,8 @@ from safelight.server.domain.sessions import Sessions
 from safelight.server.domain.spaces import Spaces
 from safelight.server.domain.throttle import Throttle
 from safelight.server.domain.uploads import UploadRules, Uploads
-from safelight.server.jobs.expiry import LEASE_S, Expiry
+from safelight.server.jobs.clearing import LEASE_S, Clearing
+from safelight.server.jobs.expiry import Expiry
 from safelight.server.jobs.orphans import Orphans
 from safelight.server.metered_blobs import metered
 from safelight.server.metrics import Metrics
@@ -48,6 +49,7 @@ from safelight.web_share.pages import add_pages
 DATABASE: web.AppKey[Database] = web.AppKey("database", Database)
 BLOBS: web.AppKey[Blobs] = web.AppKey("blobs", Blobs)
 CLOCK: web.AppKey[ServerClock] = web.AppKey("clock", ServerClock)
+CLEARING: web.AppKey[Clearing] = web.AppKey("clearing", Clearing)
 EXPIRY: web.AppKey[Expiry] = web.AppKey("expiry", Expiry)
 
 _SHUTDOWN_S = 10
@@ -94,12 +96,12 @@ def build_app(
     async def jobs(app: web.Application) -> AsyncIterator[None]:
         grace_s = settings.unreferenced_grace_s
         orphans = Orphans(app[DATABASE], app[BLOBS], settings.listing_interval_s, grace_s)
-        leases = Leases(app[DATABASE], LEASE_S)
+        app[CLEARING] = clearing = Clearing(app[DATABASE], app[BLOBS], Leases(app[DATABASE], LEASE_S))
         expiry = Expiry(
-            app[DATABASE], app[BLOBS], app[CLOCK], settings.jobs_interval_s, grace_s, orphans, app[METER], leases
+            app[DATABASE], app[BLOBS], app[CLOCK], settings.jobs_interval_s, grace_s, orphans, app[METER], clearing
         )
         app[EXPIRY] = expiry
-        await expiry.finish_deleting()
+        await clearing.finish()
         task = asyncio.create_task(expiry.run_forever())
         yield
         task.cancel()

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from safelight.server import data_folder
 from safelight.server.domain.clock import wall_ms
+from safelight.server.domain.leases import Leases
 from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
+from safelight.server.jobs.clearing import LEASE_S, Clearing
 from safelight.server.stores.blobs_directory import DirectoryBlobs
 from safelight.server.stores.engine_sqlite import SqliteDatabase
 from safelight.server.upkeep.check import Check
@@ -74,12 +76,24 @@ class Stored:
             return await check(database, blobs, request, grace_s=grace_s)
 
 
+def clears(database: Database, blobs: Blobs) -> Clearing:
+    """Who deletes the bytes of these stores."""
+    return Clearing(database, blobs, Leases(database, LEASE_S))
+
+
 async def check(
-    database: Database, blobs: Blobs, request: CheckRequest | None = None, *, grace_s: int = 0
+    database: Database,
+    blobs: Blobs,
+    request: CheckRequest | None = None,
+    *,
+    grace_s: int = 0,
+    clearing: Clearing | None = None,
 ) -> tuple[list[Finding], Summary]:
     """Check these stores."""
     events: list[Event] = []
-    check = Check(database, blobs, wall_ms, grace_s, request or CheckRequest(), lambda: True)
+    check = Check(
+        database, blobs, wall_ms, grace_s, request or CheckRequest(), lambda: True, clearing or clears(database, blobs)
+    )
     async with aclosing(check.events()) as found:
         events += [event async for event in found]
     summary = events[-1]

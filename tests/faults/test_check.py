@@ -23,7 +23,7 @@ from safelight.server.upkeep.check import Check
 from safelight.server.upkeep.events import CheckRequest, Finding, Progress
 from safelight.sync_protocol.refusals import Refused
 from tests.conformance.library import some_id
-from tests.faults.stored import Stored, check, flip, make
+from tests.faults.stored import Stored, check, clears, flip, make
 
 OLD_S = 40 * 24 * 60 * 60
 REPAIR = CheckRequest(repair=True)
@@ -184,6 +184,24 @@ async def test_named_between_listing_and_deleting(stored: Stored, monkeypatch: p
     assert (await referenced_meanwhile(stored, monkeypatch)).exists()
 
 
+async def test_bytes_go_in_turn(stored: Stored) -> None:
+    """While another clears away, a check deletes nothing: *bytes that were uploaded again since are deleted late*."""
+    stray = add_stray(stored, secrets.token_bytes(5000))
+    async with stored.opened() as (database, blobs):
+        clearing = clears(database, blobs)
+        async with clearing.alone():
+            checking = asyncio.create_task(check(database, blobs, REPAIR, clearing=clearing))
+            for _ in range(500):
+                if await database.forgotten_blobs(1):
+                    break
+                await asyncio.sleep(0.01)
+            assert await database.forgotten_blobs(1)
+            await asyncio.sleep(0.1)
+            assert stray.exists()
+        await checking
+        assert not stray.exists()
+
+
 async def test_mutant_that_does_not_ask_again(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     """A check that deletes without asking the rows once more is caught by the test above."""
     nothing_names_it = blob_rows.SQL["old_orphans"].__class__("mutant", "SELECT 1 WHERE :name IS NULL", ("name",))
@@ -312,7 +330,8 @@ async def test_stopped_and_gone_on_with(stored: Stored, monkeypatch: pytest.Monk
     async with stored.opened() as (database, blobs):
         monkeypatch.setattr(rehash, "_GROUP_BYTES", 1)
         request = CheckRequest(rate_bytes=2_000_000)
-        async with aclosing(Check(database, blobs, wall_ms, 0, request, lambda: True).events()) as events:
+        begun = Check(database, blobs, wall_ms, 0, request, lambda: True, clears(database, blobs))
+        async with aclosing(begun.events()) as events:
             async for event in events:
                 if isinstance(event, Progress) and event.stage == "hashing" and event.done:
                     break

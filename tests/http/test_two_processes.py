@@ -14,10 +14,11 @@ import aiohttp
 import pytest
 
 from safelight.server import data_folder
-from safelight.server.app import DATABASE, EXPIRY
+from safelight.server.app import BLOBS, DATABASE, EXPIRY
 from safelight.server.data_folder import DataFolderRefused
 from safelight.server.database import open_database
 from safelight.server.domain.leases import Leases
+from safelight.server.jobs.clearing import Clearing
 from safelight.server.settings import SettingInvalid, Settings
 from safelight.server.stores import postgres_connection
 from safelight.server.stores.engine_postgres import PostgresDatabase
@@ -261,7 +262,8 @@ async def test_one_clears_away(two: Two, address: str) -> None:
     await expiry[0].run_once()
     assert await other.blob_in_space(two.owner.writer.space_id, blob.name) is not None
     await other.release_lease(b"clearing away")
-    await replace(expiry[0], leases=Leases(two.servers[0].app[DATABASE], 10)).run_once()
+    stores = two.servers[0].app[DATABASE], two.servers[0].app[BLOBS]
+    await replace(expiry[0], clearing=Clearing(*stores, Leases(stores[0], 10))).run_once()
     assert await other.forgotten_blobs(10) == [blob.name]
     await expiry[1].run_once()
     assert await other.forgotten_blobs(10) == []

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 import structlog
 
 from safelight.server.domain.clock import ServerClock
-from safelight.server.domain.leases import HeldElsewhere, Lease, Leases
+from safelight.server.domain.leases import HeldElsewhere, Lease
 from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.meter import Meter
+from safelight.server.jobs.clearing import Clearing
 from safelight.server.jobs.orphans import Orphans
 
-LEASE_S = 600.0
-_LEASE = b"clearing away"
-_DELETE_TIMEOUT_S = 200.0
 _PAGE = 200
 _log = structlog.get_logger("jobs")
 
@@ -32,7 +30,7 @@ class Expiry:
     grace_s: int
     orphans: Orphans
     meter: Meter
-    leases: Leases
+    clearing: Clearing
 
     async def run_forever(self) -> None:
         """Clear away now and then; a failure is logged and tried again at the next turn."""
@@ -50,14 +48,8 @@ class Expiry:
     async def run_once(self) -> None:
         """Clear away what is due by now; nothing where another process is at it."""
         with suppress(HeldElsewhere):
-            async with self.leases.held(_LEASE, wait_s=0) as lease:
+            async with self.clearing.alone() as lease:
                 await self._clear_away(lease)
-
-    async def finish_deleting(self) -> None:
-        """Delete the bytes of what was forgotten before a crash."""
-        with suppress(HeldElsewhere):
-            async with self.leases.held(_LEASE, wait_s=0) as lease:
-                await self._delete_forgotten(lease)
 
     async def _clear_away(self, lease: Lease) -> None:
         now_ms = self.clock.now_ms()
@@ -91,20 +83,4 @@ class Expiry:
             for name in await self.database.collectable_blobs(before_ms, _PAGE):
                 gone += await self.database.forget_blob(name, before_ms)
             if not gone:
-                return await self._delete_forgotten(lease)
-
-    async def _delete_forgotten(self, lease: Lease) -> int:
-        """Delete the bytes of forgotten blobs, those of before a crash included.
-
-        Only while nobody else can be at it: *a process that froze, and deletes what was uploaded again since*.
-        """
-        count = 0
-        while names := await self.database.forgotten_blobs(_PAGE):
-            for name in names:
-                if not lease.has_left(_DELETE_TIMEOUT_S):
-                    return count
-                async with asyncio.timeout(_DELETE_TIMEOUT_S):
-                    await self.blobs.delete(name)
-                await self.database.blob_is_gone(name)
-            count += len(names)
-        return count
+                return await self.clearing.delete_forgotten(lease)

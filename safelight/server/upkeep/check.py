@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from safelight.server.domain.clock import Milliseconds
 from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
+from safelight.server.jobs.clearing import Clearing
 from safelight.server.upkeep.account_check import account_events
 from safelight.server.upkeep.events import CheckRequest, Event, Finding, Progress, Summary
 from safelight.server.upkeep.pace import Pace
@@ -35,6 +36,7 @@ class Check:
     grace_s: int
     request: CheckRequest
     may_delete: Callable[[], bool]
+    clearing: Clearing
     _spaces: int = 0
     _accounts: int = 0
 
@@ -42,7 +44,8 @@ class Check:
         """Check, and say what is found; the last event is the summary."""
         for detail in await self.database.integrity():
             yield Finding("database", "", detail, "put the database back from a backup")
-        store = StoreCheck(self.database, self.blobs, self.now_ms, self.grace_s, self.request.repair, self.may_delete)
+        repair = self.request.repair
+        store = StoreCheck(self.database, self.blobs, self.now_ms, self.grace_s, repair, self.may_delete, self.clearing)
         told: set[Event] = set()
         async for event in store.events():
             yield event

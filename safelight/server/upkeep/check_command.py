@@ -13,8 +13,10 @@ from safelight.server import control, data_folder
 from safelight.server.blob_store import open_blobs
 from safelight.server.database import open_database
 from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
+from safelight.server.domain.leases import Leases
 from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
+from safelight.server.jobs.clearing import LEASE_S, Clearing
 from safelight.server.settings import Settings
 from safelight.server.upkeep.check import Check
 from safelight.server.upkeep.events import EVENT, CheckRequest, Event, Failure
@@ -79,7 +81,8 @@ async def _check_alone(settings: Settings, request: CheckRequest, printer: Check
             try:
                 grace_s = settings.unreferenced_grace_s
                 clock = ServerClock(wall_ms, monotonic_ms, await database.highest_time_ms(), grace_s)
-                check = Check(database, blobs, clock.now_ms, grace_s, request, clock.may_purge)
+                clearing = Clearing(database, blobs, Leases(database, LEASE_S))
+                check = Check(database, blobs, clock.now_ms, grace_s, request, clock.may_purge, clearing)
                 async with aclosing(check.events()) as events:
                     async for event in events:
                         printer.take(event)
@@ -92,11 +95,12 @@ async def _check_alone(settings: Settings, request: CheckRequest, printer: Check
 class ServersChecks:
     """The running server's side: one check at a time, told through the control socket."""
 
-    def __init__(self, database: Database, blobs: Blobs, clock: ServerClock, grace_s: int) -> None:
+    def __init__(self, database: Database, blobs: Blobs, clock: ServerClock, grace_s: int, clearing: Clearing) -> None:
         self._database = database
         self._blobs = blobs
         self._clock = clock
         self._grace_s = grace_s
+        self._clearing = clearing
         self._checking = False
 
     async def tell(self, asked: Any) -> AsyncGenerator[bytes, None]:
@@ -108,7 +112,13 @@ class ServersChecks:
         try:
             request = msgspec.convert(asked, CheckRequest)
             check = Check(
-                self._database, self._blobs, self._clock.now_ms, self._grace_s, request, self._clock.may_purge
+                self._database,
+                self._blobs,
+                self._clock.now_ms,
+                self._grace_s,
+                request,
+                self._clock.may_purge,
+                self._clearing,
             )
             async with aclosing(check.events()) as events:
                 async for event in events:

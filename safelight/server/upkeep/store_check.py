@@ -12,6 +12,7 @@ from safelight.server.domain.clock import Milliseconds
 from safelight.server.domain.ports.blobs import Blobs, StoredBlob
 from safelight.server.domain.ports.checks import CheckedBlob, HeldBlob
 from safelight.server.domain.ports.database import Database
+from safelight.server.jobs.clearing import Clearing
 from safelight.server.upkeep.bad_blobs import look_again
 from safelight.server.upkeep.events import Event, Finding, Progress
 
@@ -27,7 +28,7 @@ def range_of(first_byte: int) -> tuple[bytes, bytes]:
 
 @dataclass
 class StoreCheck:
-    """One comparison. After it, `held` and `held_bytes` are what rows hold, and `unusable` says not to go on."""
+    """One comparison. After it, `held` is how many blobs rows hold, and `unusable` says not to go on."""
 
     database: Database
     blobs: Blobs
@@ -35,8 +36,8 @@ class StoreCheck:
     grace_s: int
     repair: bool
     may_delete: Callable[[], bool]
+    clearing: Clearing
     held: int = 0
-    held_bytes: int = 0
     unusable: bool = False
     _there: int = 0
     _strangers: int = 0
@@ -74,7 +75,6 @@ class StoreCheck:
             blob.name: blob for blob in await self.database.held_between(*range_of(first_byte))
         }
         self.held += len(held)
-        self.held_bytes += sum(blob.max_size_bytes for blob in held.values())
         self._absent += [name for name in held if name not in listed]
         both = [(blob, held[blob.name]) for blob in listed.values() if blob.name in held]
         self._there += len(both)
@@ -134,11 +134,8 @@ class StoreCheck:
                 yield Finding(
                     "orphan", name.hex(), what, f"it may go from {_date(goes_ms)} on, and then does by itself"
                 )
-            elif await self.database.forget_orphan(
-                name
-            ):  # asks once more, and keeps uploads of it out until it is gone
-                await self.blobs.delete(name)
-                await self.database.blob_is_gone(name)
+            elif await self.database.forget_orphan(name):  # asks once more; uploads of it wait until it is gone
+                await self.clearing.finish()
                 yield Finding("orphan", name.hex(), what, "deleted", repaired=True)
 
     async def _parts(self) -> AsyncIterator[Event]:

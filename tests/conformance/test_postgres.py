@@ -245,6 +245,20 @@ async def test_a_transaction_that_was_undone_is_not_taken_for_done(opened: Postg
         await opened._write(work)
 
 
+async def test_what_a_failure_quotes_is_not_kept(opened: PostgresDatabase) -> None:
+    """PostgreSQL quotes the row at fault, and errors are logged: neither ids nor hashes stand in them any more."""
+    invite = b"a code's hash, whole".ljust(32, b"\0")
+
+    async def work(tx: object) -> None:
+        connection = tx._connection  # type: ignore[attr-defined] # the transaction of PostgreSQL, which has one
+        await connection.execute("INSERT INTO invites (code_hash, expires_ms) VALUES ($1, NULL)", invite)
+
+    with pytest.raises(asyncpg.NotNullViolationError) as failure:
+        await opened._write(work)
+    assert "DETAIL" not in str(failure.value)
+    assert invite.hex() not in str(failure.value)
+
+
 async def test_what_waits_is_one_transaction(opened: PostgresDatabase) -> None:
     """Commits that wait together are one transaction."""
     library = await Library.make(opened)

@@ -73,6 +73,11 @@ def create(
     made, warning = with_space(space, make)
     if not made.originals and not no_originals and text is None:
         note("This space allows links without originals only: this one shows previews.")
+    _report(made, warning, text or "", expires_ms, json=json)
+
+
+def _report(made: MadeLink, warning: str, watermark_text: str, expires_ms: int, *, json: bool) -> None:
+    """Print a new link, and what its maker should know of it."""
     if made.failed_count:
         note(f"{count_text(made.failed_count, 'preview')} could not be drawn anew: shown without a picture.")
     if warning:
@@ -84,7 +89,7 @@ def create(
                 "url": made.url,
                 "originals": made.originals,
                 "assets": made.asset_count,
-                "watermark": text or "",
+                "watermark": watermark_text,
                 "failed": made.failed_count,
                 "expires_ms": expires_ms,
                 "warning": warning,

@@ -15,9 +15,10 @@ from safelight.server.domain.ports.blobs import WAIT_STEP_S, AfterRead, StoredBl
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores import s3_upload
 from safelight.server.stores.blob_names import blob_of, upload_of
+from safelight.server.stores.blob_part import Hashed, Hasher
 from safelight.server.stores.bucket_address import BucketAddress
 from safelight.server.stores.s3_bucket import Bucket, BucketRefused, Fetched
-from safelight.server.stores.s3_upload import PIECE_BYTES, Hashed, Piece, PiecesDiffer, Room, S3Appender
+from safelight.server.stores.s3_upload import PIECE_BYTES, Piece, PiecesDiffer, Room, S3Appender
 from safelight.sync_protocol.refusals import Code, Refused
 
 FIRST_READ_BYTES = 256 * 1024
@@ -132,7 +133,7 @@ class S3Blobs:
         except BaseException:
             self._appending.discard(upload_id)
             raise
-        hasher: s3_upload.Hasher | None = None if offset_bytes else hashlib.sha256()
+        hasher: Hasher | None = None if offset_bytes else hashlib.sha256()
         if known is not None and known.offset_bytes == offset_bytes:
             hasher = known.hasher
         return S3Appender(self, upload_id, pieces, hasher)

@@ -100,6 +100,8 @@ class Patience:
         if not again:
             refusal = refusal_of(error)
             if refusal is None:
+                if isinstance(error, asyncpg.PostgresError):
+                    error.detail = None  # it quotes rows, and whoever catches the error logs it
                 raise error
             _LOG.warning("the database refused: %s", _told(error))
             raise refusal from error

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from safelight.server.stores.blob_part import Hashed, Hasher
 from safelight.server.stores.s3_bucket import Bucket
 from safelight.sync_protocol.refusals import Code, Refused
 
@@ -27,22 +28,6 @@ class PiecesDiffer(Exception):
     """The pieces of an upload, read back, do not hash to the name that they should have."""
 
 
-class Hasher(Protocol):
-    """A SHA-256 on its way."""
-
-    def update(self, data: bytes | bytearray, /) -> None:
-        """Take more bytes."""
-        ...
-
-    def digest(self) -> bytes:
-        """Return the hash of the bytes so far."""
-        ...
-
-    def copy(self) -> "Hasher":
-        """Return one that goes on from here by itself."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One object of an upload."""
@@ -54,14 +39,6 @@ class Piece:
     def end(self) -> int:
         """Where the next one starts."""
         return self.start + self.size_bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Hashed:
-    """The hash of an upload's first bytes, as this process saw them arrive."""
-
-    offset_bytes: int
-    hasher: Hasher
 
 
 def folder_of(upload_id: bytes) -> str:

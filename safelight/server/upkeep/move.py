@@ -21,6 +21,7 @@ from safelight.server.domain.ports.checks import CheckedBlob
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.tables import Row, TableShape
 from safelight.server.upkeep.events import Progress
+from safelight.server.upkeep.store_check import range_of
 from safelight.sync_protocol.refusals import Code, Refused
 
 MOVING = "moving"
@@ -141,9 +142,8 @@ class Move:
 
     async def _copy_blobs(self) -> None:
         total = 0
-        for first in range(256):
-            end = bytes([first + 1]) if first < 255 else b"\xff" * 33
-            total += len(await self.target.database.held_between(bytes([first]), end))
+        for first_byte in range(256):
+            total += len(await self.target.database.held_between(*range_of(first_byte)))
         after = b""
         left = 0
         while page := await self.target.database.unchecked_blobs(after, _PAGE):

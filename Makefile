@@ -53,15 +53,16 @@ $(PYTHON_READY):
 		echo "Python could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv." >&2; exit 1; }
 	@touch $@
 
+# The locks name everything, so nothing is resolved again: pip's own choice could be a release newer than the lock's.
 $(RUN_READY): $(PYTHON_READY) requirements/run.txt pyproject.toml hatch_build.py
 	@echo "Installing what Safelight runs on …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r requirements/run.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DEV_READY): $(RUN_READY) requirements/dev.txt
 	@echo "Installing what tests and checks need …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r requirements/dev.txt
 	@touch $@
 
 $(NODE_READY): $(WEB)/package-lock.json $(WEB)/package.json

@@ -175,7 +175,7 @@ def test_the_dockerfile() -> None:
     assert "/health" in dict(last)["HEALTHCHECK"]
     assert not any("apt" in rest or "pip install" in rest for word, rest in last if word == "RUN")
     packages = " ".join(rest for word, rest in before[-1] if word == "RUN")
-    assert "--require-hashes --only-binary :all: --requirement requirements/run.txt" in packages
+    assert "--require-hashes --no-deps --only-binary :all: --requirement requirements/run.txt" in packages
     for stage in instructions():
         for word, rest in stage:
             if word == "COPY" and not rest.startswith("--from"):

@@ -3,6 +3,7 @@
 ```
 safelight.lock    held by the one process that uses the folder; let go of when it ends, however it ends
 safelight-data    the marker: this folder is Safelight's, and in which form
+moving            an installation is being moved here, and nothing but that move uses the folder
 server.key        the server's signing seed and its secret for cookies and false answers (mode 0600)
 control.sock      where the running server takes commands
 safelight.db      the database, or instead of it:
@@ -25,10 +26,11 @@ from safelight.sync_protocol.limits import KEY_SIZE_BYTES
 MARKER = "safelight-data"
 _LOCK = "safelight.lock"
 _MARKER_TEXT = "This folder belongs to a Safelight server. Format 1.\n"
+_MOVING = "moving"
 _KEY = "server.key"
 _KEY_HEADING = "safelight server key 1"
 # What may lie in a folder that counts as empty: a fresh file system's own, and what a start leaves that was cut short.
-_HARMLESS = frozenset({"lost+found", ".DS_Store", _LOCK, f"{MARKER}.new"})
+_HARMLESS = frozenset({"lost+found", ".DS_Store", _LOCK, f"{MARKER}.new", _MOVING, f"{_MOVING}.new"})
 
 
 class DataFolderRefused(Exception):
@@ -95,19 +97,33 @@ def in_use(folder: Path) -> bool:
 def opened(folder: Path, *, existing: bool, key_of: Path | None = None) -> Iterator[ServerSecrets]:
     """Take *folder* for this process alone, made and marked as needed, for as long as the block runs.
 
-    With *existing* it must carry the marker already. A new one gets the secrets of the data folder *key_of*, if that is
-    named. Raises DataFolderRefused.
+    With *existing* it must carry the marker already. Where an installation is being moved in from the data folder
+    *key_of*, a new one gets that one's secrets, and stays shut to everyone else until `moved_in`. Raises
+    DataFolderRefused.
     """
     _check(folder, existing=existing)
     lock = _lock(folder)
     try:
+        moves_in = key_of is not None and not (folder / _KEY).exists()
+        if moves_in:
+            write_durably(folder / _MOVING, "", 0o644)  # first of all, so that at no moment anyone else may begin here
+        elif key_of is None and (folder / _MOVING).exists():
+            raise DataFolderRefused(
+                f"an installation is being moved to {folder} and is not all here yet: repeat the move first"
+            )
         if not (folder / MARKER).is_file():
             write_durably(folder / MARKER, _MARKER_TEXT, 0o644)
-        if key_of is not None and not (folder / _KEY).exists():
+        if key_of is not None and moves_in:
             write_durably(folder / _KEY, (key_of / _KEY).read_text(), 0o600)
         yield _load_secrets(folder / _KEY)
     finally:
         os.close(lock)
+
+
+def moved_in(folder: Path) -> None:
+    """Note durably that what was moved to *folder* is all there; a repeat does nothing."""
+    (folder / _MOVING).unlink(missing_ok=True)
+    _sync_folder(folder)
 
 
 def _check(folder: Path, *, existing: bool) -> None:

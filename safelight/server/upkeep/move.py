@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -39,6 +40,14 @@ class MoveRefused(Exception):
     """The installation cannot be moved so; the message says why and what to do."""
 
 
+class ClaimBlobs(Protocol):
+    """Makes the target's place for blobs this installation's, or finds that it still is."""
+
+    async def __call__(self, *, claimed_before: bool) -> None:
+        """Raise what says why it cannot be."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where an installation is, or goes to."""
@@ -61,10 +70,14 @@ class Move:
     size_bytes: int = 0
     damaged: list[bytes] = field(default_factory=list)
 
-    async def begin(self) -> bool:
-        """Make the target this move's own; True if it was before. Raises MoveRefused where it is anything else's."""
+    async def begin(self, claim_blobs: ClaimBlobs) -> bool:
+        """Make the target this move's own; True if it was before. Raises MoveRefused where it is anything else's.
+
+        The blobs are claimed before the rows say so: whoever dies in between begins anew, and finds its own claim.
+        """
         begun = await self.target.database.get_meta(MOVING)
         if begun == self.key:
+            await claim_blobs(claimed_before=True)
             return True
         if begun:
             raise MoveRefused("another installation is being moved into that database; name an empty one")
@@ -76,6 +89,7 @@ class Move:
                 raise MoveRefused("the database to move to is not empty; name an empty one")
         async for _ in self.target.blobs.blobs():
             raise MoveRefused("the place to move blobs to is not empty; name an empty one")
+        await claim_blobs(claimed_before=False)
         await self.target.database.set_meta(MOVING, self.key)
         return False
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from safelight.server.blob_store import open_blobs, remember_bucket
 from safelight.server.data_folder import ServerSecrets
 from safelight.server.database import open_database_anyway
 from safelight.server.domain.clock import wall_ms
+from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
 from safelight.server.settings import Settings
 from safelight.server.stores.blobs_directory import DirectoryBlobs
@@ -117,10 +119,7 @@ async def _opened(settings: Settings, to: Settings) -> AsyncIterator[tuple[Move,
                 with data_folder.opened(to.data, existing=False, key_of=settings.data) as new:
                     async with _target_opened(to, secrets, new) as target:
                         move = Move(Place(database, blobs), target, key, wall_ms, lambda _: None)
-                        begun = await move.begin()
-                        if isinstance(target.blobs, S3Blobs):
-                            await target.blobs.claim(key, claimed_before=begun)
-                        yield move, begun
+                        yield move, await move.begin(partial(_claim_blobs, target.blobs, key))
             finally:
                 await blobs.close()
         finally:
@@ -150,6 +149,11 @@ async def _target_opened(to: Settings, secrets: ServerSecrets, new: ServerSecret
         await database.close()
 
 
+async def _claim_blobs(blobs: Blobs, key: bytes, *, claimed_before: bool) -> None:
+    if isinstance(blobs, S3Blobs):
+        await blobs.claim(key, claimed_before=claimed_before)
+
+
 def _check_damaged(move: Move, *, leave: bool) -> None:
     for name in move.damaged:
         sys.stderr.write(f"missing or damaged: {name.hex()}\n")
@@ -167,6 +171,7 @@ async def _finish(move: Move, to: Settings) -> None:
     await move.source.database.set_meta(MOVED, f"{to.data.resolve()} on {when}".encode())
     if to.blobs:
         await remember_bucket(move.target.database, to)
+    data_folder.moved_in(to.data)
     await move.target.database.set_meta(MOVING, b"")
 
 

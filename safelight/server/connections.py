@@ -3,47 +3,16 @@
 import asyncio
 import socket
 from collections import Counter
-from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from aiohttp import web
 
 from safelight.server.domain.addresses import network_of
-from safelight.server.routes.problems import problem_response, set_common_headers
-from safelight.sync_protocol.refusals import Code, Refused
+from safelight.server.routes.connection import Connection
 
 # Linux's alone, like the deployments; elsewhere a proxy in front does the same.
 _USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
-
-
-class Connection(web.RequestHandler):
-    """A connection whose answer to what is no request is a refusal like any other.
-
-    aiohttp's own repeats the line that it did not understand, which may hold a token, and names itself.
-    """
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - what could not be parsed, which is not repeated
-    ) -> web.StreamResponse:
-        """Answer what could not be parsed, and mistakes that nothing else caught; the connection closes."""
-        if isinstance(exc, ConnectionError):
-            raise exc  # whoever asked went away, or was cut off: no mistake, and not to be logged by the thousand
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self.log_exception("the server made a mistake", exc_info=exc)
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer has begun already")
-        code = Code.SERVER_FAULT if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Code.BAD_REQUEST
-        response = problem_response(Refused(code))
-        set_common_headers(response)
-        response.force_close()
-        return response
 
 
 class CountingServer(web.Server):

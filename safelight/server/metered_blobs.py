@@ -3,7 +3,7 @@
 import time
 from typing import Any, cast
 
-from safelight.server.domain.ports.blobs import Appender, Blobs
+from safelight.server.domain.ports.blobs import Appender, Blobs, Taken
 from safelight.server.domain.ports.meter import Meter
 
 
@@ -20,10 +20,11 @@ class MeteredAppender:
         """How much was taken."""
         return self._appender.offset_bytes
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
+    async def write(self, data: bytes | bytearray | memoryview, taken: Taken | None = None) -> None:
         """Take bytes."""
-        await self._appender.write(data)
-        self._meter.received(len(data))
+        size_bytes = len(data)
+        await self._appender.write(data, taken)
+        self._meter.received(size_bytes)
 
     async def flush(self) -> int:
         """Make everything durable."""

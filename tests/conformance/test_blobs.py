@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import mmap
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,32 @@ async def test_pieces_of_any_size(blobs: Blobs, piece_bytes: int) -> None:
     """However the bytes are cut into pieces, the same blob comes of them."""
     data = secrets.token_bytes(40_000 if piece_bytes == 1 else 3 * MIB)
     assert await read(blobs, await store(blobs, data, piece_bytes=piece_bytes)) == data
+
+
+async def lend(blobs: Blobs, size_bytes: int, memory_bytes: int, pieces: int = 2) -> None:
+    """Upload random bytes from a few pieces of memory, each filled anew as soon as it is given back; check the blob."""
+    free: asyncio.Queue[memoryview] = asyncio.Queue()
+    for _ in range(pieces):
+        free.put_nowait(memoryview(mmap.mmap(-1, memory_bytes)))
+    sent = b""
+    appender = await blobs.append(some_id(), 0)
+    while len(sent) < size_bytes:
+        memory = await free.get()
+        data = secrets.token_bytes(min(memory_bytes, size_bytes - len(sent)))
+        memory[: len(data)] = data
+        sent += data
+        await appender.write(memory[: len(data)], partial(free.put_nowait, memory))
+    name, _ = await appender.finish()
+    await appender.close()
+    assert name == hashlib.sha256(sent).digest()
+    assert await read(blobs, name) == sent
+
+
+@pytest.mark.parametrize("memory_bytes", [4096, 64 * 1024, MIB])
+@pytest.mark.parametrize("tail_bytes", [0, 1, 4096, 5000])
+async def test_lent_memory_stays_until_it_is_taken(blobs: Blobs, memory_bytes: int, tail_bytes: int) -> None:
+    """Memory that is used again as soon as it may be gives the blob that was sent, whole pages or not."""
+    await lend(blobs, 3 * MIB + tail_bytes if memory_bytes > 4096 else 100_000 + tail_bytes, memory_bytes)
 
 
 async def test_a_buffer_may_be_used_again(blobs: Blobs) -> None:

@@ -8,7 +8,7 @@ from safelight.sync_protocol.refusals import Code, Refused
 
 
 class _Hasher(Protocol):
-    def update(self, data: bytes, /) -> None: ...
+    def update(self, data: bytes | memoryview, /) -> None: ...
     def digest(self) -> bytes: ...
 
 
@@ -27,7 +27,7 @@ class ContentCheck:
         """Whether there is anything to check, so that nothing counts before the end."""
         return bool(self._stated)
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         """Take content as it arrives."""
         for hasher in self._hashers.values():
             hasher.update(data)

@@ -15,7 +15,7 @@ from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.content_checks import ContentCheck
 from safelight.server.domain.leases import Leases
 from safelight.server.domain.ledgers import Ledgers
-from safelight.server.domain.ports.blobs import Appender, Blobs
+from safelight.server.domain.ports.blobs import Appender, Blobs, Taken
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.rows import UploadRow
 from safelight.server.domain.turns import CutOff, Turns
@@ -62,10 +62,18 @@ class Appending:
 
 
 @dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some content. Its memory stays as it is until `taken` is called; without that, for ever."""
+
+    data: bytes | memoryview
+    taken: Taken | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Coming:
     """Content on its way: its pieces, who is told each durable offset, and who asks again whether it may come."""
 
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncIterator[Chunk]
     progress: Callable[[int], Awaitable[None]]
     check_session: Callable[[], Awaitable[None]]
 
@@ -268,11 +276,11 @@ class Uploads:
         asked_at_bytes = upload.offset_bytes
         try:
             async for chunk in coming.chunks:
-                if appender.offset_bytes + len(chunk) > self._limit(upload):
+                if appender.offset_bytes + len(chunk.data) > self._limit(upload):
                     await self._spoil(upload)
                     raise Refused(Code.UPLOAD_TOO_LONG, f"more than {self._limit(upload)} bytes")
-                check.update(chunk)
-                await appender.write(chunk)
+                check.update(chunk.data)
+                await appender.write(chunk.data, chunk.taken)
                 pending = appender.offset_bytes - asked_at_bytes
                 if pending < FLUSH_SIZE_BYTES and not (pending and loop.time() - flushed_at >= FLUSH_INTERVAL_S):
                     continue

@@ -1,15 +1,16 @@
 """Resumable uploads: draft-ietf-httpbis-resumable-upload in the versions that phones speak. docs/spec/upload.md."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from aiohttp import web
 
 from safelight.server.domain.content_checks import ALGORITHMS
 from safelight.server.domain.ports.rows import UploadRow
-from safelight.server.domain.uploads import Appending, Coming, Interrupted
+from safelight.server.domain.uploads import Appending, Chunk, Coming, Interrupted
 from safelight.server.routes.call import Call
 from safelight.server.routes.interim import Interim
+from safelight.server.routes.receiving import content
 from safelight.server.routes.sending import cut
 from safelight.server.routes.structured import digests, integer
 from safelight.server.routes.table import BYTES, Auth, Route
@@ -97,9 +98,11 @@ async def cancel(call: Call) -> web.Response:
 
 async def _append(call: Call, upload: UploadRow, appending: Appending, interim: Interim) -> UploadRow:
     uploads = call.services.uploads
-    coming = Coming(_content(call), interim.progress, call.check_session)
     try:
-        async with uploads.alone(upload.upload_id, lambda: cut(call.request)):
+        async with (
+            aclosing(_content(call)) as chunks,
+            uploads.alone(upload.upload_id, lambda: cut(call.request)),
+        ):
             # What was created just now has nothing that a store would have to be asked for.
             find = uploads.settled if call.request.method == "PATCH" else uploads.find
             upload = await find(call.who, upload.upload_id)
@@ -109,25 +112,20 @@ async def _append(call: Call, upload: UploadRow, appending: Appending, interim: 
                 and appending.offset_bytes == upload.offset_bytes
             ):
                 return upload  # the answer to the request that completed it was lost; this is the same answer
+            coming = Coming(chunks, interim.progress, call.check_session)
             return await uploads.append(call.who, upload, appending, coming)
     except Interrupted:
         raise Refused(Code.TIMED_OUT) from None
 
 
-async def _content(call: Call) -> AsyncIterator[bytes]:
-    """The request's content as it arrives, uncopied: whoever writes it gathers it; Interrupted when it breaks off."""
+async def _content(call: Call) -> AsyncGenerator[Chunk, None]:
+    """The request's content as it arrives, no more than one request may bring."""
     size_bytes = 0
-    while True:
-        try:
-            async with asyncio.timeout(call.serving.stall_timeout_s):
-                piece = await call.request.content.readany()
-        except (ConnectionError, TimeoutError, web.RequestPayloadError) as error:
-            raise Interrupted from error
-        if not piece:
-            return
-        size_bytes += len(piece)
-        _check_size(call, size_bytes)
-        yield piece
+    async with aclosing(content(call.request, call.serving.stall_timeout_s)) as chunks:
+        async for chunk in chunks:
+            size_bytes += len(chunk.data)
+            _check_size(call, size_bytes)
+            yield chunk
 
 
 def _appending(call: Call, offset_bytes: int, *, completes: bool) -> Appending:

@@ -13,11 +13,14 @@ from safelight.sync_protocol.refusals import Code, Refused
 
 HASHING_READ_BYTES = 1024 * 1024
 
+# Memory that begins at a page comes as a memoryview, and goes to disk past the system's cache.
+Piece = bytes | bytearray | memoryview
+
 
 class Hasher(Protocol):
     """A SHA-256 on its way."""
 
-    def update(self, data: bytes | bytearray, /) -> None:
+    def update(self, data: bytes | bytearray | memoryview, /) -> None:
         """Take more bytes."""
         ...
 
@@ -46,6 +49,7 @@ class Part:
         self._folder = folder
         self._lock = threading.Lock()
         self._fd = -1
+        self._direct = False
         self._closed = False
         self._sealed = False
         self._named = offset_bytes > 0  # an offset that was stated once stands in a synced folder
@@ -56,14 +60,15 @@ class Part:
             self._open_again(offset_bytes, known)
         self._durable_hasher: Hasher = self._hasher.copy()
 
-    def write(self, pieces: Sequence[bytes | bytearray]) -> None:
+    def write(self, pieces: Sequence[Piece]) -> None:
         """Write and hash *pieces*, of which more will follow."""
         with self._lock:
             start_bytes = self.written_bytes
             self._write(pieces)
-            disk.begin_writing_out(self._fd, start_bytes, self.written_bytes - start_bytes)
+            if not self._direct:
+                disk.begin_writing_out(self._fd, start_bytes, self.written_bytes - start_bytes)
 
-    def flush(self, pieces: Sequence[bytes | bytearray]) -> int:
+    def flush(self, pieces: Sequence[Piece]) -> int:
         """Write *pieces*, make all bytes durable, and return how many they are."""
         with self._lock:
             self._write(pieces)
@@ -76,13 +81,13 @@ class Part:
                 self._durable_hasher = self._hasher.copy()
             return self.durable_bytes
 
-    def name(self, pieces: Sequence[bytes | bytearray]) -> bytes:
+    def name(self, pieces: Sequence[Piece]) -> bytes:
         """Write *pieces* and return the hash of all bytes."""
         with self._lock:
             self._write(pieces)
             return self._hasher.digest()
 
-    def seal(self, pieces: Sequence[bytes | bytearray], digest: bytes | None) -> tuple[bytes, int]:
+    def seal(self, pieces: Sequence[Piece], digest: bytes | None) -> tuple[bytes, int]:
         """Write *pieces*, make all durable and return name and size; the file may then be renamed.
 
         Raises UPLOAD_DIGEST_MISMATCH, and LENGTH_MISMATCH if the file is not as long as what was written to it.
@@ -105,15 +110,30 @@ class Part:
             self._close()
             return Hashed(self.durable_bytes, self._durable_hasher) if self.durable_bytes and not self._sealed else None
 
-    def _write(self, pieces: Sequence[bytes | bytearray]) -> None:
+    def _write(self, pieces: Sequence[Piece]) -> None:
         if self._closed:
             raise Refused(Code.UPLOAD_BUSY, "the upload was given up")
         if self._fd < 0:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        disk.write_all(self._fd, pieces)
+            self._direct = disk.begin_direct(self._fd)
+        disk.write_all(self._fd, self._write_directly(pieces) if self._direct else pieces)
         for piece in pieces:
             self._hasher.update(piece)
         self.written_bytes += sum(map(len, pieces))
+
+    def _write_directly(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+        """Write past the cache as far as *pieces* are whole pages of memory, and return what is to be written usually.
+
+        From the first that is not, all that follows is: it does not begin at a page of the file any more.
+        """
+        for number, piece in enumerate(pieces):
+            size_bytes = len(piece) // disk.PAGE_BYTES * disk.PAGE_BYTES if isinstance(piece, memoryview) else 0
+            done_bytes = disk.write_pages(self._fd, memoryview(piece)[:size_bytes]) if size_bytes else 0
+            if done_bytes < len(piece):
+                self._direct = False
+                disk.end_direct(self._fd)
+                return [memoryview(piece)[done_bytes:], *pieces[number + 1 :]]
+        return ()
 
     def _open_again(self, offset_bytes: int, known: Hashed | None) -> None:
         try:
@@ -127,10 +147,11 @@ class Part:
             os.lseek(self._fd, offset_bytes, os.SEEK_SET)
             if known is not None and known.offset_bytes == offset_bytes:
                 self._hasher = known.hasher
-                return
-            for offset in range(0, offset_bytes, HASHING_READ_BYTES):
-                size_bytes = min(HASHING_READ_BYTES, offset_bytes - offset)
-                self._hasher.update(disk.read_exactly(self._fd, size_bytes, offset))
+            else:
+                for offset in range(0, offset_bytes, HASHING_READ_BYTES):
+                    size_bytes = min(HASHING_READ_BYTES, offset_bytes - offset)
+                    self._hasher.update(disk.read_exactly(self._fd, size_bytes, offset))
+            self._direct = offset_bytes % disk.PAGE_BYTES == 0 and disk.begin_direct(self._fd)
         except BaseException:
             self._close()
             raise

@@ -10,19 +10,20 @@ Disk work runs in a few threads of its own, so that nothing else waits for the d
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from safelight.server.domain.ports.blobs import AfterRead, StoredBlob, StoredPart
+from safelight.server.domain.ports.blobs import AfterRead, StoredBlob, StoredPart, Taken
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores import disk
 from safelight.server.stores.blob_hashing import hash_to, unhurried
 from safelight.server.stores.blob_names import blob_of, upload_of
-from safelight.server.stores.blob_part import Hashed, Part
+from safelight.server.stores.blob_part import Hashed, Part, Piece
 from safelight.sync_protocol.refusals import Code, Refused
 
 P = ParamSpec("P")
@@ -31,6 +32,7 @@ T = TypeVar("T")
 THREADS = 8
 BUFFER_BYTES = 1024 * 1024
 SMALL_PIECE_BYTES = 16 * 1024
+LENT_FROM_BYTES = 256 * 1024  # less is copied, and given back at once
 SMALL_BLOB_SIZE_BYTES = 256 * 1024
 MAX_KEPT_HASHES = 256
 
@@ -43,34 +45,47 @@ class DirectoryAppender:
         self._store = store
         self._upload_id = upload_id
         self._part = part
-        self._pieces: list[bytes | bytearray] = []
+        self._pieces: list[Piece] = []
+        self._lent: list[Taken] = []
         self._buffered_bytes = 0
         self._writing: asyncio.Task[Any] | None = None
         self._closed = False
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
+    async def write(self, data: bytes | bytearray | memoryview, taken: Taken | None = None) -> None:
         """Take more bytes; waits only while two buffers are full. Raises what an earlier buffer's writing met."""
+        size_bytes = len(data)
         last = self._pieces[-1] if self._pieces else None
-        if len(data) < SMALL_PIECE_BYTES and isinstance(last, bytearray) and len(last) < BUFFER_BYTES:
-            last += data
+        lent = taken is not None and size_bytes >= LENT_FROM_BYTES
+        if taken is not None and lent:
+            self._pieces.append(data)
+            self._lent.append(taken)
+        elif isinstance(data, bytes) and size_bytes >= SMALL_PIECE_BYTES:
+            self._pieces.append(data)  # never changes
+            if taken is not None:
+                taken()
         else:
-            # `bytes` stays as it is; anything else may be used again by who owns it
-            self._pieces.append(data if isinstance(data, bytes) and len(data) >= SMALL_PIECE_BYTES else bytearray(data))
-        self._buffered_bytes += len(data)
-        self.offset_bytes += len(data)
-        if self._buffered_bytes >= BUFFER_BYTES:
+            if size_bytes < SMALL_PIECE_BYTES and isinstance(last, bytearray) and len(last) < BUFFER_BYTES:
+                last += data
+            else:
+                self._pieces.append(bytearray(data))
+            if taken is not None:
+                taken()
+        self._buffered_bytes += size_bytes
+        self.offset_bytes += size_bytes
+        # Who lent memory may have no more, so it does not wait here for others to come.
+        if lent or self._buffered_bytes >= BUFFER_BYTES:
             await self._written()
-            self._start(self._store.writing(self._part.write, self._take()))
+            self._start(self._part.write)
 
     async def flush(self) -> int:
         """Make everything written durable and return the offset, which never decreases."""
         await self._written()
-        return await asyncio.shield(self._start(self._store.writing(self._part.flush, self._take())))
+        return await asyncio.shield(self._start(self._part.flush))
 
     async def name(self) -> bytes:
         """Return the SHA-256 of everything written so far."""
         await self._written()
-        return await asyncio.shield(self._start(self._store.writing(self._part.name, self._take())))
+        return await asyncio.shield(self._start(self._part.name))
 
     async def finish(self, digest: bytes | None = None) -> tuple[bytes, int]:
         """Durably publish the upload as the blob named for its SHA-256; returns name and size.
@@ -78,8 +93,7 @@ class DirectoryAppender:
         Raises UPLOAD_DIGEST_MISMATCH where that is not *digest*; then nothing is published, and the bytes are gone.
         """
         await self._written()
-        publishing = self._store.writing(self._store.publish, self._upload_id, self._part, self._take(), digest)
-        return await asyncio.shield(self._start(publishing))
+        return await asyncio.shield(self._start(partial(self._store.publish, self._upload_id, self._part, digest)))
 
     async def close(self) -> None:
         """Let go of the upload. What was not flushed may be gone."""
@@ -89,11 +103,16 @@ class DirectoryAppender:
         self._pieces.clear()
         if self._writing is not None:
             await asyncio.gather(self._writing, return_exceptions=True)
+        _give_back(self._lent)
         await self._store.release(self._upload_id, self._part)
 
-    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin work that goes on even if the request is cut off meanwhile: what was taken is written, and in order."""
-        task = self._writing = asyncio.create_task(work)
+    def _start(self, work: Callable[[list[Piece]], T]) -> asyncio.Task[T]:
+        """Begin *work* with all that was taken; it goes on, in order, even if the request is cut off meanwhile."""
+        pieces, lent = self._pieces, self._lent
+        self._pieces, self._lent, self._buffered_bytes = [], [], 0
+        task = self._writing = asyncio.create_task(self._store.writing(work, pieces))
+        # Where the task is cancelled, its thread may still be reading: then the memory is not given back.
+        task.add_done_callback(lambda done: None if done.cancelled() else _give_back(lent))
         return task
 
     async def _written(self) -> None:
@@ -102,9 +121,11 @@ class DirectoryAppender:
             await asyncio.shield(self._writing)
             self._writing = None
 
-    def _take(self) -> list[bytes | bytearray]:
-        pieces, self._pieces, self._buffered_bytes = self._pieces, [], 0
-        return pieces
+
+def _give_back(lent: list[Taken]) -> None:
+    for taken in lent:
+        taken()
+    lent.clear()
 
 
 class DirectoryReader:
@@ -252,9 +273,7 @@ class DirectoryBlobs:
             self._failed = self._failed or refusal.code is Code.STORAGE_READ_ONLY
             raise refusal from error
 
-    def publish(
-        self, upload_id: bytes, part: Part, pieces: Sequence[bytes | bytearray], digest: bytes | None
-    ) -> tuple[bytes, int]:
+    def publish(self, upload_id: bytes, part: Part, digest: bytes | None, pieces: Sequence[Piece]) -> tuple[bytes, int]:
         """In a thread: write the last *pieces*, sync, rename, sync the folder. In this order, or a crash may lie."""
         path = self._part_path(upload_id)
         try:

@@ -1,6 +1,7 @@
 """What a durable store asks of a disk, and what it makes of the disk's failures."""
 
 import errno
+import fcntl
 import os
 import threading
 from collections.abc import Sequence
@@ -10,6 +11,9 @@ from pathlib import Path
 from safelight.sync_protocol.refusals import Code, Refused
 
 MAX_PIECES = 512  # of one writev; the kernel takes 1024
+PAGE_BYTES = 4096  # what is written past the system's cache begins and ends at multiples of it, in file and memory
+# Linux's alone, and not of every file system.
+_DIRECT: int = getattr(os, "O_DIRECT", 0)
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _BROKEN = frozenset({errno.EIO, errno.EROFS, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.EUCLEAN})
@@ -28,7 +32,7 @@ def refusal_of(error: OSError) -> Refused | None:
     return None
 
 
-def write_all(fd: int, pieces: Sequence[bytes | bytearray]) -> None:
+def write_all(fd: int, pieces: Sequence[bytes | bytearray | memoryview]) -> None:
     """Write all of *pieces*, however often the system takes less."""
     for start in range(0, len(pieces), MAX_PIECES):
         waiting = [memoryview(piece) for piece in pieces[start : start + MAX_PIECES]]
@@ -38,6 +42,34 @@ def write_all(fd: int, pieces: Sequence[bytes | bytearray]) -> None:
                 written_bytes -= len(waiting.pop(0))
             if written_bytes:
                 waiting[0] = waiting[0][written_bytes:]
+
+
+def begin_direct(fd: int) -> bool:
+    """Let *fd* write past the system's cache, and say whether it does. A sync is still needed for durability.
+
+    It saves copying every byte and, at the sync, finding and writing out the pages again.
+    """
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | _DIRECT)
+    except OSError:
+        return False
+    return bool(_DIRECT)
+
+
+def end_direct(fd: int) -> None:
+    """Let *fd* write the usual way again."""
+    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) & ~_DIRECT)
+
+
+def write_pages(fd: int, pages: memoryview) -> int:
+    """Write whole pages past the cache; returns how much was, which is less where disk or memory cannot do that."""
+    begun_bytes = os.lseek(fd, 0, os.SEEK_CUR)
+    try:
+        write_all(fd, [pages])
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    return os.lseek(fd, 0, os.SEEK_CUR) - begun_bytes
 
 
 def read_exactly(fd: int, size_bytes: int, offset_bytes: int) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from safelight.server.domain.ports.blobs import Taken
 from safelight.server.stores.blob_part import Hashed, Hasher
 from safelight.server.stores.s3_bucket import Bucket
 from safelight.sync_protocol.refusals import Code, Refused
@@ -140,9 +141,11 @@ class S3Appender:
         self._published = False
         self._closed = False
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
+    async def write(self, data: bytes | bytearray | memoryview, taken: Taken | None = None) -> None:
         """Take more bytes; waits while one piece is on its way and another is full. Raises what an earlier one met."""
         self._buffer += data
+        if taken is not None:
+            taken()
         self.offset_bytes += len(data)
         self._store.room.take(len(data))
         if len(self._buffer) >= self._store.room.piece_bytes():

@@ -11,6 +11,9 @@ from safelight.server.domain.ports.state import StoreState
 AfterRead = Callable[[int], float]
 WAIT_STEP_S = 0.2
 
+# Told, in the event loop, that lent memory may be used again.
+Taken = Callable[[], None]
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
@@ -34,8 +37,12 @@ class Appender(Protocol):
 
     offset_bytes: int
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes; they are hashed and written, and durable only after `flush`."""
+    async def write(self, data: bytes | bytearray | memoryview, taken: Taken | None = None) -> None:
+        """Take bytes; they are hashed and written, and durable only after `flush`.
+
+        With *taken*, the memory of *data* stays as it is until that is called, so it needs no copy. That does not wait
+        for more bytes; it is called once at most, and not where something failed and it can no longer be told.
+        """
         ...
 
     async def flush(self) -> int:

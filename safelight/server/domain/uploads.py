@@ -43,6 +43,7 @@ class UploadRules:
     max_size_bytes: int
     max_open: int
     max_uncommitted_bytes: int
+    max_uncommitted_blobs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,10 @@ class Uploads:
             length_bytes=length,
             digest=appending.digest,
         )
-        await self._database.add_upload(upload, self.rules.max_open, self.rules.max_uncommitted_bytes)
+        rules = self.rules
+        await self._database.add_upload(
+            upload, rules.max_open, rules.max_uncommitted_bytes, rules.max_uncommitted_blobs
+        )
         return upload
 
     async def find(self, who: Who, upload_id: bytes) -> UploadRow:

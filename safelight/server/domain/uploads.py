@@ -169,8 +169,8 @@ class Uploads:
         if appending.digest and not upload.digest:
             await self._database.begin_publishing(upload.upload_id, appending.digest)
             upload = replace(upload, digest=appending.digest)
-        appender = await self._open(upload)
         check = ContentCheck(appending.content_digests)
+        appender = await self._open(upload, hold_back=bool(check))
         try:
             upload = await self._receive(who, upload, appender, coming, check)
             check.verify()
@@ -291,10 +291,13 @@ class Uploads:
             raise
         return upload
 
-    async def _open(self, upload: UploadRow) -> Appender:
+    async def _open(self, upload: UploadRow, *, hold_back: bool) -> Appender:
         """Open the upload's part; raises NOT_FOUND, now and for good, where bytes that were acknowledged are lost."""
         try:
-            return await self._blobs.append(upload.upload_id, upload.offset_bytes)
+            appender = await self._blobs.append(upload.upload_id, upload.offset_bytes)
+            if hold_back:  # *damaged bytes that a crash makes good*: a bucket counts what lies in it
+                appender.hold_back()
+            return appender
         except Refused as refused:
             if refused.code is not Code.UPLOAD_OFFSET_MISMATCH:
                 raise

@@ -192,7 +192,7 @@ class S3Blobs:
     async def parts(self) -> AsyncIterator[StoredPart]:
         """Yield every piece of an upload that is there."""
         async for listed in self.bucket.listing(s3_upload.PREFIX):
-            if (upload_id := upload_of(listed.key.split("/")[-2])) is not None:
+            if (upload_id := upload_of(s3_upload.upload_at(listed.key))) is not None:
                 yield StoredPart(upload_id, listed.modified_ms)
 
     async def state(self) -> StoreState:

@@ -46,7 +46,7 @@ async def fill(folder: Path, sizes_bytes: list[int]) -> tuple[SqliteDatabase, Di
         path = folder / "blobs" / name.hex()[:2] / name.hex()
         path.write_bytes(data)
         upload = UploadRow(os.urandom(16), account_id, account_id, space_id, 1, wall_ms() + _DAY_MS)
-        await database.add_upload(upload, sys.maxsize, sys.maxsize)
+        await database.add_upload(upload, sys.maxsize, sys.maxsize, sys.maxsize)
         await database.finish_upload(upload.upload_id, name, size_bytes, wall_ms())
         files.append(path)
     return database, blobs, files

@@ -182,6 +182,7 @@ def build_services(
                 max_size_bytes=settings.upload_max_size_bytes,
                 max_open=settings.upload_max_open,
                 max_uncommitted_bytes=settings.upload_max_uncommitted_bytes,
+                max_uncommitted_blobs=settings.upload_max_uncommitted_blobs,
             ),
         ),
         downloads=Downloads(database, blobs, ledgers),

@@ -111,6 +111,11 @@ class Settings:
     upload_max_uncommitted_bytes: int = _setting(
         "How much a device may have uploaded that no record names yet.", "bytes", default=64 * 2**30
     )
+    upload_max_uncommitted_blobs: int = _setting(
+        "How many blobs a device may have uploaded that no record names yet; a watermarked link needs 20,200.",
+        "blobs",
+        default=50_000,
+    )
     upload_interim: bool = _setting(
         "Send interim responses (104) during uploads; turn off behind a proxy that takes them for the answer.",
         default=True,

@@ -171,7 +171,7 @@ class Library:
     ) -> bytes:
         """Upload a blob of that name into the space, and return the upload's id."""
         upload = self.an_upload(device_id)
-        await self.database.add_upload(upload, 1000, 10**15)
+        await self.database.add_upload(upload, 1000, 10**15, 10**6)
         await self.database.finish_upload(upload.upload_id, name, size_bytes, now_ms)
         return upload.upload_id
 

@@ -307,6 +307,39 @@ async def test_what_was_written_is_taken_back(blobs: Blobs) -> None:
     assert await read(blobs, name) == data + b"rest"
 
 
+@pytest.mark.parametrize("begun_bytes", [0, MIB])
+async def test_what_is_held_back(open_blobs: OpenBlobs, tmp_path: Path, begun_bytes: int) -> None:
+    """Bytes that are held back count once they are flushed; where the process dies before, no other counts them."""
+    blobs, upload_id = await open_blobs(tmp_path), some_id()
+    data = secrets.token_bytes(begun_bytes + 20 * MIB + 7)
+    appender = await blobs.append(upload_id, 0)
+    await appender.write(data[:begun_bytes])
+    await appender.flush()
+    await appender.close()
+    dying = await blobs.append(upload_id, begun_bytes)
+    dying.hold_back()
+    for _ in range(5):
+        await dying.write(secrets.token_bytes(4 * MIB))
+    other = await open_blobs(tmp_path)  # nothing was closed, as after a kill
+    assert await other.durable_bytes(upload_id, begun_bytes) == begun_bytes
+    appender = await other.append(upload_id, begun_bytes)
+    appender.hold_back()
+    for start in range(begun_bytes, len(data), MIB):
+        await appender.write(data[start : start + MIB])
+    assert await other.durable_bytes(upload_id, begun_bytes) == begun_bytes
+    assert await appender.flush() == len(data)
+    assert await other.durable_bytes(upload_id, len(data)) == len(data)
+    name, size_bytes = await appender.finish()
+    await appender.close()
+    assert (name, size_bytes) == (hashlib.sha256(data).digest(), len(data))
+    assert await read(other, name) == data
+    await dying.close()
+    await blobs.discard(upload_id)
+    assert [part async for part in blobs.parts() if part.upload_id == upload_id] == []
+    await blobs.close()
+    await other.close()
+
+
 async def test_discard(blobs: Blobs) -> None:
     """A discarded upload is gone; discarding what is not there is no error."""
     upload_id = some_id()

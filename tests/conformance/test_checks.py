@@ -70,7 +70,7 @@ async def test_what_is_nobodys(library: Library) -> None:
     database = library.database
     [held] = await named_blobs(library)
     upload, coming, stranger = library.an_upload(), some_hash(), some_hash()
-    await database.add_upload(upload, 10, 10**12)
+    await database.add_upload(upload, 10, 10**12, 10**6)
     await database.begin_publishing(upload.upload_id, coming)
     assert await database.nobodys([held, coming, stranger]) == [stranger]
     await database.note_orphans([stranger], NOW_MS)

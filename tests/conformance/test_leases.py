@@ -17,7 +17,7 @@ async def test_a_process_gets_what_nobody_has(database: Database) -> None:
 
 async def test_an_upload_under_a_lease(library: Library) -> None:
     """An upload goes on under its process's lease, and after it was let go of."""
-    await library.database.add_upload(upload := library.an_upload(), 10, 10**12)
+    await library.database.add_upload(upload := library.an_upload(), 10, 10**12, 10**6)
     assert await library.database.take_lease(upload.upload_id, 60_000) == 0
     await library.database.set_upload_offset(upload.upload_id, 100, None)
     await library.database.release_lease(upload.upload_id)

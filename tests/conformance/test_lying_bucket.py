@@ -51,6 +51,12 @@ async def blobs(address: BucketAddress, monkeypatch: pytest.MonkeyPatch) -> S3Bl
     return await S3Blobs.open_at(address, TIMEOUT_S)
 
 
+@pytest.fixture
+async def patient(blobs: S3Blobs, address: BucketAddress) -> S3Blobs:
+    """The same for many bytes, which a busy machine takes its time to move: no lie is waited out here."""
+    return await S3Blobs.open_at(address, PATIENT_S)
+
+
 async def refused(work: Awaitable[Any]) -> Code:
     """The code with which *work* is refused."""
     with pytest.raises(Refused) as refusal:
@@ -115,49 +121,51 @@ async def test_answers_that_are_lost(blobs: S3Blobs, bucket: LyingBucket, size_b
 
 @pytest.mark.parametrize("lie", [lies.flips_a_bit, lies.cuts_short, lies.adds_to_the_size, lies.talks_nonsense])
 @pytest.mark.parametrize("size_bytes", SIZES)
-async def test_a_blob_that_does_not_read_back(blobs: S3Blobs, bucket: LyingBucket, size_bytes: int, lie: Lie) -> None:
+async def test_a_blob_that_does_not_read_back(patient: S3Blobs, bucket: LyingBucket, size_bytes: int, lie: Lie) -> None:
     """A blob that does not read back as it was sent is not acknowledged; once it does, the same upload is completed."""
     data, upload_id = secrets.token_bytes(size_bytes), some_id()
-    appender = await blobs.append(upload_id, 0)
+    appender = await patient.append(upload_id, 0)
     await appender.write(data)
     offset = await appender.flush()
     with bucket.lying(lie, "GET|HEAD", "/blobs/"):
         assert await refused(appender.finish(hashlib.sha256(data).digest())) is Code.STORAGE_UNAVAILABLE
     await appender.close()
-    appender = await blobs.append(upload_id, await blobs.durable_bytes(upload_id, offset))
+    appender = await patient.append(upload_id, await patient.durable_bytes(upload_id, offset))
     assert (await appender.finish())[0] == hashlib.sha256(data).digest()
     await appender.close()
-    assert await read(blobs, hashlib.sha256(data).digest()) == data
+    assert await read(patient, hashlib.sha256(data).digest()) == data
 
 
-async def test_pieces_that_do_not_read_back(blobs: S3Blobs, bucket: LyingBucket) -> None:
+async def test_pieces_that_do_not_read_back(patient: S3Blobs, bucket: LyingBucket) -> None:
     """An upload whose pieces are not what was sent becomes no blob, and nobody goes on from them."""
     data, upload_id = secrets.token_bytes(20 * MIB), some_id()
-    appender = await blobs.append(upload_id, 0)
+    appender = await patient.append(upload_id, 0)
     await appender.write(data)
     await appender.flush()
     with bucket.lying(lies.flips_a_bit, "GET", "/uploads/"):
         assert await refused(appender.finish()) is Code.STORAGE_UNAVAILABLE
     await appender.close()
-    assert await listed(blobs) == []
-    assert await blobs.part_size_bytes(upload_id) == 0
+    assert await listed(patient) == []
+    assert await patient.part_size_bytes(upload_id) == 0
 
 
 @pytest.mark.parametrize("size_bytes", SIZES)
-async def test_one_that_acknowledges_what_it_throws_away(blobs: S3Blobs, bucket: LyingBucket, size_bytes: int) -> None:
+async def test_one_that_acknowledges_what_it_throws_away(
+    patient: S3Blobs, bucket: LyingBucket, size_bytes: int
+) -> None:
     """That a bucket says it has something is not enough: there is no blob that was not read back."""
     with bucket.lying(lies.claims_to_have_it, "PUT|POST"):
-        assert await refused(store(blobs, secrets.token_bytes(size_bytes))) is Code.STORAGE_UNAVAILABLE
-    assert await listed(blobs) == []
+        assert await refused(store(patient, secrets.token_bytes(size_bytes))) is Code.STORAGE_UNAVAILABLE
+    assert await listed(patient) == []
 
 
 @pytest.mark.parametrize("size_bytes", SIZES)
-async def test_bytes_that_are_spoilt_on_the_way(blobs: S3Blobs, bucket: LyingBucket, size_bytes: int) -> None:
+async def test_bytes_that_are_spoilt_on_the_way(patient: S3Blobs, bucket: LyingBucket, size_bytes: int) -> None:
     """Every request carries the SHA-256 of its body: the store refuses other bytes, and has nothing to read back."""
     with bucket.lying(lies.spoils_what_is_sent, "PUT"):
-        assert await refused(store(blobs, secrets.token_bytes(size_bytes))) is Code.STORAGE_UNAVAILABLE
-    assert await listed(blobs) == []
-    assert [part async for part in blobs.parts()] == []
+        assert await refused(store(patient, secrets.token_bytes(size_bytes))) is Code.STORAGE_UNAVAILABLE
+    assert await listed(patient) == []
+    assert [part async for part in patient.parts()] == []
 
 
 @pytest.mark.parametrize("lie", [lies.adds_to_the_size, lies.cuts_short, lies.is_busy])
@@ -217,6 +225,41 @@ async def test_two_servers_at_one_upload(blobs: S3Blobs, address: BucketAddress)
     await appender.close()
     assert name == hashlib.sha256(data).digest()
     assert await read(blobs, name) == data
+
+
+async def test_a_server_that_wakes_up_lets_nothing_count(patient: S3Blobs, address: BucketAddress) -> None:
+    """What a server held back, froze over and still puts later is never taken for what another one verified."""
+    other, upload_id = await S3Blobs.open_at(address, PATIENT_S), some_id()
+    frozen = await patient.append(upload_id, 0)
+    frozen.hold_back()
+    await frozen.write(secrets.token_bytes(9 * MIB))
+    data = secrets.token_bytes(9 * MIB)
+    appender = await other.append(upload_id, 0)
+    appender.hold_back()
+    await appender.write(data)
+    assert await appender.flush() == len(data)
+    await frozen.write(secrets.token_bytes(9 * MIB))
+    await appender.close()
+    assert await other.durable_bytes(upload_id, 0) == len(data)
+    with pytest.raises(Refused) as refusal:
+        await frozen.flush()
+    assert refusal.value.code is Code.UPLOAD_OFFSET_MISMATCH
+    await frozen.close()
+    assert await patient.durable_bytes(upload_id, 0) == len(data)
+    appender = await patient.append(upload_id, len(data))
+    assert await appender.name() == hashlib.sha256(data).digest()
+    await appender.close()
+    assert [part.upload_id async for part in patient.parts()] == [upload_id]
+
+
+async def test_a_mutant_that_holds_nothing_back(patient: S3Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pieces are put among those that count at once, what was never verified counts."""
+    monkeypatch.setattr(S3Appender, "hold_back", lambda _: None)
+    appender = await patient.append(upload_id := some_id(), 0)
+    appender.hold_back()
+    await appender.write(secrets.token_bytes(9 * MIB))
+    await appender.close()
+    assert await patient.durable_bytes(upload_id, 0) == 9 * MIB
 
 
 async def test_another_server_completes_it(blobs: S3Blobs, address: BucketAddress) -> None:

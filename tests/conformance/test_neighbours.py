@@ -160,7 +160,8 @@ async def test_limits_hold_for_all_processes(two: tuple[Database, Database]) -> 
     """A device has so many uploads open, whichever process it asks."""
     library = await Library.make(two[0])
     results = await asyncio.gather(
-        *(two[number % 2].add_upload(library.an_upload(), 5, 10**9) for number in range(20)), return_exceptions=True
+        *(two[number % 2].add_upload(library.an_upload(), 5, 10**9, 10**6) for number in range(20)),
+        return_exceptions=True,
     )
     assert codes(results) == [Code.QUOTA_EXCEEDED] * 15
 
@@ -177,7 +178,7 @@ async def test_a_commit_and_another_ones_collector(two: tuple[Database, Database
     for _ in range(ROUNDS):
         await library.hold_named(name := some_hash())
         other = await Library.make(two[0])
-        await two[0].add_upload(upload := other.an_upload(), 10, 10**12)
+        await two[0].add_upload(upload := other.an_upload(), 10, 10**12, 10**6)
         finished, forgotten = await asyncio.gather(
             two[0].finish_upload(upload.upload_id, name, 3_000_000, NOW_MS + 2 * DAY_MS),
             two[1].forget_blob(name, LATER_MS),
@@ -284,7 +285,7 @@ async def test_a_lease_is_one_processes(two: tuple[Database, Database]) -> None:
 async def test_who_lost_an_upload_says_nothing_more_of_it(two: tuple[Database, Database]) -> None:
     """A process that froze, and whose upload another took over, changes nothing of it when it wakes."""
     library = await Library.make(two[0])
-    await two[0].add_upload(upload := library.an_upload(), 10, 10**12)
+    await two[0].add_upload(upload := library.an_upload(), 10, 10**12, 10**6)
     upload_id = upload.upload_id
     assert await two[0].take_lease(upload_id, 1) == 0
     await two[0].set_upload_offset(upload_id, 100, None)

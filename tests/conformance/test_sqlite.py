@@ -73,13 +73,35 @@ def test_no_statement_reads_a_whole_table(tmp_path: Path) -> None:
     path = str(tmp_path / "safelight.db")
     upgrade_sqlite(path)
     connection = sqlite3.connect(path)
-    few = {"invites", "forgotten_blobs", "leases", "named", "page", "times"}  # few rows, or what was cut already
+    few = {
+        "invites",
+        "forgotten_blobs",
+        "leases",
+        "named",
+        "page",
+        "times",
+    }  # few rows, or what was cut already
     for statement in load_all():
         whole = expanded(statement, 4) if "each" in statement.names else statement
         sql = "EXPLAIN QUERY PLAN " + numbered(whole, "?")
         for *_, step in connection.execute(sql, [None] * len(whole.names)):
             if step.startswith("SCAN ") and "USING" not in step and not step.startswith("SCAN (subquery"):
                 assert step.split()[1] in few, (statement.name, step)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "index"),
+    [("uncommitted", "count", "space_blobs_loose"), ("blobs", "drop_complete", "uploads_complete")],
+)
+def test_what_each_upload_asks_has_an_index(tmp_path: Path, where: str, name: str, index: str) -> None:
+    """What is counted and dropped for an upload is found in an index of that alone, which has all that is asked."""
+    path = str(tmp_path / "safelight.db")
+    upgrade_sqlite(path)
+    connection = sqlite3.connect(path)
+    statement = load(where)[name]
+    steps = connection.execute("EXPLAIN QUERY PLAN " + numbered(statement, "?"), [None] * len(statement.names))
+    assert [step for *_, step in steps if index in step]
     connection.close()
 
 

@@ -89,7 +89,7 @@ async def test_open_uploads_are_counted(library: Library) -> None:
         row = UploadRow(
             upload_id, library.device_id, b"", library.space_id, NOW_MS, NOW_MS + 1, 0, None, None, "open", b""
         )
-        await database.add_upload(row, 9, 10**9)
+        await database.add_upload(row, 9, 10**9, 10**6)
     await database.fail_upload(ids[0])
     await database.finish_upload(ids[1], some_hash(), 1, NOW_MS)
     assert await database.open_uploads() == 1

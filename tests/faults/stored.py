@@ -24,13 +24,16 @@ from tests.support.server_process import server_process
 FILES = 6
 
 
-def make(folder: Path) -> Path:
-    """Make an account, a space, a camera, a roll, an album and a link; returns the data folder."""
+def make(folder: Path, *options: str) -> Path:
+    """Make an account, a space, a camera, a roll, an album and a link; returns the data folder.
+
+    *options* say where the server keeps what it has.
+    """
     chance = random.Random(1)
     (folder / "roll").mkdir()
     for number in range(FILES):
         (folder / "roll" / f"{number}.jpg").write_bytes(chance.randbytes(50_000 + number * 300_000))
-    with server_process(folder / "data") as server:
+    with server_process(folder / "data", *options) as server:
         owner = new_account(server, folder / "owner", "owner")
         owner.ok("space", "create", "Family", "--kind", "family")
         new_camera(owner, "Family", folder / "phone").ok("camera", "push", str(folder / "roll"))

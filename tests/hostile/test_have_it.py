@@ -1,6 +1,7 @@
 """A lying server that says "have it": a camera leaves out only what stands in the log that everyone reads."""
 
 import hashlib
+import random
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from safelight.clients.camera.outcomes import Outcome
 from safelight.clients.camera.push import open_pusher
 from safelight.clients.engine.cameras import add_camera, open_camera
+from safelight.clients.engine.log_chain import MAX_LOG_ENTRIES
 from safelight.clients.engine.pairing_codes import pair_camera
 from safelight.clients.engine.profile import ProfileFolder
+from safelight.sync_protocol.limits import MAX_CHAIN_ENTRIES
 from safelight.sync_protocol.log import Entry, Frame, build_entry, next_chain, parse_entry
 from safelight.sync_protocol.messages.common import Problem, ServerInfo
 from safelight.sync_protocol.messages.spaces import KnownFingerprint, KnownFingerprints, SpaceRow
@@ -206,7 +209,7 @@ async def test_a_chain_that_breaks_off_has_proved_nothing(stage: Stage) -> None:
 
     async def show_chain(exchange: Exchange) -> Exchange:
         if exchange.query["after"] == "0":
-            return replace(exchange, status=200, body=await truth(exchange) + stage.withheld.id)
+            return replace(exchange, status=200, body=await truth(exchange) + stage.withheld.id + bytes(32_000))
         problem = Problem("urn:safelight:refusal:blob-missing", "", 409, Code.BLOB_MISSING.value)
         headers = {"Content-Type": "application/problem+json"}
         return replace(exchange.with_json(problem), status=409, headers=headers)
@@ -214,7 +217,7 @@ async def test_a_chain_that_breaks_off_has_proved_nothing(stage: Stage) -> None:
     async def show_row(exchange: Exchange) -> Exchange:
         end = len(await truth(exchange)) // 32
         stage.claim(_frame(stage, end + 1))
-        return exchange.changed(exchange.as_(SpaceRow), number=end + 2, chain=bytes(32))
+        return exchange.changed(exchange.as_(SpaceRow), number=end + 5000, chain=bytes(32))
 
     stage.proxy.lie("GET", f"{base}/chain$", show_chain)
     stage.proxy.lie("GET", f"{base}$", show_row)
@@ -222,3 +225,108 @@ async def test_a_chain_that_breaks_off_has_proved_nothing(stage: Stage) -> None:
     assert await stage.push() == {Outcome.FAILED: 1}
     stage.proxy.be_honest()
     assert await stage.push() == {Outcome.UPLOADED: 1}
+
+
+@dataclass
+class LongLog:
+    """The real log, made longer with ids that nobody signed, as a server can make up; the withheld record is its last.
+
+    `asked` counts the pages that were asked for, each of at most `page` ids.
+    """
+
+    stage: Stage
+    end: int
+    page: int = MAX_CHAIN_ENTRIES
+    asked: int = 0
+
+    async def show(self) -> None:
+        """Show it from now on, `end` entries long."""
+        base = f"/v1/spaces/{self.stage.space_id.hex()}"
+        headers: dict[str, str] = {}
+        ids = bytearray()
+        chain, number = b"", 0
+
+        async def show_chain(exchange: Exchange) -> Exchange:
+            self.asked += 1
+            at = int(exchange.query["after"]) * 32
+            return replace(exchange, status=200, body=bytes(ids[at : at + 32 * self.page]))
+
+        async def show_row(exchange: Exchange) -> Exchange:
+            nonlocal chain, number
+            row = exchange.as_(SpaceRow)
+            if not ids:
+                headers.update(exchange.request_headers)
+                ids.extend(await self.stage.proxy.ask(f"{base}/chain?after=0", headers))
+            if len(ids) < 32 * self.end <= 32 * MAX_LOG_ENTRIES:  # else nobody asks what it leads to
+                ids.extend(random.Random(len(ids)).randbytes(32 * (self.end - 1) - len(ids)) + self.stage.withheld.id)
+                while number < self.end:
+                    number += 1
+                    chain = next_chain(chain, number, bytes(ids[32 * number - 32 : 32 * number]))
+            self.stage.claim(_frame(self.stage, self.end))
+            return exchange.changed(row, number=self.end, chain=chain)
+
+        self.stage.proxy.lie("GET", f"{base}/chain$", show_chain)
+        self.stage.proxy.lie("GET", f"{base}$", show_row)
+        self.stage.claim(_frame(self.stage, 2**40))
+
+
+async def test_a_large_library(stage: Stage) -> None:
+    """A log of a million entries is followed to its end, and what comes after it costs no more than itself."""
+    log = LongLog(stage, 1_000_000)
+    await log.show()
+    stage.claim(_frame(stage, log.end))
+    assert await stage.push() == {Outcome.KNOWN: 1}
+    assert log.asked == 20
+    kept = stage.second / "spaces" / stage.space_id.hex() / "log.ids"
+    before = kept.stat()
+    assert before.st_size == 32 * log.end
+    log.end += 1
+    stage.claim(_frame(stage, log.end))
+    assert await stage.push() == {Outcome.KNOWN: 1}
+    assert log.asked == 21
+    after = kept.stat()
+    assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size + 32)  # added to, and not written anew
+    assert await stage.push() == {Outcome.KNOWN: 1}  # what was added to is what it was
+    assert log.asked == 21
+
+
+@pytest.mark.parametrize(
+    ("end", "page", "asked", "said"),
+    [
+        (MAX_LOG_ENTRIES + 1, MAX_CHAIN_ENTRIES, 0, "4,000,001 entries"),
+        (2**53 - 1, MAX_CHAIN_ENTRIES, 0, "entries, and this Safelight follows 4,000,000"),
+        (100_000, 1, 1, "in crumbs"),
+    ],
+)
+async def test_a_log_without_end(stage: Stage, end: int, page: int, asked: int, said: str) -> None:
+    """*A log that fills memory and disk, or takes for ever*: it is refused before it costs anything, and told why."""
+    log = LongLog(stage, end, page)
+    await log.show()
+    stage.claim(_frame(stage, 1))
+    with pytest.raises(Refused) as refused:
+        await stage.push()
+    assert refused.value.code is Code.CHAIN_BROKEN
+    assert said in refused.value.sentence
+    assert log.asked == asked
+    assert not (stage.second / "spaces" / stage.space_id.hex() / "log.ids").exists()
+    stage.proxy.be_honest()
+    assert await stage.push() == {Outcome.UPLOADED: 1}
+
+
+async def test_more_records_than_were_asked_for(stage: Stage) -> None:
+    """A server that answers one question with thousands of records has none of them looked at."""
+    asked: list[str] = []
+
+    def count(exchange: Exchange) -> Exchange:
+        asked.append(exchange.path)
+        return exchange
+
+    assert await stage.push() == {Outcome.UPLOADED: 1}
+    records = [pack(_frame(stage, 2**40 + number)) for number in range(2000)]
+    answer = KnownFingerprints([KnownFingerprint(stage.fingerprint, 2**40)], records)
+    stage.proxy.lie("POST", ".*/fingerprints$", lambda e: e.with_json(answer))
+    stage.proxy.lie("GET", ".*/chain$", count)
+    with pytest.raises(Refused) as refused:
+        await stage.push()
+    assert refused.value.code is Code.SERVER_FAULT
+    assert asked == []

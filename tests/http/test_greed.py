@@ -22,7 +22,7 @@ from safelight.sync_protocol.messages.spaces import SpaceRow
 from safelight.sync_protocol.records import OpenRollBody, RecordKind
 from safelight.sync_protocol.wire import Signed, pack
 from tests.http.conftest import Owner, Server, StartServer
-from tests.support.protocol import Blob, Link, Pairing, now_ms
+from tests.support.protocol import Blob, Link, Pairing, make_asset, now_ms
 from tests.support.raw_http import raw
 
 MIB = 1024 * 1024
@@ -146,6 +146,44 @@ async def test_uploads_that_state_no_length(start_server: StartServer) -> None:
     assert (await owner.api.send("PATCH", created.headers["Location"], piece, headers)).code == "quota-exceeded"
     assert (await owner.api.send("DELETE", created.headers["Location"])).status == 204
     assert (await owner.api.try_upload(owner.writer.space_id, b"there is room again")).status == 200
+
+
+async def test_uploads_of_a_byte_each(start_server: StartServer) -> None:
+    """Blobs of a few bytes, or none, come to an end like large ones; committing them makes room, for ever."""
+    server = await start_server(upload_max_uncommitted_blobs=20)
+    owner = await server.owner()
+    space_id = owner.writer.space_id
+    answers = [await owner.api.try_upload(space_id, number.to_bytes(2)) for number in range(22)]
+    assert [answer.status for answer in answers] == [200] * 20 + [507] * 2
+    assert answers[-1].code == "quota-exceeded"
+    assert (await owner.api.try_upload(space_id, b"")).code == "quota-exceeded"
+    await owner.api.commit(owner.writer, owner.writer.open_roll())
+    for number in range(20):
+        asset = make_asset(Blob(number.to_bytes(2)))
+        await owner.api.commit(owner.writer, owner.writer.add_assets(asset))
+        assert (await owner.api.try_upload(space_id, (100 + number).to_bytes(2))).status == 200
+    # One that is held already makes no row but the upload's own.
+    assert (await owner.api.try_upload(space_id, (100).to_bytes(2))).code == "quota-exceeded"
+
+
+async def test_one_blob_again_and_again(start_server: StartServer) -> None:
+    """A blob that a record names counts for nothing, and uploading it without end leaves no row for each time."""
+    server = await start_server(upload_max_open=8)
+    owner = await server.owner()
+    await owner.api.add_photo(owner.writer, Blob(b"x"))
+    paths = [await _complete(owner) for _ in range(40)]
+    found = [(await owner.api.send("HEAD", path)).status for path in paths]
+    assert found[-8:] == [204] * 8
+    assert found.count(204) <= 9
+
+
+async def _complete(owner: Owner) -> str:
+    """Upload a byte, and return the upload's path."""
+    path = f"/v1/blobs?space={owner.writer.space_id.hex()}"
+    location = (await owner.api.send("POST", path, headers={"Upload-Complete": "?0"})).headers["Location"]
+    headers = {"Content-Type": "application/partial-upload", "Upload-Complete": "?1", "Upload-Offset": "0"}
+    assert (await owner.api.send("PATCH", location, b"x", headers)).status == 200
+    return location
 
 
 async def test_uploads_without_length_and_the_spaces_quota(start_server: StartServer) -> None:

@@ -1,6 +1,7 @@
 """`safelight-server check` as people run it: beside the running server or alone, and stopped in the middle."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -83,6 +84,35 @@ def test_stopped_by_hand(stored: Stored, running: bool) -> None:
             assert check(stored).returncode == 0  # the other one is over
     else:
         try_out()
+
+
+def test_the_grace_of_orphans(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone it is what is set, by flag, environment or default; where a server runs it is that server's."""
+    stray = stored.folder / "blobs" / "00" / f"00{'ab' * 31}"
+    stray.write_bytes(b"nobody's")
+    two_days_ago_s = time.time() - 2 * 24 * 60 * 60
+    os.utime(stray, (two_days_ago_s, two_days_ago_s))
+
+    def orphans(*arguments: str) -> int:
+        document = json.loads(check(stored, "--json", "--fraction", "1%", *arguments).stdout)
+        return sum(finding["kind"] == "orphan" for finding in document["findings"])
+
+    day = ("--unreferenced-grace-s", str(24 * 60 * 60))
+    assert orphans() == 0  # a week
+    assert orphans(*day) == 1
+    with server_process(stored.folder, *day):
+        assert orphans() == 1
+    with server_process(stored.folder):
+        assert orphans(*day) == 0
+    monkeypatch.setenv("SAFELIGHT_UNREFERENCED_GRACE_S", str(24 * 60 * 60))
+    assert orphans() == 1
+    assert "--unreferenced-grace-s" in command_help("check").partition("print a JSON document")[2]
+
+
+def command_help(command: str) -> str:
+    """What `--help` says."""
+    line = [sys.executable, "-m", "safelight.server", command, "--help"]
+    return subprocess.run(line, capture_output=True, text=True, cwd=REPOSITORY, timeout=60, check=True).stdout
 
 
 def test_two_at_once(stored: Stored) -> None:

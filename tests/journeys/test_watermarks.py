@@ -246,7 +246,7 @@ async def test_a_cancelled_link_leaves_nothing_that_anyone_refers_to(studio: Stu
         assets = [asset async for asset in AssetReader(space).each() if isinstance(asset, OpenedAsset)]
         await add_to_album(space, await _shown(space), assets[-1:])
         before = space.reader.log.number
-        wish = LinkWish(watermark=Watermark(TEXT, redraw))
+        wish = LinkWish(watermark=Watermark(TEXT, lambda: redraw))
         progress: list[tuple[int, int]] = []
         one_is_done = asyncio.Event()
 

@@ -69,6 +69,8 @@ class KnownFiles:
             # Each stood in a large record of its own; half as many are half as much to show.
             half = len(fingerprints) // 2
             return await self._ask(fingerprints[:half]) | await self._ask(fingerprints[half:])
+        if len(answer.records) > len(fingerprints):  # each would have the log followed once more
+            raise Refused(Code.SERVER_FAULT, "it shows more records than were asked for")
         proved = frozenset[bytes]().union(*[await self._prove(record) for record in answer.records])
         return proved & frozenset(known.fingerprint for known in answer.known) & frozenset(fingerprints)
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from safelight.clients.camera.develop import lettering, messages
 from safelight.clients.camera.develop.messages import IMAGE_MEDIA_TYPE, NotDeveloped
-from safelight.clients.camera.develop.pool import Developers
-from safelight.clients.engine.link_pictures import Picture, Redrawn, Watermark
+from safelight.clients.camera.develop.pool import Developers, Purpose
+from safelight.clients.engine.link_pictures import Picture, Redraw, Redrawn, Watermark
 from safelight.sync_protocol.refusals import Code, Refused
 
 MAX_TEXT_LENGTH = 100
@@ -40,13 +40,18 @@ def watermark(pool: Developers, text: str) -> Watermark:
     """Return the watermark *text*, drawn by the processes of *pool*; BAD_REQUEST as `check_text` has it."""
     text = check_text(text)
 
-    async def redraw(picture: bytes) -> Redrawn:
-        answer = await pool.watermark(picture, text)
-        if isinstance(answer, NotDeveloped):
-            raise Refused(Code.OPEN_FAILED, answer.reason)
-        return Redrawn(_picture(answer.preview), _picture(answer.thumbnail))
+    def begin() -> Redraw:
+        link = Purpose()
 
-    return Watermark(text, redraw)
+        async def redraw(picture: bytes) -> Redrawn:
+            answer = await pool.watermark(picture, text, link)
+            if isinstance(answer, NotDeveloped):
+                raise Refused(Code.OPEN_FAILED, answer.reason)
+            return Redrawn(_picture(answer.preview), _picture(answer.thumbnail))
+
+        return redraw
+
+    return Watermark(text, begin)
 
 
 def _picture(image: messages.Image) -> Picture:

@@ -13,7 +13,7 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes | bytearray) -> None:
     """Write *path* durably: temporary file (mode 0600), fsync, rename, fsync of the folder.
 
     After a crash the file holds the old bytes or the new ones, never a mixture.

@@ -43,12 +43,19 @@ class Redrawn:
     thumbnail: Picture
 
 
+Redraw = Callable[[bytes], Awaitable[Redrawn]]
+
+
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """A text, and what draws it over a preview; `redraw` raises OPEN_FAILED for what is no picture."""
+    """A text, and what draws it over previews.
+
+    `begin` is called for each link, and returns what draws for that one alone; it raises OPEN_FAILED for what is no
+    picture.
+    """
 
     text: str
-    redraw: Callable[[bytes], Awaitable[Redrawn]]
+    begin: Callable[[], Redraw]
 
 
 Progress = Callable[[int, int], None]
@@ -76,14 +83,14 @@ async def make_pictures(
     """
     shown = [asset for asset in assets if _has_preview(asset)]
     made = LinkPictures({asset.asset_id: [] for asset in shown})
-    todo, done = iter(shown), 0
+    todo, done, redraw = iter(shown), 0, watermark.begin()
 
     async def work(todo: Iterator[OpenedAsset]) -> None:
         nonlocal done
         reader = AssetReader(space)
         for asset in todo:
             try:
-                redrawn = await _redraw(reader, asset, watermark)
+                redrawn = await _redraw(reader, asset, redraw)
             except Refused as refusal:
                 if refusal.code not in _SET_ASIDE:
                     raise
@@ -115,10 +122,10 @@ def _has_preview(asset: OpenedAsset) -> bool:
     return any(ref.name is RenditionName.PREVIEW for ref in asset.body.renditions)
 
 
-async def _redraw(reader: AssetReader, asset: OpenedAsset, watermark: Watermark) -> Redrawn:
+async def _redraw(reader: AssetReader, asset: OpenedAsset, redraw: Redraw) -> Redrawn:
     if asset.info(asset.ref(RenditionName.PREVIEW)).length_bytes > MAX_PREVIEW_SIZE_BYTES:
         raise Refused(Code.TOO_LARGE, "a preview is not that large")
-    return await watermark.redraw(await reader.fetch_bytes(asset, RenditionName.PREVIEW))
+    return await redraw(await reader.fetch_bytes(asset, RenditionName.PREVIEW))
 
 
 async def _send(space: SpaceView, asset: OpenedAsset, redrawn: Redrawn) -> list[LinkRendition]:

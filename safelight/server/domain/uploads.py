@@ -43,6 +43,7 @@ class UploadRules:
     max_size_bytes: int
     max_open: int
     max_uncommitted_bytes: int
+    max_uncommitted_blobs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,10 @@ class Uploads:
             length_bytes=length,
             digest=appending.digest,
         )
-        await self._database.add_upload(upload, self.rules.max_open, self.rules.max_uncommitted_bytes)
+        rules = self.rules
+        await self._database.add_upload(
+            upload, rules.max_open, rules.max_uncommitted_bytes, rules.max_uncommitted_blobs
+        )
         return upload
 
     async def find(self, who: Who, upload_id: bytes) -> UploadRow:
@@ -173,8 +177,8 @@ class Uploads:
         if appending.digest and not upload.digest:
             await self._database.begin_publishing(upload.upload_id, appending.digest)
             upload = replace(upload, digest=appending.digest)
-        appender = await self._open(upload)
         check = ContentCheck(appending.content_digests)
+        appender = await self._open(upload, hold_back=bool(check))
         try:
             upload = await self._receive(who, upload, appender, coming, check)
             check.verify()
@@ -295,10 +299,13 @@ class Uploads:
             raise
         return upload
 
-    async def _open(self, upload: UploadRow) -> Appender:
+    async def _open(self, upload: UploadRow, *, hold_back: bool) -> Appender:
         """Open the upload's part; raises NOT_FOUND, now and for good, where bytes that were acknowledged are lost."""
         try:
-            return await self._blobs.append(upload.upload_id, upload.offset_bytes)
+            appender = await self._blobs.append(upload.upload_id, upload.offset_bytes)
+            if hold_back:  # *damaged bytes that a crash makes good*: a bucket counts what lies in it
+                appender.hold_back()
+            return appender
         except Refused as refused:
             if refused.code is not Code.UPLOAD_OFFSET_MISMATCH:
                 raise

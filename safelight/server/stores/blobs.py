@@ -6,47 +6,49 @@ from safelight.server.domain.ports.rows import UploadRow
 from safelight.server.stores.engine import Engine
 from safelight.server.stores.statements import load
 from safelight.server.stores.transaction import Transaction
+from safelight.server.stores.uncommitted import SQL as UNCOMMITTED
+from safelight.server.stores.uncommitted import note_held, uncommitted
 from safelight.sync_protocol.refusals import Code, Refused
 
 SQL = load("blobs")
+
+_PAGE = 200
 
 
 class BlobRows(Engine):
     """Which blob is held where, and what is on its way."""
 
-    async def add_upload(self, upload: UploadRow, max_open: int, max_uncommitted_bytes: int) -> None:
-        """Keep a new upload; raises QUOTA_EXCEEDED when the device has too many open or too much uncommitted."""
+    async def add_upload(
+        self, upload: UploadRow, max_open: int, max_uncommitted_bytes: int, max_uncommitted_blobs: int
+    ) -> None:
+        """Keep a new upload; raises QUOTA_EXCEEDED when the device has too many open or too much uncommitted.
 
-        async def work(tx: Transaction) -> None:
+        Of its complete uploads the newest *max_open* stay: it can have asked for no more at once than were open.
+        """
+
+        async def work(tx: Transaction) -> str:
             await tx.take_turns(b"uploads of " + upload.device_id)
             count, open_bytes = (await tx.rows(SQL["open_uploads"], device_id=upload.device_id))[0]
             if count >= max_open:
-                raise Refused(Code.QUOTA_EXCEEDED, f"this device has {count} uploads open")
-            held_bytes = (await tx.rows(SQL["uncommitted"], device_id=upload.device_id))[0][0]
-            uncommitted_bytes = int(open_bytes) + int(held_bytes)
-            if uncommitted_bytes + (upload.length_bytes or 0) > max_uncommitted_bytes:
-                raise Refused(Code.QUOTA_EXCEEDED, f"this device has {uncommitted_bytes} bytes that no record names")
-            await tx.rows(
-                SQL["add_upload"],
-                upload_id=upload.upload_id,
-                device_id=upload.device_id,
-                account_id=upload.account_id,
-                space_id=upload.space_id,
-                created_ms=upload.created_ms,
-                expires_ms=upload.expires_ms,
-                offset_bytes=upload.offset_bytes,
-                length_bytes=upload.length_bytes,
-                digest=upload.digest,
-                state=upload.state,
-                blob=upload.blob,
-            )
+                return f"this device has {count} uploads open"
+            begun_bytes = int(open_bytes) + (upload.length_bytes or 0)
+            room = max_uncommitted_blobs - count, max_uncommitted_bytes - begun_bytes
+            held = await uncommitted(tx, upload.device_id, *room, upload.created_ms)
+            if not held.fits(*room):
+                blobs, size_bytes = count + held.blobs, int(open_bytes) + held.size_bytes
+                return f"this device has {blobs} blobs of {size_bytes} bytes that no record names"
+            await tx.rows(SQL["drop_complete"], device_id=upload.device_id, keep=max_open, page=_PAGE)
+            await _add(tx, upload)
+            return ""
 
-        await self._write(work)
+        # Raised only here: what was counted stays noted, else who is refused would have it counted each time.
+        if refusal := await self._write(work):
+            raise Refused(Code.QUOTA_EXCEEDED, refusal)
 
     async def uncommitted_bytes(self, device_id: bytes) -> int:
         """Return how much a device has uploaded, finished or not, that no record names yet."""
         _, open_bytes = (await self._reading.rows(SQL["open_uploads"], device_id=device_id))[0]
-        held_bytes = (await self._reading.rows(SQL["uncommitted"], device_id=device_id))[0][0]
+        [(_, held_bytes)] = await self._reading.rows(UNCOMMITTED["count"], device_id=device_id)
         return int(open_bytes) + int(held_bytes)
 
     async def upload(self, upload_id: bytes) -> UploadRow | None:
@@ -90,7 +92,9 @@ class BlobRows(Engine):
             await tx.take_turns(b"blob " + blob)
             if await tx.rows(SQL["is_forgotten"], name=blob):
                 raise Refused(Code.UPLOAD_BUSY, "an older copy of the blob is being removed")
-            completed = await tx.rows(SQL["complete"], upload_id=upload_id, blob=blob, size_bytes=size_bytes)
+            completed = await tx.rows(
+                SQL["complete"], upload_id=upload_id, blob=blob, size_bytes=size_bytes, now_ms=now_ms
+            )
             if completed:
                 space_id, device_id = completed[0]
                 await tx.rows(
@@ -101,6 +105,7 @@ class BlobRows(Engine):
                     device_id=device_id,
                     held_ms=now_ms,
                 )
+                await note_held(tx, device_id, size_bytes)
                 return
             rows = await tx.rows(SQL["upload"], upload_id=upload_id)
             if not rows:
@@ -202,3 +207,20 @@ class BlobRows(Engine):
             await tx.rows(SQL["delete_forgotten"], name=name)
 
         await self._write(work)
+
+
+async def _add(tx: Transaction, upload: UploadRow) -> None:
+    await tx.rows(
+        SQL["add_upload"],
+        upload_id=upload.upload_id,
+        device_id=upload.device_id,
+        account_id=upload.account_id,
+        space_id=upload.space_id,
+        created_ms=upload.created_ms,
+        expires_ms=upload.expires_ms,
+        offset_bytes=upload.offset_bytes,
+        length_bytes=upload.length_bytes,
+        digest=upload.digest,
+        state=upload.state,
+        blob=upload.blob,
+    )

@@ -77,6 +77,9 @@ class DirectoryAppender:
             await self._written()
             self._start(self._part.write)
 
+    def hold_back(self) -> None:
+        """Nothing to do: of a file only what was stated counts."""
+
     async def flush(self) -> int:
         """Make everything written durable and return the offset, which never decreases."""
         await self._written()

@@ -7,6 +7,7 @@ was hashed as well; then it is not written again. docs/decisions/0009-blobs-in-a
 
 import asyncio
 import hashlib
+import secrets
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -17,7 +18,7 @@ from safelight.server.stores import s3_upload
 from safelight.server.stores.blob_names import blob_of, upload_of
 from safelight.server.stores.blob_part import Hashed, Hasher
 from safelight.server.stores.bucket_address import BucketAddress
-from safelight.server.stores.s3_bucket import Bucket, BucketRefused, Fetched
+from safelight.server.stores.s3_bucket import PROBE, Bucket, BucketRefused, Fetched
 from safelight.server.stores.s3_upload import PIECE_BYTES, Piece, PiecesDiffer, Room, S3Appender
 from safelight.sync_protocol.refusals import Code, Refused
 
@@ -116,6 +117,15 @@ class S3Blobs:
         if marker.data != text:
             raise BucketRefused("that bucket and prefix belong to another Safelight server; name another prefix")
 
+    async def is_same_place(self, other: "S3Blobs") -> bool:
+        """Whether *other* is this bucket and prefix, however both are spelt: what is put here is looked for there."""
+        key = f"probe/{secrets.token_hex(16)}"
+        await self.bucket.put_new(key, PROBE)
+        try:
+            return await other.bucket.size_bytes(key) is not None
+        finally:
+            await self.bucket.delete([key])
+
     async def append(self, upload_id: bytes, offset_bytes: int) -> S3Appender:
         """Open an upload for appending at the offset that `durable_bytes` told.
 
@@ -192,7 +202,7 @@ class S3Blobs:
     async def parts(self) -> AsyncIterator[StoredPart]:
         """Yield every piece of an upload that is there."""
         async for listed in self.bucket.listing(s3_upload.PREFIX):
-            if (upload_id := upload_of(listed.key.split("/")[-2])) is not None:
+            if (upload_id := upload_of(s3_upload.upload_at(listed.key))) is not None:
                 yield StoredPart(upload_id, listed.modified_ms)
 
     async def state(self) -> StoreState:

@@ -4,10 +4,14 @@ A piece is put only where none is ("if none match"). That alone keeps the server
 go on at the same offset one is told no, so an upload's pieces never fork, and no lock that a stalled server could
 outlive is trusted with acknowledged bytes. How far an upload has come is what its pieces, in a row from the start, add
 up to.
+
+What must not count before it was verified lies beside them, `uploads/<upload>/held-<attempt>/<where it starts>`, and is
+put among them once it was: a server that dies in between leaves nothing that anybody takes for the upload's bytes.
 """
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -23,6 +27,7 @@ PIECE_BYTES = 8 * 1024 * 1024
 SMALL_PIECE_BYTES = 1024 * 1024
 READ_BYTES = 4 * 1024 * 1024
 PREFIX = "uploads"
+_HELD = "held-"
 
 
 class PiecesDiffer(Exception):
@@ -52,10 +57,17 @@ def key_of(upload_id: bytes, start: int) -> str:
     return f"{folder_of(upload_id)}/{start:016x}"
 
 
+def upload_at(key: str) -> str:
+    """Return what stands for the upload in the key of a piece."""
+    return key.removeprefix(f"{PREFIX}/").partition("/")[0]
+
+
 async def pieces_of(bucket: Bucket, upload_id: bytes) -> list[Piece]:
-    """Return an upload's pieces, in a row from its start; what comes after a gap counts for nothing."""
+    """Return an upload's pieces, in a row from its start; what is held back, or comes after a gap, does not count."""
     pieces: list[Piece] = []
     async for listed in bucket.listing(folder_of(upload_id)):
+        if listed.key.rpartition("/")[0] != folder_of(upload_id):
+            continue
         start = int(listed.key.rpartition("/")[2], 16)
         if start != end_of(pieces):
             break
@@ -136,10 +148,16 @@ class S3Appender:
         self._upload_id = upload_id
         self._pieces = pieces
         self._hasher = hasher
+        self._held_in = ""
+        self._held: list[Piece] = []
         self._buffer = bytearray()
         self._working: asyncio.Task[Any] | None = None
         self._published = False
         self._closed = False
+
+    def hold_back(self) -> None:
+        """Let nothing that is written count before it is flushed, named or finished."""
+        self._held_in = f"{folder_of(self._upload_id)}/{_HELD}{secrets.token_hex(8)}"
 
     async def write(self, data: bytes | bytearray | memoryview, taken: Taken | None = None) -> None:
         """Take more bytes; waits while one piece is on its way and another is full. Raises what an earlier one met."""
@@ -150,16 +168,16 @@ class S3Appender:
         self._store.room.take(len(data))
         if len(self._buffer) >= self._store.room.piece_bytes():
             await self._done()
-            self._start(self._put(self._taken()))
+            self._start(self._hold(self._taken()) if self._held_in else self._put(self._taken()))
 
     async def flush(self) -> int:
         """Put everything written, and return the offset: no more than what the bucket has acknowledged."""
-        await self._done()
+        await self._counted()
         return await asyncio.shield(self._start(self._put(self._taken())))
 
     async def name(self) -> bytes:
         """Return the SHA-256 of everything written so far."""
-        await self._done()
+        await self._counted()
         return await asyncio.shield(self._start(self._name()))
 
     async def finish(self, digest: bytes | None = None) -> tuple[bytes, int]:
@@ -167,7 +185,7 @@ class S3Appender:
 
         Raises UPLOAD_DIGEST_MISMATCH where that is not *digest*; then nothing is published, and the pieces are gone.
         """
-        await self._done()
+        await self._counted()
         return await asyncio.shield(self._start(self._finish(digest)))
 
     async def close(self) -> None:
@@ -177,10 +195,12 @@ class S3Appender:
         self._closed = True
         if self._working is not None:
             await asyncio.gather(self._working, return_exceptions=True)
-        known = Hashed(end_of(self._pieces), self._hasher) if self._hasher and not self._buffer else None
+        whole = not self._buffer and not self._held
+        known = Hashed(end_of(self._pieces), self._hasher) if self._hasher and whole else None
         self._store.room.give(len(self._buffer))
         self._buffer.clear()
         try:
+            await self._drop_held()
             if self._published:
                 await self._drop_pieces()
         except Refused:
@@ -191,13 +211,20 @@ class S3Appender:
     async def _put(self, data: bytes) -> int:
         if not data:
             return end_of(self._pieces)
-        bucket, key = self._store.bucket, key_of(self._upload_id, end_of(self._pieces))
+        start = end_of(self._pieces)
+        await self._put_hashed(key_of(self._upload_id, start), data)
+        self._pieces.append(Piece(start, len(data)))
+        return end_of(self._pieces)
+
+    async def _hold(self, data: bytes) -> None:
+        start = end_of(self._held or self._pieces)
+        self._held.append(Piece(start, len(data)))  # noted first: what may be there is to go
+        await self._put_hashed(self._held_key(start), data)
+
+    async def _put_hashed(self, key: str, data: bytes) -> None:
         hashing = asyncio.create_task(asyncio.to_thread(self._hasher.update, data)) if self._hasher else None
         try:
-            if not await bucket.put_new(key, data):
-                there = await bucket.get(key, 0, len(data) + 1)
-                if there is None or there.data != data:  # else ours: put again because its answer was lost
-                    raise Refused(Code.UPLOAD_OFFSET_MISMATCH, "another request went on with the upload")
+            await self._put_at(key, data)
         except BaseException:
             self._hasher = None  # it is of more than was put
             raise
@@ -205,8 +232,36 @@ class S3Appender:
             if hashing is not None:
                 await hashing
             self._store.room.give(len(data))
-        self._pieces.append(Piece(end_of(self._pieces), len(data)))
-        return end_of(self._pieces)
+
+    async def _put_at(self, key: str, data: bytes) -> None:
+        if not await self._store.bucket.put_new(key, data):
+            there = await self._store.bucket.get(key, 0, len(data) + 1)
+            if there is None or there.data != data:  # else ours: put again because its answer was lost
+                raise Refused(Code.UPLOAD_OFFSET_MISMATCH, "another request went on with the upload")
+
+    async def _counted(self) -> None:
+        """Wait for the work before; then what was held back is among the pieces that count."""
+        await self._done()
+        if self._held:
+            await asyncio.shield(self._start(self._let_count()))
+        self._held_in = ""
+
+    async def _let_count(self) -> None:
+        """A server that dies in between has put some of it: all of it was verified."""
+        for piece in self._held:
+            data = b"".join(
+                [data async for data in read_object(self._store.bucket, self._held_key(piece.start), piece.size_bytes)]
+            )
+            await self._put_at(key_of(self._upload_id, piece.start), data)
+            self._pieces.append(piece)
+        await self._drop_held()
+
+    async def _drop_held(self) -> None:
+        await self._store.bucket.delete([self._held_key(piece.start) for piece in self._held])
+        self._held.clear()
+
+    def _held_key(self, start: int) -> str:
+        return f"{self._held_in}/{start:016x}"
 
     async def _name(self) -> bytes:
         if self._hasher is None:

@@ -238,6 +238,17 @@ SPACE_BLOBS = _clustered(
     _partial("space_blobs_loose", "device_id", "held_ms", "size_bytes", where="refs = 0"),
 )
 
+# How much each device has at most that no record names: as last counted (then `counted` blobs), and held since.
+UNCOMMITTED = _clustered(
+    "uncommitted",
+    _bytes("device_id"),
+    _number("blobs"),
+    _number("size_bytes"),
+    _number("counted"),
+    _number("counted_ms"),
+    PrimaryKeyConstraint("device_id"),
+)
+
 # Which record refers to which blob, in the order of the log; `space_blobs.refs` counts these rows.
 BLOB_REFS = _clustered(
     "blob_refs",
@@ -293,6 +304,7 @@ UPLOADS = Table(
     _bytes("blob"),
     PrimaryKeyConstraint("upload_id"),
     _partial("uploads_open", "device_id", where="state = 'open'"),
+    _partial("uploads_complete", "device_id", "expires_ms", where="state = 'complete'"),
     Index("uploads_by_expiry", "expires_ms"),
 )
 

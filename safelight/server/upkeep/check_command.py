@@ -35,6 +35,11 @@ class CheckStopped(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be asked for."""
+    parser.epilog = (
+        "Where a server runs over the data folder it does the check, with its own settings: those given here are not"
+        " used. Where none runs, name the stores as you do for it, and --unreferenced-grace-s, too: orphans are"
+        " reported, and with --repair deleted, by what is given here."
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--all", action="store_true", help="hash every blob (so it is without any of these three)")
     which.add_argument("--fraction", type=share, metavar="SHARE", help="hash so many of them, for example 10%%")

@@ -75,6 +75,10 @@ class Move:
 
         The blobs are claimed before the rows say so: whoever dies in between begins anew, and finds its own claim.
         """
+        if await self.source.database.get_meta(MOVING):
+            raise MoveRefused(
+                "the installation to move is not all there yet: an earlier move to it has to be repeated first"
+            )
         begun = await self.target.database.get_meta(MOVING)
         if begun == self.key:
             await claim_blobs(claimed_before=True)

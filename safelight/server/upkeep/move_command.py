@@ -32,6 +32,7 @@ from safelight.sync_protocol.signatures import public_key_of
 
 SETTINGS = frozenset({"data", "database", "blobs", "s3_endpoint", "s3_timeout_s"})
 _VARIABLE = "SAFELIGHT_TO_DATABASE"
+_SAME_BUCKET = "the blobs are in that bucket already; name another, or another prefix, with --to-blobs"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,8 +104,14 @@ def _target(settings: Settings, arguments: dict[str, Any]) -> Settings:
     if to.database and to.database == settings.database:
         raise MoveRefused("the rows are in that database already; name another with --to-database")
     if to.blobs and (to.blobs, to.s3_endpoint) == (settings.blobs, settings.s3_endpoint):
-        raise MoveRefused("the blobs are in that bucket already; name another, or another prefix, with --to-blobs")
+        raise MoveRefused(_SAME_BUCKET)
     return to
+
+
+async def _check_places(source: Blobs, target: Blobs) -> None:
+    """Raise MoveRefused for one bucket under two names: two installations over it would delete each other's blobs."""
+    if isinstance(source, S3Blobs) and isinstance(target, S3Blobs) and await target.is_same_place(source):
+        raise MoveRefused(_SAME_BUCKET)
 
 
 @asynccontextmanager
@@ -118,6 +125,7 @@ async def _opened(settings: Settings, to: Settings) -> AsyncIterator[tuple[Move,
             try:
                 with data_folder.opened(to.data, existing=False, key_of=settings.data) as new:
                     async with _target_opened(to, secrets, new) as target:
+                        await _check_places(blobs, target.blobs)
                         move = Move(Place(database, blobs), target, key, wall_ms, lambda _: None)
                         yield move, await move.begin(partial(_claim_blobs, target.blobs, key))
             finally:

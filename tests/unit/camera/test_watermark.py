@@ -9,19 +9,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from PIL import Image, ImageChops
 
 from safelight.clients.camera.develop import messages, picture, watermark
+from safelight.clients.camera.develop import pool as pool_module
 from safelight.clients.camera.develop.messages import NotDeveloped, Watermarked
-from safelight.clients.camera.develop.pool import Developers, developers
+from safelight.clients.camera.develop.pool import Developers, Purpose, developers
 from safelight.clients.camera.watermarks import check_text
+from safelight.clients.camera.watermarks import watermark as watermark_of
 from safelight.sync_protocol.refusals import Code, Refused
 from tests.support.samples import encoded, exif
 from tests.support.samples import picture as sample
 
+LINK = Purpose()
 TEXTS = ("PROOF", "Проба · Δοκιμή", "© Anna Müller 2026 · for Kolibri only, not for publication", "W" * 100, "i")
 SIZES = ((1600, 1200), (1200, 1600), (1600, 260), (200, 1600), (427, 320), (96, 72))
 
@@ -34,7 +38,7 @@ async def pool() -> AsyncIterator[Developers]:
 
 
 async def _watermarked(pool: Developers, data: bytes, text: str = "Proof") -> Watermarked:
-    answer = await pool.watermark(data, text)
+    answer = await pool.watermark(data, text, LINK)
     assert isinstance(answer, Watermarked), answer
     return answer
 
@@ -120,7 +124,7 @@ async def test_what_is_seen_through_is_watermarked(pool: Developers) -> None:
 @pytest.mark.parametrize("data", [b"", b"RIFF no picture", random.Random(7).randbytes(5000)])
 async def test_what_is_no_picture_is_said_to_be_none(pool: Developers, data: bytes) -> None:
     """A reason, never the bytes as they came; and the process serves on."""
-    answer = await pool.watermark(data, "Proof")
+    answer = await pool.watermark(data, "Proof", LINK)
     assert isinstance(answer, NotDeveloped)
     await _watermarked(pool, encoded(sample(2), "WEBP"))
 
@@ -133,13 +137,13 @@ async def test_damaged_pictures_never_stop_it(pool: Developers) -> None:
         data = bytearray(whole)
         for _ in range(chance.randint(1, 30)):
             data[chance.randrange(len(data))] = chance.randrange(256)
-        await pool.watermark(bytes(data), "Proof")
+        await pool.watermark(bytes(data), "Proof", LINK)
     await _watermarked(pool, whole)
 
 
 async def test_it_takes_no_more_than_a_preview(pool: Developers) -> None:
     """What is larger than any preview is not even sent."""
-    answer = await pool.watermark(bytes(messages.MAX_PICTURE_SIZE_BYTES + 1), "Proof")
+    answer = await pool.watermark(bytes(messages.MAX_PICTURE_SIZE_BYTES + 1), "Proof", LINK)
     assert isinstance(answer, NotDeveloped)
 
 
@@ -152,7 +156,7 @@ async def test_many_at_once_and_one_that_dies(pool: Developers) -> None:
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert isinstance(await pool.watermark(pictures[0], "Proof"), NotDeveloped)
+    assert isinstance(await pool.watermark(pictures[0], "Proof", LINK), NotDeveloped)
     await _watermarked(pool, pictures[0])
 
 
@@ -213,3 +217,54 @@ def test_texts_that_cannot_be_drawn(text: str, said: str) -> None:
         check_text(text)
     assert caught.value.code is Code.BAD_REQUEST
     assert said in caught.value.detail
+
+
+# A decoder that a picture took over: it gives out the first picture that it ever saw, clean, for every other.
+_TAKEN_OVER = """
+import sys
+from safelight.clients.camera.develop import child
+from safelight.clients.camera.develop.messages import Image, Watermarked
+seen = []
+def give_out_the_first(file, text):
+    seen.append(Image(file.read(), 1, 1))
+    return Watermarked(seen[0], seen[0])
+child.watermark = give_out_the_first
+def develop_and_keep(file):
+    file.seek(0)
+    seen.append(Image(file.read(), 1, 1))
+    return child.NotDeveloped("kept")
+child.develop = develop_and_keep
+child._prepare_decoders = lambda: None
+child.main()
+"""
+
+
+@pytest.fixture
+async def taken_over(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Developers]:
+    """One developing process that a picture took over."""
+    monkeypatch.setattr(pool_module, "_CHILD", ("-c", _TAKEN_OVER))
+    async with developers(1) as opened:
+        yield opened
+
+
+async def test_a_process_sees_the_pictures_of_one_link(taken_over: Developers, tmp_path: Path) -> None:
+    """*Clean proofs of one client in another's link*: what took over the process of one link is gone with it."""
+    (tmp_path / "original").write_bytes(b"an original of the roll")
+    await taken_over.develop(tmp_path / "original")
+    links = [watermark_of(taken_over, "Proof").begin() for _ in range(2)]
+    for link, picture_of_it in ((0, b"the first link's"), (1, b"the second link's"), (0, b"the first link's again")):
+        redrawn = await links[link](picture_of_it)
+        assert redrawn.preview.data == picture_of_it
+
+
+async def test_one_watermark_for_two_links_is_two(taken_over: Developers) -> None:
+    """Where one wish is used for two links, each has a process of its own all the same."""
+    wish = watermark_of(taken_over, "Proof")
+    assert (await wish.begin()(b"one")).preview.data == b"one"
+    assert (await wish.begin()(b"two")).preview.data == b"two"
+
+
+async def test_within_a_link_the_process_stays(taken_over: Developers) -> None:
+    """Within one link it is the same process, else every picture would wait for one; what that means is documented."""
+    redraw = watermark_of(taken_over, "Proof").begin()
+    assert [(await redraw(data)).preview.data for data in (b"one", b"two")] == [b"one", b"one"]

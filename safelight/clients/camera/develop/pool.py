@@ -34,6 +34,17 @@ _developed: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Developed 
 _watermarked: msgspec.msgpack.Decoder[WatermarkAnswer] = msgspec.msgpack.Decoder(Watermarked | NotDeveloped)
 
 
+_CHILD = ("-m", "safelight.clients.camera.develop.child")
+
+
+class Purpose:
+    """What pictures are developed for: one roll, or one link. A process that saw those of one never sees another's.
+
+    *A picture that takes over its decoder* could keep what the process sees and give it out in place of what comes
+    later: a client's clean proofs in a link for somebody else. So that process has ended by then.
+    """
+
+
 class _Gone(Exception):
     """The process died, hung, or answered what it may not."""
 
@@ -45,12 +56,14 @@ class _Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._developed = 0
+        self._purpose: Purpose | None = None
 
-    async def ask(self, send: _Send, decoder: msgspec.msgpack.Decoder[T]) -> T:
+    async def ask(self, purpose: Purpose, send: _Send, decoder: msgspec.msgpack.Decoder[T]) -> T:
         """Return the answer to what *send* asks; raises _Gone after which the next call starts a new process."""
-        if self._process is None or self._developed >= _PICTURES_PER_PROCESS:
+        if self._process is None or self._purpose is not purpose or self._developed >= _PICTURES_PER_PROCESS:
             await self.stop()
             await self._start()
+            self._purpose = purpose
         self._developed += 1
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
@@ -84,7 +97,7 @@ class _Worker:
             # Its own session: Ctrl-C is the camera's to handle. No environment: it may hold passwords.
             self._process = await asyncio.to_thread(
                 subprocess.Popen,
-                [sys.executable, "-I", "-m", "safelight.clients.camera.develop.child", str(theirs.fileno())],
+                [sys.executable, "-I", *_CHILD, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -116,6 +129,7 @@ class Developers:
     """A pool of developing processes."""
 
     def __init__(self, count: int) -> None:
+        self._roll = Purpose()
         self._workers = [_Worker() for _ in range(count)]
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         for worker in self._workers:
@@ -137,14 +151,18 @@ class Developers:
                     return NotDeveloped("it is no ordinary file")
                 if check is not None:
                     check(status)
-                return await worker.ask(lambda to: asyncio.to_thread(_send_descriptor, to, descriptor), _developed)
+                return await worker.ask(
+                    self._roll, lambda to: asyncio.to_thread(_send_descriptor, to, descriptor), _developed
+                )
             finally:
                 os.close(descriptor)
 
         return await self._with_worker(work)
 
-    async def watermark(self, picture: bytes, text: str) -> WatermarkAnswer:
+    async def watermark(self, picture: bytes, text: str, link: Purpose) -> WatermarkAnswer:
         """Make *picture* anew with *text* all over it; NotDeveloped for whatever goes wrong: then there is no picture.
+
+        *link* is the one that it is for; the process sees no others' pictures.
 
         The picture goes over the socket and not through a file: it may have been decrypted a moment ago.
         """
@@ -156,7 +174,7 @@ class Developers:
             sizes = [len(value).to_bytes(messages.SIZE_BYTES, "big") for value in values]
             await asyncio.get_running_loop().sock_sendall(to, b"".join((messages.WATERMARK, *sizes, *values)))
 
-        return await self._with_worker(lambda worker: worker.ask(send, _watermarked))
+        return await self._with_worker(lambda worker: worker.ask(link, send, _watermarked))
 
     async def _with_worker(self, work: Callable[[_Worker], Awaitable[T]]) -> T | NotDeveloped:
         worker = await self._idle.get()

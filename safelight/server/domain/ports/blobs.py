@@ -37,6 +37,10 @@ class Appender(Protocol):
 
     offset_bytes: int
 
+    def hold_back(self) -> None:
+        """Let nothing that is written now count before `flush`, `name` or `finish`, whenever this process dies."""
+        ...
+
     async def write(self, data: bytes | bytearray | memoryview, taken: Taken | None = None) -> None:
         """Take bytes; they are hashed and written, and durable only after `flush`.
 

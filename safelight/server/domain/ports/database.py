@@ -208,8 +208,14 @@ class KeepsSpaces(Protocol):
 class KeepsUploads(Protocol):
     """Uploads, and which blob is held where. The bytes are in `blobs.Blobs`."""
 
-    async def add_upload(self, upload: UploadRow, max_open: int, max_uncommitted_bytes: int) -> None:
-        """Keep a new upload; raises QUOTA_EXCEEDED when the device has too many open or too much uncommitted."""
+    async def add_upload(
+        self, upload: UploadRow, max_open: int, max_uncommitted_bytes: int, max_uncommitted_blobs: int
+    ) -> None:
+        """Keep a new upload; raises QUOTA_EXCEEDED when the device has too many open or too much uncommitted.
+
+        Uncommitted is what no record names yet, in bytes and in blobs. Of the device's complete uploads the newest
+        *max_open* stay (and a few more): whoever made many cannot have their answers lost all at once.
+        """
         ...
 
     async def uncommitted_bytes(self, device_id: bytes) -> int:
@@ -232,7 +238,7 @@ class KeepsUploads(Protocol):
         ...
 
     async def finish_upload(self, upload_id: bytes, blob: bytes, size_bytes: int, now_ms: int) -> None:
-        """The upload is complete and its blob is held in the upload's space, uncommitted."""
+        """The upload is complete, and its time begins anew; its blob is held in the upload's space, uncommitted."""
         ...
 
     async def fail_upload(self, upload_id: bytes) -> None:

@@ -4,14 +4,17 @@
 SELECT COUNT(*), COALESCE(SUM(COALESCE(length_bytes, offset_bytes)), 0) FROM uploads
 WHERE device_id = :device_id AND state = 'open';
 
--- name: uncommitted
-SELECT COALESCE(SUM(size_bytes), 0) FROM space_blobs WHERE device_id = :device_id AND refs = 0;
-
 -- name: add_upload
 INSERT INTO uploads (upload_id, device_id, account_id, space_id, created_ms, expires_ms, offset_bytes, length_bytes,
     digest, state, blob)
 VALUES (:upload_id, :device_id, :account_id, :space_id, :created_ms, :expires_ms, :offset_bytes, :length_bytes,
     :digest, :state, :blob);
+
+-- name: drop_complete
+DELETE FROM uploads WHERE upload_id IN (
+    SELECT upload_id FROM uploads WHERE device_id = :device_id AND state = 'complete'
+    ORDER BY expires_ms DESC LIMIT :page OFFSET :keep
+);
 
 -- name: upload
 SELECT upload_id, device_id, account_id, space_id, created_ms, expires_ms, offset_bytes, length_bytes, digest, state,
@@ -26,7 +29,9 @@ WHERE upload_id = :upload_id AND state = 'open' AND offset_bytes <= :offset_byte
 UPDATE uploads SET digest = :name WHERE upload_id = :upload_id AND state = 'open' AND digest IS NULL;
 
 -- name: complete
-UPDATE uploads SET state = 'complete', blob = :blob, offset_bytes = :size_bytes, length_bytes = :size_bytes
+-- Its time begins anew, so that the order in which uploads expire is the order in which they were completed.
+UPDATE uploads SET state = 'complete', blob = :blob, offset_bytes = :size_bytes, length_bytes = :size_bytes,
+    expires_ms = expires_ms - created_ms + :now_ms
 WHERE upload_id = :upload_id AND state = 'open' RETURNING space_id, device_id;
 
 -- name: hold

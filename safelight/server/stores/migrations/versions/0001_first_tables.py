@@ -139,6 +139,7 @@ def _make_assets() -> None:
 def _make_blobs() -> None:
     _make("space_blobs", "name:b space_id:b size_bytes:n tier:t refs:n device_id:b held_ms:n", ["name", "space_id"])
     _index("space_blobs_loose", "space_blobs", "device_id held_ms size_bytes", "refs = 0")
+    _make("uncommitted", "device_id:b blobs:n size_bytes:n counted:n counted_ms:n", ["device_id"])
     _make(
         "blob_refs",
         "space_id:b number:n place:n name:b owner_id:b rendition:t tier:t",
@@ -161,6 +162,7 @@ def _make_blobs() -> None:
     )
     _index("uploads_by_expiry", "uploads", "expires_ms")
     _index("uploads_open", "uploads", "device_id", "state = 'open'")
+    _index("uploads_complete", "uploads", "device_id expires_ms", "state = 'complete'")
 
 
 def _make_links() -> None:

@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -37,8 +38,8 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[Receiving]:
     seen: list[Receiving] = []
     begin = Receiving.__init__
 
-    def noted(self: Receiving, transport: asyncio.Transport, connection: Connection, request: web.Request) -> None:
-        begin(self, transport, connection, request)
+    def noted(self: Receiving, *arguments: Any) -> None:
+        begin(self, *arguments)
         seen.append(self)
 
     monkeypatch.setattr(Receiving, "__init__", noted)
@@ -75,6 +76,24 @@ async def test_a_body_and_the_request_behind_it(owner: Owner, begun: list[Receiv
     assert begun or size_bytes < MIB  # a small one may have come whole before it is asked for
     assert await held(owner, first)
     assert await held(owner, second)
+
+
+async def test_bodies_go_to_disk_past_the_cache(
+    owner: Owner, begun: list[Receiving], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a body is written from is whole pages from its first byte on, whatever the parser had before."""
+    kinds: list[tuple[type, int]] = []
+    write = Part._write
+
+    def noted(self: Part, pieces: Sequence[Piece]) -> None:
+        kinds.extend((type(piece), len(piece)) for piece in pieces)
+        write(self, pieces)
+
+    monkeypatch.setattr(Part, "_write", noted)
+    data = os.urandom(4 * MIB)
+    assert (await create(owner, data, Upload_Complete="?1")).status == 200
+    assert begun
+    assert kinds == [(memoryview, MEMORY_BYTES)] * 4
 
 
 async def test_limits_hold_behind_a_body(owner: Owner, begun: list[Receiving]) -> None:

@@ -7,7 +7,7 @@ So it works on every event loop and through TLS, and sees no byte of the request
 import asyncio
 import mmap
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -28,12 +28,14 @@ _free: list[memoryview] = []
 class Receiving(asyncio.BufferedProtocol):
     """What is left of one request's body, on its way in. Made when the parser has none of it; `end` it in any case."""
 
-    def __init__(self, transport: asyncio.Transport, connection: Connection, request: web.Request) -> None:
-        """Take over from *connection*; *request*'s content holds what had arrived, and gets nothing more."""
+    def __init__(
+        self, transport: asyncio.Transport, connection: Connection, request: web.Request, there: Sequence[bytes]
+    ) -> None:
+        """Take over from *connection*; *there* is what *request* had of its body, whose content gets nothing more."""
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._connection = connection
-        self._unread_bytes = (request.content_length or 0) - request.content.total_bytes
+        self._unread_bytes = (request.content_length or 0) - request.content.total_bytes + sum(map(len, there))
         self._memory: memoryview | None = None
         self._filled_bytes = 0
         self._full: deque[memoryview] = deque()
@@ -47,6 +49,8 @@ class Receiving(asyncio.BufferedProtocol):
         # Whatever aiohttp ends a request with (the connection is gone, the server stops) it tells the content.
         self._watching = asyncio.create_task(request.content.wait_eof())
         self._watching.add_done_callback(self._content_is_over)
+        for piece in there:
+            self._take(piece)
         transport.set_protocol(self)
 
     async def chunk(self, stall_timeout_s: float) -> Chunk | None:
@@ -107,6 +111,15 @@ class Receiving(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """Pass it on."""
         self._connection.resume_writing()
+
+    def _take(self, data: bytes) -> None:
+        """Let bytes come as if they came now: in whole memory they go to disk like all others."""
+        while data:
+            room = self.get_buffer(len(data))
+            size_bytes = min(len(room), len(data))
+            room[:size_bytes] = data[:size_bytes]
+            self.buffer_updated(size_bytes)
+            data = data[size_bytes:]
 
     def _set_aside(self) -> None:
         """The memory that was filling is as full as it gets; where too much waits, nothing more is read for now."""
@@ -194,10 +207,8 @@ async def _directly(request: web.Request, stall_timeout_s: float) -> AsyncGenera
         async for chunk in _parsed(request, stall_timeout_s):
             yield chunk
         return
-    receiving = Receiving(transport, connection, request)
+    receiving = Receiving(transport, connection, request, there)
     try:
-        for piece in there:
-            yield Chunk(piece)
         while (came := await receiving.chunk(stall_timeout_s)) is not None:
             yield came
     finally:

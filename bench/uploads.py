@@ -6,6 +6,8 @@ clients at once and with one; exits 1 below 0.8 and 0.5 of nginx's speed.
 
 import argparse
 import asyncio
+import base64
+import hashlib
 import itertools
 import os
 import shutil
@@ -29,7 +31,7 @@ from safelight.clients.engine.spaces import find_space
 FLOORS = {8: 0.8, 1: 0.5}
 _STARTS = itertools.count(1)
 
-Head = Callable[[int, int], bytes]  # the request's head, of the number of a blob and its size
+Head = Callable[[int, int, bytes], bytes]  # the request's head, of a blob's number, its size and its SHA-256
 
 
 class Sender:
@@ -59,23 +61,32 @@ class Sender:
 
 def upload(address: tuple[str, int], head: Head, noise: bytes, clients: int, blobs: int) -> float:
     """Upload so many blobs, no two alike, by so many clients at once; return MB a second."""
-    numbers, lock = iter(range(blobs)), threading.Lock()
+    starts = [next(_STARTS) for _ in range(blobs)]
+    digests = {start: _digest(start, noise) for start in starts}
+    waiting, lock = iter(starts), threading.Lock()
 
     def work() -> None:
         sender = Sender(address)
         with closing(sender.socket):
             while True:
                 with lock:
-                    if next(numbers, None) is None:
-                        return
-                    number = next(_STARTS)
-                sender.send(head(number, len(noise)), number.to_bytes(8, "big"), memoryview(noise)[8:])
+                    number = next(waiting, None)
+                if number is None:
+                    return
+                top = head(number, len(noise), digests[number])
+                sender.send(top, number.to_bytes(8, "big"), memoryview(noise)[8:])
 
     return blobs * len(noise) / 1e6 / in_threads(clients, work)
 
 
+def _digest(number: int, noise: bytes) -> bytes:
+    hasher = hashlib.sha256(number.to_bytes(8, "big"))
+    hasher.update(memoryview(noise)[8:])
+    return hasher.digest()
+
+
 async def our_head(made: Installation) -> Head:
-    """Return what makes our requests: a whole blob in one creation."""
+    """Return what makes our requests: a whole blob in one creation, with its digest, as our own clients send it."""
     with ProfileFolder(made.folder / "owner") as folder:
         async with open_account(folder, PASSWORD) as account:
             with await find_space(account, "Family") as space:
@@ -83,16 +94,17 @@ async def our_head(made: Installation) -> Head:
                 path = f"/v1/blobs?space={space.space_id.hex()}"
     host = urlsplit(made.url).netloc
 
-    def head(_: int, size_bytes: int) -> bytes:
+    def head(_: int, size_bytes: int, digest: bytes) -> bytes:
         return (
             f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nUpload-Complete: ?1\r\n"
+            f"Repr-Digest: sha-256=:{base64.b64encode(digest).decode()}:\r\n"
             f"Content-Type: application/octet-stream\r\nContent-Length: {size_bytes}\r\n\r\n"
         ).encode()
 
     return head
 
 
-def their_head(number: int, size_bytes: int) -> bytes:
+def their_head(number: int, size_bytes: int, _: bytes) -> bytes:
     """Return a request that stores a file."""
     return f"PUT /put/{number} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size_bytes}\r\n\r\n".encode()
 

@@ -187,6 +187,20 @@ async def test_what_may_be_collected(library: Library) -> None:
     assert await database.collectable_blobs(LATER_MS, 10) == []
 
 
+async def test_a_digest_that_is_stated_declares_the_blob(library: Library) -> None:
+    """Stated at creation, a blob's name is declared, unless an older copy of its bytes is about to go."""
+    database = library.database
+    loose = await library.hold()
+    assert not await database.add_upload(library.an_upload(), 10, 10**12, 10**6)
+    assert await database.add_upload(replace(library.an_upload(), digest=some_hash()), 10, 10**12, 10**6)
+    assert await database.forget_blob(loose, LATER_MS)
+    upload = replace(library.an_upload(), digest=loose)
+    assert not await database.add_upload(upload, 10, 10**12, 10**6)
+    with pytest.raises(Refused) as refused:
+        await database.begin_publishing(upload.upload_id, loose)
+    assert refused.value.code is Code.UPLOAD_BUSY
+
+
 async def test_committed_in_one_space_held_in_another(library: Library) -> None:
     """A blob that any space's record names stays, also for the space that only holds it."""
     other = await Library.make(library.database)

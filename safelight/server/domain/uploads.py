@@ -93,8 +93,11 @@ class Uploads:
         self._turns = Turns()
         self._leases = Leases(database, _LEASE_S)
 
-    async def create(self, who: Who, space_id: bytes, appending: Appending) -> UploadRow:
-        """Make an upload for *space_id*. Raises RIGHT_MISSING, SPACE_UNKNOWN, QUOTA_EXCEEDED or UPLOAD_TOO_LONG."""
+    async def create(self, who: Who, space_id: bytes, appending: Appending) -> tuple[UploadRow, bool]:
+        """Make an upload for *space_id*, and say whether its blob is declared, for an `append` in the same request.
+
+        Raises RIGHT_MISSING, SPACE_UNKNOWN, QUOTA_EXCEEDED or UPLOAD_TOO_LONG.
+        """
         await self._check_right(who, space_id)
         length = self._length(None, appending)
         space = await self._database.space(space_id)
@@ -114,10 +117,10 @@ class Uploads:
             digest=appending.digest,
         )
         rules = self.rules
-        await self._database.add_upload(
+        declared = await self._database.add_upload(
             upload, rules.max_open, rules.max_uncommitted_bytes, rules.max_uncommitted_blobs
         )
-        return upload
+        return upload, declared
 
     async def find(self, who: Who, upload_id: bytes) -> UploadRow:
         """Return the device's own upload as it stands; raises NOT_FOUND for others and expired ones."""
@@ -155,7 +158,9 @@ class Uploads:
         """Cut off whoever is at an upload here: a newer request is at another process."""
         self._turns.give_way(upload_id)
 
-    async def append(self, who: Who, upload: UploadRow, appending: Appending, coming: Coming) -> UploadRow:
+    async def append(
+        self, who: Who, upload: UploadRow, appending: Appending, coming: Coming, *, declared: bool = False
+    ) -> UploadRow:
         """Take one request's content, while `alone`, and return the upload as it then stands.
 
         Raises UPLOAD_OFFSET_MISMATCH, UPLOAD_COMPLETED, UPLOAD_LENGTH_INCONSISTENT, UPLOAD_TOO_LONG,
@@ -185,7 +190,7 @@ class Uploads:
             whole = upload.length_bytes in {None, appender.offset_bytes}
             if appending.completes and whole:
                 await self._check_again(who, upload, coming, appender.offset_bytes)
-                return await self._complete(upload, appender)
+                return await self._complete(upload, appender, declared=declared)
             upload = await self._flush(upload, appender)
             if not whole and appending.completes:
                 raise Refused(Code.UPLOAD_LENGTH_INCONSISTENT, f"complete at {upload.offset_bytes} bytes")
@@ -328,11 +333,12 @@ class Uploads:
         await self._database.set_upload_offset(upload.upload_id, upload.offset_bytes, None)
         await self._blobs.cut_back(upload.upload_id, upload.offset_bytes)
 
-    async def _complete(self, upload: UploadRow, appender: Appender) -> UploadRow:
+    async def _complete(self, upload: UploadRow, appender: Appender, *, declared: bool) -> UploadRow:
         try:
             # Named before it is published: else a collector could take what it had found of the same blob before.
             name = upload.digest or await appender.name()
-            await self._database.begin_publishing(upload.upload_id, name)
+            if not declared:
+                await self._database.begin_publishing(upload.upload_id, name)
             blob, size_bytes = await appender.finish(name)
             await self._database.finish_upload(upload.upload_id, blob, size_bytes, self._clock.now_ms())
         except Refused as refusal:

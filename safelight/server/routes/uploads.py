@@ -43,12 +43,12 @@ async def create(call: Call) -> web.StreamResponse:
     try:
         appending = _appending(call, 0, completes=completes is not False)
         _check_size(call, appending.content_bytes)
-        upload = await call.services.uploads.create(call.who, bytes.fromhex(space), appending)
+        upload, declared = await call.services.uploads.create(call.who, bytes.fromhex(space), appending)
         if completes is None:
             interim.keep_silent()
         await interim.announce(answers.announcement(upload))
         if appending.completes or appending.content_bytes != 0:
-            upload = await _append(call, upload, appending, interim)
+            upload = await _append(call, upload, appending, interim, declared=declared)
     except Refused as refused:
         return answers.refusal(refused, await _as_it_stands(call, upload), created=True)
     return answers.created(upload)
@@ -96,7 +96,9 @@ async def cancel(call: Call) -> web.Response:
     return web.Response(status=204)
 
 
-async def _append(call: Call, upload: UploadRow, appending: Appending, interim: Interim) -> UploadRow:
+async def _append(
+    call: Call, upload: UploadRow, appending: Appending, interim: Interim, *, declared: bool = False
+) -> UploadRow:
     uploads = call.services.uploads
     try:
         async with (
@@ -113,7 +115,7 @@ async def _append(call: Call, upload: UploadRow, appending: Appending, interim: 
             ):
                 return upload  # the answer to the request that completed it was lost; this is the same answer
             coming = Coming(chunks, interim.progress, call.check_session)
-            return await uploads.append(call.who, upload, appending, coming)
+            return await uploads.append(call.who, upload, appending, coming, declared=declared)
     except Interrupted:
         raise Refused(Code.TIMED_OUT) from None
 

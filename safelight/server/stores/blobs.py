@@ -20,13 +20,15 @@ class BlobRows(Engine):
 
     async def add_upload(
         self, upload: UploadRow, max_open: int, max_uncommitted_bytes: int, max_uncommitted_blobs: int
-    ) -> None:
+    ) -> bool:
         """Keep a new upload; raises QUOTA_EXCEEDED when the device has too many open or too much uncommitted.
+
+        True where it states its digest and that is as good as `begin_publishing`: no blob of that name is about to go.
 
         Of its complete uploads the newest *max_open* stay: it can have asked for no more at once than were open.
         """
 
-        async def work(tx: Transaction) -> str:
+        async def work(tx: Transaction) -> str | bool:
             await tx.take_turns(b"uploads of " + upload.device_id)
             count, open_bytes = (await tx.rows(SQL["open_uploads"], device_id=upload.device_id))[0]
             if count >= max_open:
@@ -39,11 +41,16 @@ class BlobRows(Engine):
                 return f"this device has {blobs} blobs of {size_bytes} bytes that no record names"
             await tx.rows(SQL["drop_complete"], device_id=upload.device_id, keep=max_open, page=_PAGE)
             await _add(tx, upload)
-            return ""
+            if upload.digest is None:
+                return False
+            await tx.take_turns(b"blob " + upload.digest)
+            return not await tx.rows(SQL["is_forgotten"], name=upload.digest)
 
         # Raised only here: what was counted stays noted, else who is refused would have it counted each time.
-        if refusal := await self._write(work):
-            raise Refused(Code.QUOTA_EXCEEDED, refusal)
+        declared = await self._write(work)
+        if isinstance(declared, str):
+            raise Refused(Code.QUOTA_EXCEEDED, declared)
+        return declared
 
     async def uncommitted_bytes(self, device_id: bytes) -> int:
         """Return how much a device has uploaded, finished or not, that no record names yet."""

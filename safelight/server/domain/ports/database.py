@@ -210,8 +210,10 @@ class KeepsUploads(Protocol):
 
     async def add_upload(
         self, upload: UploadRow, max_open: int, max_uncommitted_bytes: int, max_uncommitted_blobs: int
-    ) -> None:
+    ) -> bool:
         """Keep a new upload; raises QUOTA_EXCEEDED when the device has too many open or too much uncommitted.
+
+        True where it states its digest and that is as good as `begin_publishing`: no blob of that name is about to go.
 
         Uncommitted is what no record names yet, in bytes and in blobs. Of the device's complete uploads the newest
         *max_open* stay (and a few more): whoever made many cannot have their answers lost all at once.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.samples import REPOSITORY
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import ServerAddress
 
 PASSWORD = "correct horse battery staple"
 TIMEOUT_S = 90
@@ -22,6 +22,7 @@ class Cli:
 
     profile: Path
     variables: dict[str, str] = field(default_factory=dict)
+    timeout_s: int = field(default=TIMEOUT_S, kw_only=True)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -58,7 +59,7 @@ class Cli:
             text=True,
             cwd=REPOSITORY,
             env=self.environment,
-            timeout=TIMEOUT_S,
+            timeout=self.timeout_s,
         )
 
     def ok(self, *arguments: str) -> str:
@@ -80,7 +81,7 @@ class Cli:
         return done.stderr
 
 
-def new_account(server: ServerProcess, profile: Path, name: str) -> Cli:
+def new_account(server: ServerAddress, profile: Path, name: str) -> Cli:
     """An account of its own on *server*, with its profile."""
     cli = Cli(profile)
     cli.json("account", "create", "--server", server.url, "--name", name, "--invite", server.invite())

@@ -45,8 +45,8 @@ class InPostgresAndBucket:
     """A database of its own, and a prefix of its own."""
 
     def __init__(self, postgres: PostgresServer, seaweed: Seaweed) -> None:
-        self._postgres = postgres
-        self._seaweed = seaweed
+        self.postgres = postgres
+        self.seaweed = seaweed
         self._database = postgres.make_database()
         self._address = seaweed.address()
         self.options = (
@@ -58,13 +58,13 @@ class InPostgresAndBucket:
     def after_kill(self) -> None:
         """The uploads of a dead process go on at another after 15 seconds: here these are over at once."""
         now_ms = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
-        self._postgres.run(f"UPDATE leases SET until_ms = LEAST(until_ms, {now_ms})", self._database)
+        self.postgres.run(f"UPDATE leases SET until_ms = LEAST(until_ms, {now_ms})", self._database)
 
     def wrong(self, data: Path) -> list[str]:
         """Ask PostgreSQL, and hash every object."""
-        store = self._seaweed.store(self._address)
+        store = self.seaweed.store(self._address)
         wrong = []
-        for name, size_bytes in self._postgres.run("SELECT name, size_bytes FROM space_blobs", self._database):
+        for name, size_bytes in self.postgres.run("SELECT name, size_bytes FROM space_blobs", self._database):
             digits = name.hex()
             try:
                 content = obstore.get(store, f"blobs/{digits[:2]}/{digits}").bytes().to_bytes()
@@ -72,7 +72,7 @@ class InPostgresAndBucket:
                 content = None
             if content is None or len(content) != size_bytes or hashlib.sha256(content).digest() != name:
                 wrong.append(f"a row without its blob: {digits[:8]}, {content and len(content)} of {size_bytes}")
-        for space_id, number, count, last in self._postgres.run(
+        for space_id, number, count, last in self.postgres.run(
             "SELECT s.space_id, s.number, COUNT(e.number), MAX(e.number) FROM spaces s LEFT JOIN entries e"
             " ON e.space_id = s.space_id GROUP BY s.space_id, s.number",
             self._database,

@@ -81,9 +81,9 @@ class Cli:
         return done.stderr
 
 
-def new_account(server: ServerAddress, profile: Path, name: str) -> Cli:
-    """An account of its own on *server*, with its profile."""
-    cli = Cli(profile)
+def new_account(server: ServerAddress, profile: Path, name: str, **variables: str) -> Cli:
+    """An account of its own on *server*, with its profile; *variables* are in its commands' environment."""
+    cli = Cli(profile, variables)
     cli.json("account", "create", "--server", server.url, "--name", name, "--invite", server.invite())
     return cli
 
@@ -91,7 +91,7 @@ def new_account(server: ServerAddress, profile: Path, name: str) -> Cli:
 def new_camera(owner: Cli, space: str, profile: Path, name: str = "Phone") -> Cli:
     """A camera of *owner*'s space, with its profile."""
     uri = owner.json("camera", "pair", "--space", space, "--name", name)["uri"]
-    camera = Cli(profile)
+    camera = Cli(profile, owner.variables)
     camera.ok("camera", "add", uri)
     return camera
 

@@ -39,7 +39,7 @@ class Push:
         return self.process.poll() is None
 
     def end(self) -> int:
-        """Wait until it has ended and all that it said was read; returns its exit code, negative where it was killed."""
+        """Wait until it has ended and all that it said was read. Its exit code, or minus the signal that killed it."""
         self.code = self.process.wait()
         for reader in self._readers:
             reader.join()

@@ -127,8 +127,9 @@ def noting(self, group):
 def eager(self, work):
     self._connection.execute("BEGIN IMMEDIATE")
     result = _to_the_end(work)
-    if any(commit.assets for job in self.group for commit in job.commits):
-        self._loop.call_soon_threadsafe(self._deliver, self.group, result)
+    done = [(job, told) for job, told in zip(self.group, result) if any(commit.assets for commit in job.commits)]
+    if done:
+        self._loop.call_soon_threadsafe(self._deliver, *map(list, zip(*done)))
         time.sleep(1)
     self._connection.execute("COMMIT")
     return result

@@ -60,6 +60,12 @@ class InPostgresAndBucket:
         now_ms = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
         self.postgres.run(f"UPDATE leases SET until_ms = LEAST(until_ms, {now_ms})", self._database)
 
+    def lose_one(self) -> None:
+        """Lose the largest blob."""
+        rows = self.postgres.run("SELECT name FROM space_blobs ORDER BY size_bytes DESC LIMIT 1", self._database)
+        digits = rows[0]["name"].hex()
+        obstore.delete(self.seaweed.store(self._address), f"blobs/{digits[:2]}/{digits}")
+
     def wrong(self, data: Path) -> list[str]:
         """Ask PostgreSQL, and hash every object."""
         store = self.seaweed.store(self._address)

@@ -8,7 +8,6 @@ import pytest
 from tests.faults import mutants
 from tests.faults.full_disk import FullDisk, Outcome
 from tests.faults.machine import leftovers, needs_mounts
-from tests.faults.storm import HASTY
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -45,7 +44,7 @@ async def test_a_disk_that_is_full_often(tmp_path: Path, seed: int) -> None:
 @pytest.mark.parametrize(
     ("mutant", "sentence"),
     [
-        (HASTY, "404"),
+        (mutants.HASTY, "404"),
         (mutants.FULL_IS_BROKEN, "was told of a full disk"),
         (mutants.ROW_AT_ONCE, "row without its blob"),
     ],

@@ -1,58 +1,22 @@
 """Two server processes, one PostgreSQL and one bucket behind a balancer: a roll goes in while each falls in turn."""
 
 import random
-import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from safelight.server import data_folder
 from tests.support.balancer import Balancer, balancer
 from tests.support.commands import new_account, new_camera
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.seaweed import Seaweed
-from tests.support.server_process import ServerProcess, server_process
+from tests.support.two_servers import Servers, two_servers
 
 FILES = 40
-
-
-@dataclass
-class Servers:
-    """Two server processes, and how to end one without warning and start it again."""
-
-    options: tuple[str, ...]
-    folders: tuple[Path, Path]
-    running: list[ServerProcess] = field(default_factory=list)
-
-    def start(self, number: int, held: ExitStack, listen: str = "127.0.0.1:0") -> ServerProcess:
-        """Start one."""
-        return held.enter_context(server_process(self.folders[number], *self.options, listen=listen))
-
-    def kill_and_start(self, number: int, held: ExitStack) -> None:
-        """End one at once, and start it again where it was."""
-        fallen = self.running[number]
-        fallen.kill()
-        self.running[number] = self.start(number, held, fallen.url.removeprefix("http://"))
-
-
-@contextmanager
-def two_servers(folder: Path, address: str, seaweed: Seaweed, held: ExitStack) -> Iterator[Servers]:
-    """Two processes with one key, one database, and one bucket."""
-    bucket = seaweed.address()
-    blobs = ("--blobs", f"s3://{bucket.bucket}/{bucket.prefix}", "--s3-endpoint", seaweed.endpoint)
-    servers = Servers(("--database", address, *blobs), (folder / "one", folder / "two"))
-    servers.running.append(servers.start(0, held))
-    servers.folders[1].mkdir()
-    for name in (data_folder.MARKER, "server.key"):
-        shutil.copy(servers.folders[0] / name, servers.folders[1] / name)
-    servers.running.append(servers.start(1, held))
-    yield servers
 
 
 def _roll(folder: Path) -> dict[str, bytes]:
@@ -96,7 +60,10 @@ def test_a_roll_while_each_falls_in_turn(seaweed: Seaweed, tmp_path: Path) -> No
     with ExitStack() as held:
         postgres = held.enter_context(postgres_server())
         postgres.make_template()
-        servers = held.enter_context(two_servers(tmp_path, postgres.address("template"), seaweed, held))
+        bucket = seaweed.address()
+        blobs = ("--blobs", f"s3://{bucket.bucket}/{bucket.prefix}", "--s3-endpoint", seaweed.endpoint)
+        options = ("--database", postgres.address("template"), *blobs)
+        servers = held.enter_context(two_servers(tmp_path, options, held))
         before: Balancer = held.enter_context(balancer(*(server.url for server in servers.running)))
         entrance = replace(servers.running[0], url=before.url)
         owner = new_account(entrance, tmp_path / "owner", "owner")
@@ -124,5 +91,4 @@ def test_a_roll_while_each_falls_in_turn(seaweed: Seaweed, tmp_path: Path) -> No
         assert {name: (tmp_path / "out" / name).read_bytes() for name in roll} == roll
         numbers = [number for (number,) in postgres.run("SELECT number FROM entries ORDER BY number", "template")]
         assert numbers == list(range(1, len(numbers) + 1))
-    for folder in servers.folders:
-        assert "made a mistake" not in folder.with_name(f"{folder.name}.log").read_text()
+    assert servers.mistakes() == []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.samples import REPOSITORY
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import ServerAddress
 
 PASSWORD = "correct horse battery staple"
 TIMEOUT_S = 90
@@ -22,6 +22,7 @@ class Cli:
 
     profile: Path
     variables: dict[str, str] = field(default_factory=dict)
+    timeout_s: int = field(default=TIMEOUT_S, kw_only=True)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -58,7 +59,7 @@ class Cli:
             text=True,
             cwd=REPOSITORY,
             env=self.environment,
-            timeout=TIMEOUT_S,
+            timeout=self.timeout_s,
         )
 
     def ok(self, *arguments: str) -> str:
@@ -80,9 +81,9 @@ class Cli:
         return done.stderr
 
 
-def new_account(server: ServerProcess, profile: Path, name: str) -> Cli:
-    """An account of its own on *server*, with its profile."""
-    cli = Cli(profile)
+def new_account(server: ServerAddress, profile: Path, name: str, **variables: str) -> Cli:
+    """An account of its own on *server*, with its profile; *variables* are in its commands' environment."""
+    cli = Cli(profile, variables)
     cli.json("account", "create", "--server", server.url, "--name", name, "--invite", server.invite())
     return cli
 
@@ -90,7 +91,7 @@ def new_account(server: ServerProcess, profile: Path, name: str) -> Cli:
 def new_camera(owner: Cli, space: str, profile: Path, name: str = "Phone") -> Cli:
     """A camera of *owner*'s space, with its profile."""
     uri = owner.json("camera", "pair", "--space", space, "--name", name)["uri"]
-    camera = Cli(profile)
+    camera = Cli(profile, owner.variables)
     camera.ok("camera", "add", uri)
     return camera
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.killing import kill_with_children
 from tests.support.ports import free_port
 from tests.support.samples import REPOSITORY
 from tools.ensure_program import find
@@ -30,13 +31,14 @@ http {{
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Deployed:
-    """A configuration that stands in its folder, and the address that it serves."""
+    """A configuration that stands in its folder, and the address that it serves. `kill` ends it without warning."""
 
     folder: Path
     url: str
     program: str
+    process: "subprocess.Popen[bytes] | None" = None
 
     def test(self) -> "subprocess.CompletedProcess[str]":
         """Let nginx judge its configuration."""
@@ -46,19 +48,30 @@ class Deployed:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Serve until the end of the block."""
-        log = self.folder / "error.log"
-        command = [self.program, "-c", str(self.folder / "nginx.conf"), "-e", str(log)]
-        process = subprocess.Popen(command)
         try:
-            until = time.monotonic() + 10
-            while not self._listens():
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < until
-                time.sleep(0.02)
+            self.start()
             yield
         finally:
-            process.terminate()
-            process.wait(timeout=20)
+            if self.process is not None:
+                self.process.terminate()
+                self.process.wait(timeout=20)
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        log = self.folder / "error.log"
+        process = self.process = subprocess.Popen([self.program, "-c", str(self.folder / "nginx.conf"), "-e", str(log)])
+        until = time.monotonic() + 30
+        while not self._listens():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """End it and its worker without warning."""
+        if self.process is not None:
+            kill_with_children(self.process.pid)
+            self.process.wait()
+            self.process = None
 
     def _listens(self) -> bool:
         try:

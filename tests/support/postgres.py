@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from safelight.server.stores.migrate import upgrade_postgres
+from tests.support.killing import kill_with_children
 from tools.ensure_program import find
 
 T = TypeVar("T")
@@ -67,6 +68,13 @@ class PostgresServer:
         if self.process is not None:
             self.process.send_signal(by)
             self.process.wait(timeout=_START_TIMEOUT_S)
+            self.process = None
+
+    def kill(self) -> None:
+        """End all of its processes at once, without warning."""
+        if self.process is not None:
+            kill_with_children(self.process.pid)
+            self.process.wait()
             self.process = None
 
     def address(self, database: str) -> str:

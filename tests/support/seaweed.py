@@ -31,11 +31,30 @@ _START_TIMEOUT_S = 60
 
 @dataclass
 class Seaweed:
-    """A running SeaweedFS, its address and its process."""
+    """A SeaweedFS: `kill` ends it without warning; `start` goes on where it stood, at the same address."""
 
-    endpoint: str
     folder: Path
-    process: "subprocess.Popen[bytes]"
+    ports: list[int]
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def endpoint(self) -> str:
+        """Where S3 is spoken."""
+        return f"http://127.0.0.1:{self.ports[0]}"
+
+    def start(self) -> None:
+        """Start it, and wait until it takes an object."""
+        with (self.folder / "log").open("ab") as log:
+            command = _command(self.folder, self.ports)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+        _wait_until_ready(self)
+
+    def kill(self) -> None:
+        """End it without warning. What it acknowledged is in its files, which outlive the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
 
     def address(self, prefix: str = "") -> BucketAddress:
         """A prefix of the bucket, one of its own unless it is named."""
@@ -58,19 +77,15 @@ def seaweed_process() -> Iterator[Seaweed]:
     ports = _free_ports(8)
     before = {name: os.environ.get(name) for name in CREDENTIALS}
     os.environ.update(CREDENTIALS)
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(_command(folder, ports), stdout=log, stderr=log, cwd=folder)
+    seaweed = Seaweed(folder, ports)
     try:
-        seaweed = Seaweed(f"http://127.0.0.1:{ports[0]}", folder, process)
-        _wait_until_ready(seaweed)
+        seaweed.start()
         yield seaweed
     finally:
-        process.kill()  # its data is thrown away with it
-        process.wait()
+        seaweed.kill()  # its data is thrown away with it
         for port in ports:
             for left in Path(tempfile.gettempdir()).glob(f"seaweedfs-*-grpc-{port}.sock"):
                 left.unlink(missing_ok=True)
-        log.close()
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
         shutil.rmtree(folder, ignore_errors=True)
@@ -86,6 +101,7 @@ def _command(folder: Path, ports: list[int]) -> list[str]:
         "-ip=127.0.0.1",
         "-ip.bind=127.0.0.1",
         "-master.telemetry=false",
+        "-master.electionTimeout=1s",  # it is the only one; else it waits ten seconds for others at every start
         f"-master.port={master}",
         f"-master.port.grpc={master_grpc}",
         "-master.volumeSizeLimitMB=64",
@@ -133,7 +149,7 @@ def _wait_until_ready(seaweed: Seaweed) -> None:
         except urllib.error.HTTPError:
             pass
         except OSError:
-            if time.monotonic() > deadline or seaweed.process.poll() is not None:
+            if time.monotonic() > deadline or seaweed.process is None or seaweed.process.poll() is not None:
                 raise AssertionError((seaweed.folder / "log").read_text()[-4000:]) from None
             time.sleep(0.1)
             continue

@@ -14,12 +14,11 @@ from tests.support.samples import REPOSITORY
 
 
 @dataclass
-class ServerProcess:
-    """A server that runs: where it listens, where its data lies, and the process."""
+class ServerAddress:
+    """A server that runs: where it listens, and where its data lies."""
 
     url: str
     data: Path
-    process: "subprocess.Popen[str]"
 
     def invite(self) -> str:
         """Make an invite code as `safelight-server invite` does, without starting Python for each.
@@ -30,6 +29,13 @@ class ServerProcess:
         with ThreadPoolExecutor(1) as thread:  # whoever calls may have a loop of its own
             code: str = thread.submit(asyncio.run, asking).result()["code"]
         return code
+
+
+@dataclass
+class ServerProcess(ServerAddress):
+    """A server that runs, and its process."""
+
+    process: "subprocess.Popen[str]"
 
     def kill(self) -> None:
         """End the process without warning."""

@@ -9,6 +9,7 @@ from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession, Session
 from safelight.sync_protocol.refusals import Code, Refused
 
+_MAX_SIGNINGS = 3
 _ENDED = frozenset({Code.SESSION_REQUIRED, Code.SESSION_EXPIRED})
 
 
@@ -44,12 +45,22 @@ class DeviceSession:
             if self._token is None:
                 if self._device is None:
                     raise Refused(Code.SESSION_REQUIRED)
-                device_id = self._device.device_id
-                challenge = (await self._ask(AskChallenge(device_id.hex()))).challenge
-                message = context(Label.SIGN_SESSION, server_key, device_id, challenge)
-                signature = signatures.sign(self._device.signing_seed, message)
-                self._token = (await self._open(OpenSession(device_id.hex(), challenge, signature))).token
+                self._token = await self._sign_in(self._device, server_key)
             return self._token
+
+    async def _sign_in(self, device: DeviceKey, server_key: bytes) -> str:
+        """Sign a challenge, and another one where that is used up: by an answer that was lost, or by a long way."""
+        device_id = device.device_id
+        for signing in range(_MAX_SIGNINGS):
+            challenge = (await self._ask(AskChallenge(device_id.hex()))).challenge
+            message = context(Label.SIGN_SESSION, server_key, device_id, challenge)
+            signature = signatures.sign(device.signing_seed, message)
+            try:
+                return (await self._open(OpenSession(device_id.hex(), challenge, signature))).token
+            except Refused as refusal:
+                if refusal.code is not Code.SESSION_EXPIRED or signing == _MAX_SIGNINGS - 1:
+                    raise
+        raise Refused(Code.SESSION_REQUIRED)  # not reached: the last signing returns or raises
 
     def ended(self, token: str, refusal: Refused) -> bool:
         """Whether *refusal* says that the session of *token* has ended; it is then forgotten."""

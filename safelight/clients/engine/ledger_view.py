@@ -51,8 +51,9 @@ class LedgerView:
         """
         async with self._lock:  # two at once would both take the same entries
             await self.take_pages(f"/v1/spaces/{self.space_id.hex()}/ledger")
+            asked = self._memory.log
             row = await self._connection.request("GET", f"/v1/spaces/{self.space_id.hex()}", None, SpaceRow)
-            self._compare(row)
+            self._compare(row, asked)
             self.log_head = Head(row.number, row.chain)
             self._memory.pin_ledger(self.state.head)
             self._memory.save()
@@ -85,7 +86,7 @@ class LedgerView:
             raise Refused(Code.HISTORY_FORKED, f"the ledger entry at slot {self._memory.ledger.number} is gone")
         self._state = state
 
-    def _compare(self, row: SpaceRow) -> None:
+    def _compare(self, row: SpaceRow, asked: Head) -> None:
         """The row says where the server's ledger and log end: a shorter one cannot hide behind `after`."""
         shown, mine = Head(row.ledger_number, row.ledger_hash), self.state.head
         if shown.number == mine.number and shown.hash != mine.hash:
@@ -93,5 +94,5 @@ class LedgerView:
         if shown.number < mine.number:
             raise Refused(Code.HISTORY_ROLLED_BACK, f"its ledger ends at slot {shown.number}, {mine.number} was seen")
         log = Head(row.number, row.chain)
-        self._memory.check_reached(None, log)
+        self._memory.check_reached(None, log, log_asked=asked)
         self._memory.check_log_slot(log)

@@ -65,9 +65,14 @@ class SpaceMemory:
         if head.number > self.log.number:
             self.log = head
 
-    def check_reached(self, ledger: Head | None, log: Head | None) -> None:
-        """Check what the server shows to its end; HISTORY_ROLLED_BACK if that ends before what was seen already."""
-        for what, pinned, shown in (("ledger", self.ledger, ledger), ("log", self.log, log)):
+    def check_reached(self, ledger: Head | None, log: Head | None, *, log_asked: Head | None = None) -> None:
+        """Check what the server shows to its end; HISTORY_ROLLED_BACK if that ends before what was seen already.
+
+        *log_asked* is `log` as it was before the server was asked, where this device may commit meanwhile: a receipt
+        that overtakes the answer is no proof that the answer is too short.
+        """
+        log_pinned = self.log if log_asked is None else log_asked
+        for what, pinned, shown in (("ledger", self.ledger, ledger), ("log", log_pinned, log)):
             if shown is not None and shown.number < pinned.number:
                 raise Refused(
                     Code.HISTORY_ROLLED_BACK, f"its {what} ends at slot {shown.number}, {pinned.number} was seen"

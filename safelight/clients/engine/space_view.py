@@ -123,8 +123,10 @@ class SpaceView:
 
     async def _follow(self) -> None:
         path = f"/v1/spaces/{self.space_id.hex()}"
+        asked = self.memory.log
         row = await self.session.connection.request("GET", path, None, SpaceRow)
-        self.memory.check_reached(Head(row.ledger_number, row.ledger_hash), Head(row.number, row.chain))
+        ledger, log = Head(row.ledger_number, row.ledger_hash), Head(row.number, row.chain)
+        self.memory.check_reached(ledger, log, log_asked=asked)
         if row.number < self.reader.log.number:
             raise Refused(
                 Code.HISTORY_ROLLED_BACK, f"its log ends at slot {row.number}, {self.reader.log.number} was seen"
@@ -146,7 +148,7 @@ class SpaceView:
             if failure is not None:
                 stops = failure.code is Code.ENTRY_UNKNOWN_CRITICAL
                 raise Refused(Code.UPDATE_REQUIRED, failure.detail) if stops else failure
-        self.memory.check_reached(self.state.head, self.reader.log.head)
+        self.memory.check_reached(self.state.head, self.reader.log.head, log_asked=asked)
 
     async def finish_interrupted(self) -> str:
         """Settle what a stopped command had sent; the kind of its entry if that is now in the log, else empty.

@@ -30,7 +30,7 @@ Loop = Callable[[], asyncio.AbstractEventLoop]
 async def test_what_arrives_while_the_server_stops_leaves_no_hole(
     start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Aiohttp throws away what arrives at a connection that is to close: what comes later is not the next of the body."""
+    """What aiohttp throws away, because a connection is to close, is missed: no later byte is taken in its place."""
     asked, go_on, arrived = asyncio.Event(), asyncio.Event(), [0]
     open_part, data_received = Uploads._open, Connection.data_received
 

@@ -41,6 +41,11 @@ class Connection(web.RequestHandler):
                 return
         super().data_received(data)
 
+    @property
+    def passes_bytes_over(self) -> bool:
+        """Whether what arrives is thrown away, as it is where the server stops: a body that goes on has a hole then."""
+        return self._close or self._force_close
+
     def leave_body(self, content: StreamReader) -> None:
         """From now on somebody else reads the body, of which *content* has no more than it holds already."""
         self._content = content

@@ -76,7 +76,10 @@ class Receiving(asyncio.BufferedProtocol):
         if self._ended:
             return
         self._ended = True
-        self._transport.set_protocol(self._connection)
+        self._watching.cancel()  # aiohttp tells the content nothing more where the client goes while it is answered
+        # One that closes tells nothing but its end, which is passed on; through TLS it may have let go of all else.
+        if not self._transport.is_closing():
+            self._transport.set_protocol(self._connection)
         self._connection.take_body_back(self._unread_bytes)
         self._resume()
 
@@ -128,7 +131,7 @@ class Receiving(asyncio.BufferedProtocol):
         self._full.append(self._memory[: self._filled_bytes])
         self._memory, self._filled_bytes = None, 0
         self._held += 1
-        if self._held >= _HELD and self._unread_bytes and not self._paused:
+        if self._held >= _HELD and self._unread_bytes and not self._paused and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
 
@@ -201,7 +204,12 @@ async def _directly(request: web.Request, stall_timeout_s: float) -> AsyncGenera
     while piece := request.content.read_nowait():
         there.append(piece)
     transport, connection = request.transport, request.protocol
-    if request.content.is_eof() or transport is None or not isinstance(connection, Connection):
+    if (
+        request.content.is_eof()
+        or transport is None
+        or not isinstance(connection, Connection)
+        or connection.passes_bytes_over
+    ):
         for piece in there:
             yield Chunk(piece)
         async for chunk in _parsed(request, stall_timeout_s):

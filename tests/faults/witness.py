@@ -16,6 +16,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+from safelight.server.domain.ports.blobs import Taken
 from safelight.server.domain.ports.commits import Commit
 from safelight.server.stores import postgres_connection, postgres_writer, sqlite_writer
 from safelight.server.stores.blobs_directory import DirectoryAppender
@@ -90,11 +91,11 @@ def _note_uploads(appender: Any, notes: Notes) -> None:
     write, close = appender.write, appender.close
     taking = weakref.WeakSet[Any]()
 
-    async def noted_write(self: Any, data: bytes | bytearray | memoryview) -> None:
+    async def noted_write(self: Any, data: bytes | bytearray | memoryview, taken: Taken | None = None) -> None:
         if data and self not in taking:
             taking.add(self)
             notes.count_upload(1)
-        await write(self, data)
+        await write(self, data, taken)
 
     async def noted_close(self: Any) -> None:
         try:

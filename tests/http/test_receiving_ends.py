@@ -34,10 +34,10 @@ async def test_what_arrives_while_the_server_stops_leaves_no_hole(
     asked, go_on, arrived = asyncio.Event(), asyncio.Event(), [0]
     open_part, data_received = Uploads._open, Connection.data_received
 
-    async def waiting(self: Uploads, upload: Any) -> Any:
+    async def waiting(self: Uploads, upload: Any, *, hold_back: bool) -> Any:
         asked.set()
         await go_on.wait()
-        return await open_part(self, upload)
+        return await open_part(self, upload, hold_back=hold_back)
 
     def noted(self: Connection, data: bytes) -> None:
         arrived[0] += len(data)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from safelight.server.domain.ports.database import Database
-from safelight.server.stores import accounts, blobs, commit_checks, commit_facts, devices, links, spaces
+from safelight.server.stores import accounts, blobs, commit_checks, commit_facts, devices, links, spaces, uncommitted
 from safelight.server.stores.commit_checks import Case, Check
 from safelight.server.stores.commit_facts import Held, Roll
 from safelight.server.stores.statements import Statement, statement
@@ -128,7 +128,8 @@ MUTATIONS = [
     Mutation(
         blobs.SQL, "set_offset", "AND offset_bytes <= :offset_bytes", "", test_uploads.test_offset_never_decreases
     ),
-    Mutation(blobs.SQL, "uncommitted", "refs = 0", "refs = -1", test_uploads.test_uncommitted_bytes_are_limited),
+    Mutation(uncommitted.SQL, "count", "refs = 0", "refs = -1", test_uploads.test_uncommitted_bytes_are_limited),
+    Mutation(uncommitted.SQL, "note_held", "blobs + 1", "blobs", test_uploads.test_uncommitted_blobs_are_limited),
     Mutation(blobs.SQL, "open_uploads", "state = 'open'", "state = ''", test_uploads.test_open_uploads_are_limited),
     Mutation(commit_facts.SQL, "refer", "refs + 1", "refs", test_uploads.test_what_may_be_collected),
     Mutation(

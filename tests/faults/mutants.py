@@ -51,7 +51,7 @@ from safelight.server.stores.blobs_directory import DirectoryBlobs
 from pathlib import Path
 publish = DirectoryBlobs.publish
 import threading
-def early(self, upload_id, part, pieces, digest):
+def early(self, upload_id, part, digest, pieces):
     name, size_bytes = part.seal(pieces, digest)
     threading.Timer(0.5, lambda: self._part_path(upload_id).replace(self._blob_path(name))).start()
     return name, size_bytes

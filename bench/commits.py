@@ -6,113 +6,17 @@ blobs that the commits name are held before the clock starts.
 """
 
 import argparse
-import asyncio
-import secrets
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
 
-from safelight.server.domain.ports.commits import AssetUse, BlobUse, Commit, Committed, RollUse
+from bench.cameras import Cameras, check
 from safelight.server.domain.ports.database import Database
-from safelight.server.domain.ports.rows import UploadRow
 from safelight.server.stores.engine_sqlite import SqliteDatabase
-
-NOW_MS = 1_700_000_000_000
-ENVELOPE_SIZE_BYTES = 1500  # of a record with one asset, its wraps, its sealed metadata and one rendition
-BLOB_SIZE_BYTES = 3_000_000
-NO_LIMIT = 2**50
-
-
-class Cameras:
-    """A space and its cameras, whose commits follow one another."""
-
-    def __init__(self, database: Database, count: int) -> None:
-        self._database = database
-        self._space_id = secrets.token_bytes(32)
-        self._account_id = secrets.token_bytes(16)
-        self._ids = [secrets.token_bytes(16) for _ in range(count)]
-        self._rolls = {camera_id: secrets.token_bytes(16) for camera_id in self._ids}
-        self._positions = dict.fromkeys(self._ids, (0, b""))
-
-    async def begin(self) -> None:
-        """Make the space and open a roll for each camera."""
-        genesis = Commit(
-            space_id=self._space_id,
-            entry_id=secrets.token_bytes(32),
-            envelope=secrets.token_bytes(4000),
-            kind="space.create",
-            author_id=self._account_id,
-            device_id=secrets.token_bytes(16),
-            counter=1,
-            previous_id=b"",
-            ledger_number=0,
-            now_ms=NOW_MS,
-            is_ledger=True,
-            genesis_kind="family",
-            epoch=1,
-            members=[(self._account_id, "owner")],
-        )
-        rolls = [self._next(camera_id, "roll.open", self._roll(camera_id, opens=True)) for camera_id in self._ids]
-        await self._database.commit([genesis])
-        _check(await self._database.commit(rolls))
-
-    async def assets(self, count: int) -> list[Commit]:
-        """Hold *count* blobs, and make a commit for each of them, the cameras in turn."""
-        owners = [self._ids[index % len(self._ids)] for index in range(count)]
-        names = await asyncio.gather(*map(self._hold, owners))
-        return [self._asset(camera_id, name) for camera_id, name in zip(owners, names, strict=True)]
-
-    async def _hold(self, camera_id: bytes) -> bytes:
-        upload_id, name = secrets.token_bytes(16), secrets.token_bytes(32)
-        upload = UploadRow(upload_id, camera_id, self._account_id, self._space_id, NOW_MS, NOW_MS + 1)
-        await self._database.add_upload(upload, NO_LIMIT, NO_LIMIT, NO_LIMIT)
-        await self._database.finish_upload(upload_id, name, BLOB_SIZE_BYTES, NOW_MS)
-        return name
-
-    def _asset(self, camera_id: bytes, name: bytes) -> Commit:
-        asset_id = secrets.token_bytes(16)
-        return self._next(
-            camera_id,
-            "asset.add",
-            self._roll(camera_id, opens=False),
-            [AssetUse(asset_id, secrets.token_bytes(32))],
-            [BlobUse(name, BLOB_SIZE_BYTES, "full", asset_id, "original")],
-        )
-
-    def _roll(self, camera_id: bytes, *, opens: bool) -> RollUse:
-        return RollUse(self._rolls[camera_id], opens, 1, 0 if opens else 1, NO_LIMIT, NO_LIMIT)
-
-    def _next(
-        self,
-        camera_id: bytes,
-        kind: str,
-        roll: RollUse,
-        assets: Sequence[AssetUse] = (),
-        blobs: Sequence[BlobUse] = (),
-    ) -> Commit:
-        counter, previous_id = self._positions[camera_id]
-        commit = Commit(
-            space_id=self._space_id,
-            entry_id=secrets.token_bytes(32),
-            envelope=secrets.token_bytes(ENVELOPE_SIZE_BYTES),
-            kind=kind,
-            author_id=self._account_id,
-            device_id=camera_id,
-            counter=counter + 1,
-            previous_id=previous_id,
-            ledger_number=1,
-            now_ms=NOW_MS,
-            roll=roll,
-            assets=assets,
-            blobs=blobs,
-        )
-        self._positions[camera_id] = (commit.counter, commit.entry_id)
-        return commit
 
 
 async def measure(database: Database, cameras: int, waiting: int, rounds: int) -> tuple[list[float], list[float]]:
@@ -129,13 +33,8 @@ async def measure(database: Database, cameras: int, waiting: int, rounds: int) -
         started = time.perf_counter()
         answers += await database.commit(commits[waiting:])
         together.append((time.perf_counter() - started) / waiting)
-        _check(answers)
+        check(answers)
     return apart, together
-
-
-def _check(answers: Sequence[object]) -> None:
-    """A refused commit would be fast for nothing."""
-    assert all(isinstance(answer, Committed) for answer in answers), answers
 
 
 async def run(folder: Path, options: argparse.Namespace) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from safelight.server import data_folder
 
 _START_TIMEOUT_S = 20
 _BIN = Path(sys.executable).parent
@@ -50,22 +53,31 @@ def installation(*options: str) -> Iterator[Installation]:
     """Start a server with *options* in a temporary folder, and end it and delete the folder afterwards."""
     with tempfile.TemporaryDirectory(prefix="safelight-bench-") as name:
         folder = Path(name)
-        command = [
-            str(_BIN / "safelight-server"),
-            "run",
-            "--data",
-            str(folder / "data"),
-            "--listen",
-            "127.0.0.1:0",
-            *options,
-        ]
-        with (folder / "server.log").open("w") as log:
-            server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        try:
-            yield Installation(server, _listening(server), folder)
-        finally:
-            server.terminate()
-            server.wait(30)
+        with _running(folder / "data", *options) as (server, url):
+            yield Installation(server, url, folder)
+
+
+@contextmanager
+def second_process(first: Installation, *options: str) -> Iterator[Installation]:
+    """Start one more process of the same server, with its key and the same *options*, until the end of the block."""
+    data = first.folder / "second"
+    data.mkdir()
+    for name in (data_folder.MARKER, "server.key"):
+        shutil.copy(first.folder / "data" / name, data / name)
+    with _running(data, *options) as (server, url):
+        yield Installation(server, url, first.folder)
+
+
+@contextmanager
+def _running(data: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [str(_BIN / "safelight-server"), "run", "--data", str(data), "--listen", "127.0.0.1:0", *options]
+    with data.with_name(f"{data.name}.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        yield server, _listening(server)
+    finally:
+        server.terminate()
+        server.wait(30)
 
 
 def _listening(server: subprocess.Popen[str]) -> str:

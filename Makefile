@@ -138,9 +138,10 @@ format: $(DEV_READY) ## write the house format into the files
 	$(BIN)/ruff check --fix --exit-zero .
 
 .PHONY: bench
-bench: dev ## the table of speeds and memory (takes minutes)
+bench: dev ## the table of speeds and memory (takes a quarter of an hour, and 4 GB of disk)
 	@$(BIN)/python tools/ensure_program.py rclone
 	@$(BIN)/python tools/ensure_program.py nginx
+	@$(BIN)/python tools/ensure_program.py postgresql
 	$(BIN)/python -m bench
 
 .PHONY: battery

@@ -7,7 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("sealing", "commits", "http_commits", "memory", "downloads", "uploads", "checking", "push")
+NAMES = (
+    "sealing",
+    "commits",
+    "http_commits",
+    "memory",
+    "downloads",
+    "uploads",
+    "checking",
+    "push",
+    "processes",
+    "large_space",
+)
 
 
 def main() -> int:

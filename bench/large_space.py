@@ -3,6 +3,10 @@
 `python -m bench.large_space [--assets 1000000] [--small 1000] [--commits 400] [--groups 21] [--pages 60] [--folder .]`
 does it at the database port, on SQLite and on PostgreSQL, both spaces in one database and taking turns; exits 1 where
 the large one costs more than 1.3 times the small one. It writes 3 to 4 GB for each of the two, one after the other.
+
+What 64 commits cost that wait together is shown and has no ceiling. They share a sync, so what is left is mostly pages
+to write, and an asset's id and its fingerprint are random: in a large space each falls on a page of its own, in a small
+one all fall on a few.
 """
 
 import argparse
@@ -26,6 +30,7 @@ from tests.support.postgres import postgres_server
 
 CEILING = 1.3
 TOGETHER = 64
+_TOGETHER_ROW = f"{TOGETHER} commits together"
 # PostgreSQL as it is installed; the tests' own takes less memory.
 _POSTGRES = {"shared_buffers": "128MB"}
 
@@ -87,7 +92,7 @@ async def measure(database: Database, large: Space, small: Space, options: argpa
     }
     rows["commit"] = await commit_in_turns(database, large.cameras, small.cameras, options.commits, 1)
     grouped = await commit_in_turns(database, large.cameras, small.cameras, options.groups, TOGETHER)
-    rows[f"{TOGETHER} commits together"] = grouped
+    rows[_TOGETHER_ROW] = grouped
     return rows
 
 
@@ -128,7 +133,7 @@ def report(engine: str, rows: dict[str, Turns]) -> bool:
         print(
             f"  {what:<26}{large * 1e3:>7.2f} ms{small * 1e3:>7.2f} ms{large / small:>8.2f}{means:>14.2f}", flush=True
         )
-        holds = holds and large / small <= CEILING
+        holds = holds and (what == _TOGETHER_ROW or large / small <= CEILING)
     return holds
 
 

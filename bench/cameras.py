@@ -61,7 +61,7 @@ class Cameras:
     async def _hold(self, camera_id: bytes) -> bytes:
         upload_id, name = secrets.token_bytes(16), secrets.token_bytes(32)
         upload = UploadRow(upload_id, camera_id, self._account_id, self.space_id, NOW_MS, NOW_MS + 1)
-        await self.database.add_upload(upload, NO_LIMIT, NO_LIMIT)
+        await self.database.add_upload(upload, NO_LIMIT, NO_LIMIT, NO_LIMIT)
         await self.database.finish_upload(upload_id, name, BLOB_SIZE_BYTES, NOW_MS)
         return name
 

@@ -140,17 +140,17 @@ EAGER_POSTGRES = """
 import asyncio
 from safelight.server.stores import postgres_writer
 from safelight.server.stores.postgres_writer import PostgresWriter
-write, run, groups = PostgresWriter._commit_group, postgres_writer.commit_run, [[]]
+write, run, groups = PostgresWriter._commit_group, postgres_writer.commit_locked, [[]]
 async def noting(self, group):
     groups[0] = group
     await write(self, group)
-async def eager(tx, commits):
-    outcomes = await run(tx, commits)
+async def eager(tx, spaces, commits):
+    outcomes = await run(tx, spaces, commits)
     if any(commit.assets for commit in commits):
         left = iter(outcomes)
-        for batch in groups[0]:
-            batch.done.set_result([next(left) for _ in batch.commits])
+        for waiting in groups[0]:
+            waiting.done.set_result([next(left) for _ in waiting.batch.commits])
         await asyncio.sleep(1)
     return outcomes
-PostgresWriter._commit_group, postgres_writer.commit_run = noting, eager
+PostgresWriter._commit_group, postgres_writer.commit_locked = noting, eager
 """

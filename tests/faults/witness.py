@@ -20,6 +20,7 @@ from safelight.server.domain.ports.blobs import Taken
 from safelight.server.domain.ports.commits import Commit
 from safelight.server.stores import postgres_connection, postgres_writer, sqlite_writer
 from safelight.server.stores.blobs_directory import DirectoryAppender
+from safelight.server.stores.commit_facts import SpaceFacts
 from safelight.server.stores.commits import Outcome
 from safelight.server.stores.postgres_connection import Connection, Pool
 from safelight.server.stores.s3_upload import S3Appender
@@ -138,15 +139,15 @@ def _note_sqlite(notes: Notes) -> None:
 
 
 def _note_postgres(notes: Notes) -> None:
-    """From the first statement for a commit until PostgreSQL has answered COMMIT; one task commits at a time."""
+    """From the first statement after the locks on its spaces until PostgreSQL has answered COMMIT; one task commits."""
     writer: Any = postgres_writer
-    transact, run, commit = writer.transact, writer.commit_run, postgres_connection._commit
+    transact, run, commit = writer.transact, writer.commit_locked, postgres_connection._commit
     committing: list[asyncio.Task[Any] | None] = [None]
 
-    async def noted_run(tx: Transaction, commits: Sequence[Commit]) -> list[Outcome]:
+    async def noted_run(tx: Transaction, spaces: dict[bytes, SpaceFacts], commits: Sequence[Commit]) -> list[Outcome]:
         committing[0] = asyncio.current_task()
         notes.enter(Stage.WRITING)
-        outcomes: list[Outcome] = await run(tx, commits)
+        outcomes: list[Outcome] = await run(tx, spaces, commits)
         return outcomes
 
     async def noted_commit(connection: Connection) -> None:
@@ -162,5 +163,5 @@ def _note_postgres(notes: Notes) -> None:
                 committing[0] = None
                 notes.enter(Stage.NONE)
 
-    writer.transact, writer.commit_run = noted_transact, noted_run
+    writer.transact, writer.commit_locked = noted_transact, noted_run
     postgres_connection._commit = noted_commit

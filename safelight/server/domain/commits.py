@@ -7,7 +7,7 @@ receipt is signed. A repeated commit finds its entry by id and gets the same rec
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from safelight.server.domain.judge import (
     judge_record,
 )
 from safelight.server.domain.ledgers import Ledgers
-from safelight.server.domain.ports.commits import Committed, Rejected
+from safelight.server.domain.ports.commits import Commit, Committed, Rejected
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.meter import Meter
 from safelight.sync_protocol.account_ledger import AccountState
@@ -44,6 +44,24 @@ _MAX_BATCH_SIZE_BYTES = 32 * 1024 * 1024
 class _Waiting:
     judged: Judged
     answer: "asyncio.Future[Committed | Rejected]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Joining:
+    """What waits while *group* is being committed; what is taken belongs to that group from then on."""
+
+    commits: "Commits"
+    group: list[_Waiting]
+
+    def space_ids(self) -> Collection[bytes]:
+        """Return the spaces that something has come for."""
+        return self.commits.waiting_space_ids()
+
+    def take(self, space_ids: Collection[bytes]) -> Sequence[Commit]:
+        """Hand over what has come for these spaces."""
+        joined = self.commits.next_group(space_ids, self.group)
+        self.group.extend(joined)
+        return [waiting.judged.commit for waiting in joined]
 
 
 class Commits:
@@ -187,12 +205,12 @@ class Commits:
             await self._work.wait()
             self._work.clear()
             while self._waiting:
-                await self._write(self._next_group())
+                await self._write(self.next_group())
 
-    async def _write(self, group: Sequence[_Waiting]) -> None:
+    async def _write(self, group: list[_Waiting]) -> None:
         started_s = time.perf_counter()
         try:
-            results = await self._database.commit([waiting.judged.commit for waiting in group])
+            results = await self._database.commit([waiting.judged.commit for waiting in group], _Joining(self, group))
         except Exception as error:  # noqa: BLE001 - whatever it is, someone waits for it, and the writer must go on
             for waiting in group:
                 if not waiting.answer.done():
@@ -205,14 +223,27 @@ class Commits:
             if not waiting.answer.done():
                 waiting.answer.set_result(result)
 
-    def _next_group(self) -> Sequence[_Waiting]:
-        size_bytes = count = 0
-        for waiting in self._waiting[:_MAX_BATCH]:
-            size_bytes += len(waiting.judged.commit.envelope)
-            if count and size_bytes > _MAX_BATCH_SIZE_BYTES:
-                break
-            count += 1
-        group, self._waiting = self._waiting[:count], self._waiting[count:]
+    def waiting_space_ids(self) -> Collection[bytes]:
+        """Return the spaces of what waits to be written, as far as one group could hold it."""
+        return {waiting.judged.commit.space_id for waiting in self._waiting[:_MAX_BATCH]}
+
+    def next_group(self, space_ids: Collection[bytes] | None = None, before: Sequence[_Waiting] = ()) -> list[_Waiting]:
+        """Take from what waits, in order, as much as a group may hold: of all spaces, or of these, after *before*."""
+        group: list[_Waiting] = []
+        left: list[_Waiting] = []
+        size_bytes = sum(len(waiting.judged.commit.envelope) for waiting in before)
+        full = False
+        for waiting in self._waiting:
+            commit = waiting.judged.commit
+            if full or (space_ids is not None and commit.space_id not in space_ids):
+                left.append(waiting)
+                continue
+            size_bytes += len(commit.envelope)
+            count = len(before) + len(group)
+            # Once it is full nothing more is taken, however small: a device's entries stay in their order.
+            full = bool(count) and (count >= _MAX_BATCH or size_bytes > _MAX_BATCH_SIZE_BYTES)
+            (left if full else group).append(waiting)
+        self._waiting = left
         return group
 
     def _announce(self, judged: Judged, result: Committed) -> None:

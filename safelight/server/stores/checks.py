@@ -10,7 +10,7 @@ from safelight.server.stores.transaction import Transaction
 
 SQL = load("checks")
 _BLOBS = load("blobs")
-_LOCK_SPACE = load("commits")["lock_space"]
+_LOCK_SPACES = load("commits")["lock_spaces"]
 
 
 class CheckRows(Engine):
@@ -93,7 +93,7 @@ class CheckRows(Engine):
         """Count a blob's references anew, in a transaction that no commit comes into."""
 
         async def work(tx: Transaction) -> None:
-            await tx.rows(_LOCK_SPACE, space_id=space_id)
+            await tx.rows_in(_LOCK_SPACES, [space_id])
             await tx.rows(SQL["lock_blob"], space_id=space_id, name=name)
             await tx.rows(SQL["set_refs"], space_id=space_id, name=name)
 
@@ -103,7 +103,7 @@ class CheckRows(Engine):
         """Add up anew what is used in a space, in a transaction that no commit comes into."""
 
         async def work(tx: Transaction) -> None:
-            await tx.rows(_LOCK_SPACE, space_id=space_id)
+            await tx.rows_in(_LOCK_SPACES, [space_id])
             rows = await tx.rows(SQL["sums"], space_id=space_id)
             if rows:
                 await tx.rows(SQL["set_used"], space_id=space_id, used_bytes=rows[0][2])

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from safelight.server.domain.ports.commits import Commit
-from safelight.server.stores.statements import load
+from safelight.server.stores.statements import Statement, load
 from safelight.server.stores.transaction import Transaction
 
 SQL = load("commits")
+_SPACES_AT_ONCE = 4  # as many as the statements name
 _HIGHEST_TIME = load("server")["highest_time"]
 
 
@@ -76,44 +77,55 @@ def link_names(commit: Commit) -> Iterable[bytes]:
     return [name for _, name in commit.link.blobs()]
 
 
-async def gather(tx: Transaction, commits: Sequence[Commit]) -> Facts:
-    """Lock the spaces of *commits*, always in the same order, and read what they name."""
+async def lock(
+    tx: Transaction, space_ids: Iterable[bytes], lock_spaces: Statement = SQL["lock_spaces"]
+) -> dict[bytes, SpaceFacts]:
+    """Lock spaces, always in the same order, and read where they stand; those that are not there are not found."""
+    rows = await tx.rows_in(lock_spaces, sorted(space_ids))
+    return {space_id: SpaceFacts(True, *stands) for space_id, *stands in rows}  # noqa: FBT003 - the columns follow by place
+
+
+async def gather(tx: Transaction, spaces: dict[bytes, SpaceFacts], commits: Sequence[Commit]) -> Facts:
+    """Read what *commits* name in their *spaces*, which are locked; those that are not there may begin with them."""
     by_space: defaultdict[bytes, list[Commit]] = defaultdict(list)
     for commit in commits:
         by_space[commit.space_id].append(commit)
-    spaces = {space_id: await _gather_space(tx, space_id, by_space[space_id]) for space_id in sorted(by_space)}
+    space_ids = [space_id for space_id in by_space if space_id in spaces]
+    for start in range(0, len(space_ids), _SPACES_AT_ONCE):
+        some = space_ids[start : start + _SPACES_AT_ONCE]
+        await _gather_spaces(tx, spaces, some, [commit for space_id in some for commit in by_space[space_id]])
     links = [commit.link.link_id for commit in commits if commit.link]
     links += [commit.revoked_link for commit in commits if commit.revoked_link]
     devices = [camera.device_id for commit in commits for camera in commit.cameras]
     return Facts(
-        spaces,
+        {space_id: spaces.get(space_id) or SpaceFacts() for space_id in by_space},
         dict(await tx.rows_in(SQL["links"], _unique(links))),
         {device_id for (device_id,) in await tx.rows_in(SQL["devices"], _unique(devices))},
         (await tx.rows(_HIGHEST_TIME))[0][0],
     )
 
 
-async def _gather_space(tx: Transaction, space_id: bytes, commits: Sequence[Commit]) -> SpaceFacts:
-    row = await tx.rows(SQL["lock_space"], space_id=space_id)
-    if not row:
-        return SpaceFacts()
-    facts = SpaceFacts(True, *row[0])  # noqa: FBT003 - the columns follow by place
+async def _gather_spaces(
+    tx: Transaction, spaces: dict[bytes, SpaceFacts], some: Sequence[bytes], commits: Sequence[Commit]
+) -> None:
+    """Read what *commits*, all of them in *some* of the spaces, name there. More may be found; it is right."""
+    where = {f"space{place}": some[min(place, len(some) - 1)] for place in range(_SPACES_AT_ONCE)}
     devices = _unique(commit.device_id for commit in commits)
-    for device_id, counter, entry_id, used_bytes in await tx.rows_in(SQL["positions"], devices, space_id=space_id):
-        facts.positions[device_id] = Position(counter, entry_id, used_bytes)
+    for space_id, device_id, *position in await tx.rows_in(SQL["positions"], devices, **where):
+        spaces[space_id].positions[device_id] = Position(*position)
     for commit in commits:
-        await _gather_slot(tx, facts, commit)
+        await _gather_slot(tx, spaces[commit.space_id], commit)
     rolls = _unique(commit.roll.roll_id for commit in commits if commit.roll)
-    for roll_id, device_id, epoch, assets, opened_ms in await tx.rows_in(SQL["rolls"], rolls, space_id=space_id):
-        facts.rolls[roll_id] = Roll(device_id, epoch, assets, opened_ms)
+    for space_id, roll_id, *roll in await tx.rows_in(SQL["rolls"], rolls, **where):
+        spaces[space_id].rolls[roll_id] = Roll(*roll)
     named = [asset.asset_id for commit in commits for asset in commit.assets]
     named += [asset_id for commit in commits for asset_id in commit.known_assets]
-    facts.assets = {asset_id for (asset_id,) in await tx.rows_in(SQL["assets"], _unique(named), space_id=space_id)}
+    for space_id, asset_id in await tx.rows_in(SQL["assets"], _unique(named), **where):
+        spaces[space_id].assets.add(asset_id)
     blobs = [blob.name for commit in commits for blob in commit.blobs]
     blobs += [name for commit in commits for name in link_names(commit)]
-    for name, size_bytes, tier in await tx.rows_in(SQL["blobs"], _unique(blobs), space_id=space_id):
-        facts.blobs[name] = Held(size_bytes, tier)
-    return facts
+    for space_id, name, *held in await tx.rows_in(SQL["blobs"], _unique(blobs), **where):
+        spaces[space_id].blobs[name] = Held(*held)
 
 
 async def _gather_slot(tx: Transaction, facts: SpaceFacts, commit: Commit) -> None:

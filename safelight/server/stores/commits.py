@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from safelight.server.domain.ports.commits import Commit, Committed, NewLink, Rejected
 from safelight.server.stores import commit_checks
 from safelight.server.stores.commit_checks import NO_POSITION, new_bytes
-from safelight.server.stores.commit_facts import SQL, Facts, Position, Roll, SpaceFacts, gather
+from safelight.server.stores.commit_facts import SQL, Facts, Position, Roll, SpaceFacts, gather, lock
 from safelight.server.stores.devices import add_device, revoke_in_space
 from safelight.server.stores.statements import Row
 from safelight.server.stores.transaction import Overtaken, Transaction
@@ -38,7 +38,12 @@ class _Rows:
 
 async def commit_run(tx: Transaction, commits: Sequence[Commit]) -> list[Outcome]:
     """Judge *commits* in order and write those that stand; see `Database.commit` for what is refused."""
-    facts = await gather(tx, commits)
+    return await commit_locked(tx, await lock(tx, {commit.space_id for commit in commits}), commits)
+
+
+async def commit_locked(tx: Transaction, spaces: dict[bytes, SpaceFacts], commits: Sequence[Commit]) -> list[Outcome]:
+    """The same where *spaces*, all of the commits' that are there, are locked already."""
+    facts = await gather(tx, spaces, commits)
     rows = _Rows()
     outcomes = [_judge(commit, facts, rows) for commit in commits]
     await _write(tx, rows)

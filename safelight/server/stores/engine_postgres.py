@@ -5,7 +5,7 @@ docs/decisions/0008-postgresql.md.
 
 from collections.abc import Mapping, Sequence
 
-from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.commits import Commit, Committed, Joining, Rejected
 from safelight.server.domain.ports.neighbours import Hears
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores.accounts import AccountRows
@@ -120,9 +120,9 @@ class PostgresDatabase(
     async def _ledger_numbers_of(self, space_ids: Sequence[bytes]) -> Mapping[bytes, int]:
         return dict(await self._readers.rows_in(SPACES["ledger_numbers"], space_ids))
 
-    async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:
+    async def commit(self, batch: Sequence[Commit], joining: Joining | None = None) -> list[Committed | Rejected]:
         """Commit *batch* with what else waits, in one durable transaction; see the port."""
-        return await self._writer.commit(batch)
+        return await self._writer.commit(batch, joining)
 
     async def state(self) -> StoreState:
         """Say whether the database answers and takes writes, and how large it is. Its disk is its own to watch."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.commits import Commit, Committed, Joining, Rejected
 from safelight.server.domain.ports.neighbours import Hears
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores import disk
@@ -126,8 +126,12 @@ class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, L
     async def release_lease(self, name: bytes) -> None:
         """Nobody waits for it."""
 
-    async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:
-        """Commit *batch* with what else waits, in one durable transaction; see the port."""
+    async def commit(
+        self,
+        batch: Sequence[Commit],
+        joining: Joining | None = None,  # noqa: ARG002 - the port's
+    ) -> list[Committed | Rejected]:
+        """Commit *batch* with what else waits, in one durable transaction; it never waits for a space."""
         return await self._writer.commit(batch)
 
     async def state(self) -> StoreState:

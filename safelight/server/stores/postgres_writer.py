@@ -6,13 +6,14 @@ together. Each transaction is done anew where others came in between and, for a 
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-from safelight.server.domain.ports.commits import Commit, Committed
-from safelight.server.stores.commits import Outcome, commit_run
+from safelight.server.domain.ports.commits import Commit, Committed, Joining
+from safelight.server.stores.commit_facts import SQL, SpaceFacts, lock
+from safelight.server.stores.commits import Outcome, commit_locked
 from safelight.server.stores.postgres_connection import Pool, transact
 from safelight.server.stores.postgres_errors import FateUnknown, Patience
 from safelight.server.stores.statements import statement
@@ -25,12 +26,19 @@ MAX_GROUP_JOBS = 256
 CHANNEL = "safelight"
 
 _LOG = logging.getLogger(__name__)
+_LOCK_FREE_SPACES = statement("lock_free_spaces", f"{SQL['lock_spaces'].text} SKIP LOCKED")
 _NOTIFY = statement("notify", f"SELECT pg_notify('{CHANNEL}', :payload)")
 
 
 @dataclass(slots=True)
 class _Batch:
-    commits: Sequence[Commit]
+    commits: list[Commit]
+    joining: Joining | None = None
+
+
+@dataclass(slots=True)
+class _Waiting:
+    batch: _Batch
     done: "asyncio.Future[list[Outcome]]"
 
 
@@ -39,7 +47,7 @@ class PostgresWriter:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._waiting: list[_Batch] = []
+        self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
         self._working: set[asyncio.Task[Any]] = set()
         self._closing = False
@@ -52,10 +60,10 @@ class PostgresWriter:
         task.add_done_callback(self._over)
         return await asyncio.shield(task)
 
-    async def commit(self, batch: Sequence[Commit]) -> list[Outcome]:
-        """Commit *batch* in order in the next group."""
+    async def commit(self, batch: Sequence[Commit], joining: Joining | None = None) -> list[Outcome]:
+        """Commit *batch* in order in the next group, and what *joining* brings after it."""
         self._check_open()
-        waiting = _Batch(batch, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(_Batch(list(batch), joining), asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_waiting())
@@ -99,34 +107,34 @@ class PostgresWriter:
         finally:
             self._committing = None
 
-    async def _commit_group(self, group: list[_Batch]) -> None:
-        outcomes = iter(await self._outcomes([commit for batch in group for commit in batch.commits]))
-        for batch in group:
-            mine = list(islice(outcomes, len(batch.commits)))
-            if batch.done.done():  # whoever asked went away
+    async def _commit_group(self, group: list[_Waiting]) -> None:
+        outcomes = iter(await self._outcomes([waiting.batch for waiting in group]))
+        for waiting in group:
+            mine = list(islice(outcomes, len(waiting.batch.commits)))
+            if waiting.done.done():  # whoever asked went away
                 continue
             failure = next((outcome for outcome in mine if isinstance(outcome, Exception)), None)
             if failure is not None:
-                batch.done.set_exception(failure)
+                waiting.done.set_exception(failure)
             else:
-                batch.done.set_result([outcome for outcome in mine if not isinstance(outcome, Exception)])
+                waiting.done.set_result([outcome for outcome in mine if not isinstance(outcome, Exception)])
 
-    async def _outcomes(self, commits: Sequence[Commit]) -> Sequence[Outcome | Exception]:
+    async def _outcomes(self, group: list[_Batch]) -> Sequence[Outcome | Exception]:
         try:
-            return await self._commit(commits)
+            return await self._commit(group)
         except Refused as refusal:
-            return [Refused(refusal.code, refusal.detail) for _ in commits]
+            return [Refused(refusal.code, refusal.detail) for _ in _commits(group)]
         except Exception:  # noqa: BLE001 - the one at fault is found by trying each alone
             _LOG.exception("a run of commits failed and is tried one by one")
-        return [await self._commit_alone(commit) for commit in commits]
+        return [await self._commit_alone(commit) for commit in _commits(group)]
 
     async def _commit_alone(self, commit: Commit) -> Outcome | Exception:
         try:
-            return (await self._commit([commit]))[0]
+            return (await self._commit([_Batch([commit])]))[0]
         except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for it
             return error
 
-    async def _commit(self, commits: Sequence[Commit]) -> list[Outcome]:
+    async def _commit(self, group: list[_Batch]) -> list[Outcome]:
         """One transaction, until it stands or is known not to.
 
         Where the connection is lost while it is being committed, the same run is done again: it waits for the rows that
@@ -134,7 +142,10 @@ class PostgresWriter:
         """
 
         async def work(tx: Transaction) -> list[Outcome]:
-            outcomes = await commit_run(tx, commits)
+            spaces = await lock(tx, {commit.space_id for commit in _commits(group)})
+            await _join(tx, group, spaces)
+            commits = _commits(group)
+            outcomes = await commit_locked(tx, spaces, commits)
             await _ring(tx, commits, outcomes)
             return outcomes
 
@@ -144,6 +155,24 @@ class PostgresWriter:
                 return await transact(self._pool, work)
             except Exception as error:  # noqa: BLE001 - what is not tried again is raised by `after`
                 await patience.after(error)
+
+
+async def _join(tx: Transaction, group: Sequence[_Batch], spaces: dict[bytes, SpaceFacts]) -> None:
+    """Take in what came while the spaces' turn was waited for, and lock its spaces, too, where nobody else holds them.
+
+    A group has its price whatever its size. Without this, several processes in the same spaces would make groups that
+    are as many times smaller than one process's. What somebody holds is left out and not waited for: locks that are
+    waited for are taken in the order of the spaces' ids, so that no two groups ever wait for each other.
+    """
+    wanted = {space_id for batch in group if batch.joining for space_id in batch.joining.space_ids()}
+    spaces |= await lock(tx, wanted - spaces.keys(), _LOCK_FREE_SPACES)
+    for batch in group:
+        if batch.joining:
+            batch.commits += batch.joining.take(spaces.keys())
+
+
+def _commits(group: Iterable[_Batch]) -> list[Commit]:
+    return [commit for batch in group for commit in batch.commits]
 
 
 async def notice(tx: Transaction, *payloads: str) -> None:

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.commits import Commit, Committed, Joining, Rejected
 from safelight.server.domain.ports.rows import EntryRow, SpaceRow
 from safelight.server.stores.engine import Engine
 from safelight.server.stores.statements import load
@@ -92,5 +92,5 @@ class SpaceRows(Engine):
         return list(found.items())
 
     @abstractmethod
-    async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:
+    async def commit(self, batch: Sequence[Commit], joining: Joining | None = None) -> list[Committed | Rejected]:
         """Commit *batch* with what else waits, in one durable transaction; see the port."""

@@ -1,7 +1,8 @@
 """A commit as the database takes it: an entry, the facts that must hold, and what changes with it; and the answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from safelight.server.domain.ports.rows import DeviceRow
 from safelight.sync_protocol.refusals import Code
@@ -117,3 +118,15 @@ class Rejected:
 
     code: Code
     detail: str = ""
+
+
+class Joining(Protocol):
+    """What has come while a batch waited to be committed, and may be committed with it."""
+
+    def space_ids(self) -> Collection[bytes]:
+        """Return the spaces that something has come for."""
+        ...
+
+    def take(self, space_ids: Collection[bytes]) -> Sequence[Commit]:
+        """Hand over what has come for these spaces, and for no other, in its order."""
+        ...

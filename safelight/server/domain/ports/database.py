@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from safelight.server.domain.ports.checks import KeepsChecks
-from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.commits import Commit, Committed, Joining, Rejected
 from safelight.server.domain.ports.neighbours import Hears
 from safelight.server.domain.ports.rows import (
     AccountChange,
@@ -189,8 +189,11 @@ class KeepsSpaces(Protocol):
         """
         ...
 
-    async def commit(self, batch: Sequence[Commit]) -> list[Committed | Rejected]:
+    async def commit(self, batch: Sequence[Commit], joining: Joining | None = None) -> list[Committed | Rejected]:
         """Commit what waits together in one durable transaction, in order; what one meets does not touch the others.
+
+        An engine that had to wait for its turn takes from *joining* what came meanwhile; that is committed with the
+        batch, after it, and answered after it.
 
         For each: the same entry id again gives the first answer; the space's ledger number must be `ledger_number`
         (ENTRY_STALE); the device's counter and previous id must follow (COUNTER_CONFLICT); every blob must be held in

@@ -1,25 +1,31 @@
--- What a group of commits reads to judge, and then writes.
+-- What a group of commits reads to judge, and then writes. Four spaces are read at once: every statement is a way to the
+-- database and back, and one for each space was most of what a group cost that commits in several.
 
--- name: lock_space
-SELECT number, chain, ledger_number, ledger_hash, epoch, used_bytes, quota_bytes, time_ms FROM spaces
-WHERE space_id = :space_id FOR UPDATE;
+-- name: lock_spaces
+-- Locked in the order of their ids, which is everyone's, so that no two groups wait for each other.
+SELECT space_id, number, chain, ledger_number, ledger_hash, epoch, used_bytes, quota_bytes, time_ms FROM spaces
+WHERE space_id IN (:each) ORDER BY space_id FOR UPDATE;
 
 -- name: slot
 SELECT number, chain, time_ms, entry_id FROM entries
 WHERE space_id = :space_id AND device_id = :device_id AND counter = :counter;
 
 -- name: positions
-SELECT device_id, counter, entry_id, used_bytes FROM positions WHERE space_id = :space_id AND device_id IN (:each);
+SELECT space_id, device_id, counter, entry_id, used_bytes FROM positions
+WHERE space_id IN (:space0, :space1, :space2, :space3) AND device_id IN (:each);
 
 -- name: rolls
-SELECT roll_id, device_id, epoch, assets, opened_ms FROM rolls WHERE space_id = :space_id AND roll_id IN (:each);
+SELECT space_id, roll_id, device_id, epoch, assets, opened_ms FROM rolls
+WHERE space_id IN (:space0, :space1, :space2, :space3) AND roll_id IN (:each);
 
 -- name: assets
-SELECT asset_id FROM assets WHERE space_id = :space_id AND asset_id IN (:each);
+SELECT space_id, asset_id FROM assets
+WHERE space_id IN (:space0, :space1, :space2, :space3) AND asset_id IN (:each);
 
 -- name: blobs
--- Locked, so that none is forgotten between here and the record that names it.
-SELECT name, size_bytes, tier FROM space_blobs WHERE space_id = :space_id AND name IN (:each) FOR UPDATE;
+-- Locked, so that none is forgotten between here and the record that names it; in the order in which that locks them.
+SELECT space_id, name, size_bytes, tier FROM space_blobs
+WHERE space_id IN (:space0, :space1, :space2, :space3) AND name IN (:each) ORDER BY space_id FOR UPDATE;
 
 -- name: links
 SELECT link_id, space_id FROM links WHERE link_id IN (:each);

@@ -1,0 +1,48 @@
+"""Entries that a server is sent while another process commits in their space wait for it together."""
+
+import asyncio
+from pathlib import Path
+
+from safelight.server.routes.services import SERVICES
+from tests.http.conftest import StartServer
+from tests.support.postgres import PostgresServer
+from tests.support.protocol import Pairing
+from tests.support.waiting import held_up, until_one_waits
+
+CAMERAS = 4
+
+
+async def test_entries_wait_for_another_process_together(
+    start_server: StartServer, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """All that come for a space while another process holds it stand in one transaction; each gets its own receipt.
+
+    *Two processes of one server in one space, whose groups were half as large as one's, and cost half as much again.*
+    """
+    name = postgres.make_database()
+    server = await start_server(tmp_path / "data", database=postgres.address(name))
+    owner, other = await server.owner(), await server.owner()
+    cameras = [await owner.api.pair_camera(owner.writer, Pairing()) for _ in range(CAMERAS)]
+    commits = server.app[SERVICES].commits
+    last = 1 + 2 * CAMERAS  # the genesis, and of each camera two
+
+    async def until_they_wait(count: int) -> None:
+        while len(commits._waiting) < count:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.01)
+
+    async with held_up(postgres.address(name), owner.writer.space_id):
+        sent = []
+        for count, (api, signer) in enumerate(cameras):
+            entry = owner.writer.open_roll(signer)
+            sent.append(asyncio.create_task(api.commit(owner.writer, entry, signer=signer)))
+            await (until_they_wait(count) if count else until_one_waits(postgres.address(name)))
+        sent.append(asyncio.create_task(other.api.commit(other.writer, other.writer.open_roll())))
+        await until_they_wait(CAMERAS)
+    receipts = await asyncio.gather(*sent)
+    assert [receipt.number for receipt in receipts] == [*range(last + 1, last + 1 + CAMERAS), 2]
+    together = postgres.run(
+        f"SELECT count(*) FROM entries WHERE number = 2 AND space_id = '\\x{other.writer.space_id.hex()}'"
+        f" OR number > {last} GROUP BY xmin",
+        name,
+    )
+    assert [count for (count,) in together] == [CAMERAS + 1]  # in whichever space: nobody held the other one

@@ -90,7 +90,8 @@ async def gather(tx: Transaction, spaces: dict[bytes, SpaceFacts], commits: Sequ
     by_space: defaultdict[bytes, list[Commit]] = defaultdict(list)
     for commit in commits:
         by_space[commit.space_id].append(commit)
-    space_ids = [space_id for space_id in by_space if space_id in spaces]
+    # In order, whatever comes first: their blobs are locked, too, and who forgets a blob locks it from space to space.
+    space_ids = sorted(by_space.keys() & spaces.keys())
     for start in range(0, len(space_ids), _SPACES_AT_ONCE):
         some = space_ids[start : start + _SPACES_AT_ONCE]
         await _gather_spaces(tx, spaces, some, [commit for space_id in some for commit in by_space[space_id]])

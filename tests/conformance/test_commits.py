@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from safelight.server.domain.ports.commits import AssetUse, Commit, Committed, Rejected
+from safelight.server.domain.ports.commits import AssetUse, Commit, Committed, Rejected, SomeFailed
 from safelight.sync_protocol.log import next_chain
 from safelight.sync_protocol.refusals import Code
 from tests.conformance.library import (
@@ -289,6 +289,21 @@ async def test_what_no_check_foresaw_fails_alone(library: Library) -> None:
     assert isinstance(stands[0], Committed)
     assert await other.database.device_position(other.space_id, other.device_id) == (record.counter, record.entry_id)
     await library.do(library.a_record())
+
+
+async def test_what_no_check_foresaw_is_nobody_elses_answer(library: Library) -> None:
+    """In one batch, too, only the commit that the database chokes on fails; each of the others has its own answer."""
+    other = await Library.make(library.database)
+    impossible = replace(library.a_record(some_id()), envelope=None)  # type: ignore[arg-type] # what no caller may do
+    good = [library.a_record(), replace(library.a_record(), counter=9), other.a_record()]
+    with pytest.raises(SomeFailed) as failed:
+        await library.database.commit([good[0], impossible, *good[1:]])
+    first, failure, rejected, last = failed.value.outcomes
+    assert isinstance(failure, Exception)
+    assert [getattr(each, "number", None) for each in (first, rejected, last)] == [2, None, 2]
+    for commit, outcome in ((good[0], first), (good[2], last)):
+        assert isinstance(outcome, Committed)
+        assert await library.database.commit([commit]) == [replace(outcome, repeated=True)]
 
 
 async def test_many_at_once(library: Library) -> None:

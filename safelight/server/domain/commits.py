@@ -22,7 +22,7 @@ from safelight.server.domain.judge import (
     judge_record,
 )
 from safelight.server.domain.ledgers import Ledgers
-from safelight.server.domain.ports.commits import Commit, Committed, Rejected
+from safelight.server.domain.ports.commits import Commit, Committed, Rejected, SomeFailed
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.meter import Meter
 from safelight.sync_protocol.account_ledger import AccountState
@@ -209,8 +209,11 @@ class Commits:
 
     async def _write(self, group: list[_Waiting]) -> None:
         started_s = time.perf_counter()
+        results: Sequence[Committed | Rejected | Exception]
         try:
             results = await self._database.commit([waiting.judged.commit for waiting in group], _Joining(self, group))
+        except SomeFailed as failed:
+            results = failed.outcomes
         except Exception as error:  # noqa: BLE001 - whatever it is, someone waits for it, and the writer must go on
             for waiting in group:
                 if not waiting.answer.done():
@@ -220,7 +223,11 @@ class Commits:
         for waiting, result in zip(group, results, strict=True):
             if isinstance(result, Committed) and not result.repeated:
                 self._announce(waiting.judged, result)
-            if not waiting.answer.done():
+            if waiting.answer.done():
+                continue
+            if isinstance(result, Exception):
+                waiting.answer.set_exception(result)
+            else:
                 waiting.answer.set_result(result)
 
     def waiting_space_ids(self) -> Collection[bytes]:

@@ -8,7 +8,7 @@ written for a commit that is refused.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from safelight.server.domain.ports.commits import Commit, Committed, NewLink, Rejected
+from safelight.server.domain.ports.commits import Commit, Committed, NewLink, Rejected, SomeFailed
 from safelight.server.stores import commit_checks
 from safelight.server.stores.commit_checks import NO_POSITION, new_bytes
 from safelight.server.stores.commit_facts import SQL, Facts, Position, Roll, SpaceFacts, gather, lock
@@ -48,6 +48,16 @@ async def commit_locked(tx: Transaction, spaces: dict[bytes, SpaceFacts], commit
     outcomes = [_judge(commit, facts, rows) for commit in commits]
     await _write(tx, rows)
     return outcomes
+
+
+def answers(outcomes: Sequence[Outcome | Exception]) -> list[Outcome]:
+    """Return the answers to a batch. Raises SomeFailed where one failed; of a batch of one, the failure itself."""
+    answered = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+    if len(answered) == len(outcomes):
+        return answered
+    if isinstance(outcomes[0], Exception) and len(outcomes) == 1:
+        raise outcomes[0]
+    raise SomeFailed(outcomes)
 
 
 def _judge(commit: Commit, facts: Facts, rows: _Rows) -> Outcome:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from safelight.server.domain.ports.commits import Commit, Committed, Joining
 from safelight.server.stores.commit_facts import SQL, SpaceFacts, lock
-from safelight.server.stores.commits import Outcome, commit_locked
+from safelight.server.stores.commits import Outcome, answers, commit_locked
 from safelight.server.stores.postgres_connection import Pool, transact
 from safelight.server.stores.postgres_errors import FateUnknown, Patience
 from safelight.server.stores.statements import statement
@@ -108,22 +108,23 @@ class PostgresWriter:
             self._committing = None
 
     async def _commit_group(self, group: list[_Waiting]) -> None:
-        outcomes = iter(await self._outcomes([waiting.batch for waiting in group]))
+        try:
+            outcomes = iter(await self._outcomes([waiting.batch for waiting in group]))
+        except Refused as refusal:
+            for waiting in group:
+                _answer(waiting, Refused(refusal.code, refusal.detail))
+            return
         for waiting in group:
-            mine = list(islice(outcomes, len(waiting.batch.commits)))
-            if waiting.done.done():  # whoever asked went away
-                continue
-            failure = next((outcome for outcome in mine if isinstance(outcome, Exception)), None)
-            if failure is not None:
-                waiting.done.set_exception(failure)
-            else:
-                waiting.done.set_result([outcome for outcome in mine if not isinstance(outcome, Exception)])
+            try:
+                _answer(waiting, answers(list(islice(outcomes, len(waiting.batch.commits)))))
+            except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for it
+                _answer(waiting, error)
 
     async def _outcomes(self, group: list[_Batch]) -> Sequence[Outcome | Exception]:
         try:
             return await self._commit(group)
-        except Refused as refusal:
-            return [Refused(refusal.code, refusal.detail) for _ in _commits(group)]
+        except Refused:
+            raise
         except Exception:  # noqa: BLE001 - the one at fault is found by trying each alone
             _LOG.exception("a run of commits failed and is tried one by one")
         return [await self._commit_alone(commit) for commit in _commits(group)]
@@ -169,6 +170,15 @@ async def _join(tx: Transaction, group: Sequence[_Batch], spaces: dict[bytes, Sp
     for batch in group:
         if batch.joining:
             batch.commits += batch.joining.take(spaces.keys())
+
+
+def _answer(waiting: _Waiting, answer: list[Outcome] | Exception) -> None:
+    if waiting.done.done():  # whoever asked went away
+        return
+    if isinstance(answer, Exception):
+        waiting.done.set_exception(answer)
+    else:
+        waiting.done.set_result(answer)
 
 
 def _commits(group: Iterable[_Batch]) -> list[Commit]:

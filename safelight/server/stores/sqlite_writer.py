@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from safelight.server.domain.ports.commits import Commit
 from safelight.server.stores import disk
-from safelight.server.stores.commits import Outcome, commit_run
+from safelight.server.stores.commits import Outcome, answers, commit_run
 from safelight.server.stores.sqlite_connection import SqliteTransaction, connect, leave_wal_alone, storage_refusal
 from safelight.server.stores.transaction import Work
 from safelight.sync_protocol.refusals import Code, Refused
@@ -81,10 +81,7 @@ class SqliteWriter:
     async def commit(self, batch: Sequence[Commit]) -> list[Outcome]:
         """Commit *batch* in order in the next group."""
         outcomes: list[Outcome | Exception] = await self._add(Job(self._loop.create_future(), commits=batch))
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
-        return [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+        return answers(outcomes)
 
     def refusal(self) -> Code | None:
         """What everything that is written would be refused with now."""

@@ -120,6 +120,14 @@ class Rejected:
     detail: str = ""
 
 
+class SomeFailed(Exception):
+    """Of a batch some failed for a reason that no check foresaw; `outcomes` has each one's answer, or its failure."""
+
+    def __init__(self, outcomes: Sequence[Committed | Rejected | Exception]) -> None:
+        super().__init__("some commits of a batch failed")
+        self.outcomes = outcomes
+
+
 class Joining(Protocol):
     """What has come while a batch waited to be committed, and may be committed with it."""
 

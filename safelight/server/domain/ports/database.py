@@ -192,6 +192,9 @@ class KeepsSpaces(Protocol):
     async def commit(self, batch: Sequence[Commit], joining: Joining | None = None) -> list[Committed | Rejected]:
         """Commit what waits together in one durable transaction, in order; what one meets does not touch the others.
 
+        Raises SomeFailed where some met what no check foresaw, with the answers of all others, which hold; of a batch
+        of one, what that one met. What keeps all from being committed, such as a full disk, is raised once for all.
+
         An engine that had to wait for its turn takes from *joining* what came meanwhile; that is committed with the
         batch, after it, and answered after it.
 

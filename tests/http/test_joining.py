@@ -1,11 +1,13 @@
 """Entries that a server is sent while another process commits in their space wait for it together."""
 
 import asyncio
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
 import structlog
 
+from safelight.server.domain import commits
 from safelight.server.routes.services import SERVICES
 from safelight.server.stores import commit_checks
 from safelight.server.stores.commit_checks import Case
@@ -19,8 +21,7 @@ CAMERAS = 4
 
 async def until_they_wait(server: Server, count: int) -> None:
     """Return once so many entries wait for the group that is being committed."""
-    commits = server.app[SERVICES].commits
-    while len(commits._waiting) < count:  # noqa: ASYNC110 - nobody is told
+    while len(server.app[SERVICES].commits._waiting) < count:  # noqa: ASYNC110 - nobody is told
         await asyncio.sleep(0.01)
 
 
@@ -52,6 +53,42 @@ async def test_entries_wait_for_another_process_together(
         name,
     )
     assert [count for (count,) in together] == [CAMERAS + 1]  # in whichever space: nobody held the other one
+
+
+async def test_no_more_join_than_a_group_may_hold(
+    start_server: StartServer, postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group takes in the first that came until it is full, and locks no space of those that it has no room for."""
+    monkeypatch.setattr(commits, "_MAX_BATCH", CAMERAS - 1)
+    name = postgres.make_database()
+    server = await start_server(tmp_path / "data", database=postgres.address(name))
+    owner, other = await server.owner(), await server.owner()
+    cameras = [await owner.api.pair_camera(owner.writer, Pairing()) for _ in range(CAMERAS)]
+    joined_from = []
+    next_group = server.app[SERVICES].commits.next_group
+
+    def noted(
+        space_ids: Collection[bytes] | None = None, before: Sequence[commits._Waiting] = ()
+    ) -> list[commits._Waiting]:
+        joined_from.append(space_ids and set(space_ids))
+        return next_group(space_ids, before)
+
+    monkeypatch.setattr(server.app[SERVICES].commits, "next_group", noted)
+    async with held_up(postgres.address(name), owner.writer.space_id):
+        sent = []
+        for count, (api, signer) in enumerate(cameras):
+            if count == CAMERAS - 1:  # the first that finds no room
+                sent.append(asyncio.create_task(other.api.commit(other.writer, other.writer.open_roll())))
+                await until_they_wait(server, count)
+            entry = owner.writer.open_roll(signer)
+            sent.append(asyncio.create_task(api.commit(owner.writer, entry, signer=signer)))
+            await (until_they_wait(server, count) if count else until_one_waits(postgres.address(name)))
+        await until_they_wait(server, CAMERAS)
+    receipts = await asyncio.gather(*sent)
+    assert [receipt.number for receipt in receipts] == [10, 11, 12, 2, 13]
+    assert joined_from[:3] == [None, {owner.writer.space_id}, None]
+    groups = postgres.run("SELECT count(*) FROM entries GROUP BY xmin::text ORDER BY max(xmin::text::bigint)", name)
+    assert [count for (count,) in groups[-2:]] == [CAMERAS - 1, 2]
 
 
 async def test_a_fault_is_one_entrys(

@@ -54,8 +54,8 @@ class _Joining:
     group: list[_Waiting]
 
     def space_ids(self) -> Collection[bytes]:
-        """Return the spaces that something has come for."""
-        return self.commits.waiting_space_ids()
+        """Return the spaces of what has come, as far as the group has room for it: no other is locked in vain."""
+        return self.commits.waiting_space_ids(_MAX_BATCH - len(self.group))
 
     def take(self, space_ids: Collection[bytes]) -> Sequence[Commit]:
         """Hand over what has come for these spaces."""
@@ -230,9 +230,9 @@ class Commits:
             else:
                 waiting.answer.set_result(result)
 
-    def waiting_space_ids(self) -> Collection[bytes]:
-        """Return the spaces of what waits to be written, as far as one group could hold it."""
-        return {waiting.judged.commit.space_id for waiting in self._waiting[:_MAX_BATCH]}
+    def waiting_space_ids(self, count: int) -> Collection[bytes]:
+        """Return the spaces of the first *count* that wait to be written."""
+        return {waiting.judged.commit.space_id for waiting in self._waiting[:count]}
 
     def next_group(self, space_ids: Collection[bytes] | None = None, before: Sequence[_Waiting] = ()) -> list[_Waiting]:
         """Take from what waits, in order, as much as a group may hold: of all spaces, or of these, after *before*."""

@@ -7,6 +7,7 @@ import pytest
 
 from safelight.server.domain.ports.blobs import Blobs
 from safelight.server.domain.ports.database import Database
+from safelight.server.stores.blobs_directory import DirectoryBlobs
 from tests.conformance.engines import BLOBS, DATABASES, OpenBlobs, OpenDatabase, open_bucket
 from tests.conformance.library import Library
 from tests.conformance.postgres import databases_of
@@ -50,3 +51,11 @@ async def blobs(open_blobs: OpenBlobs, tmp_path: Path) -> AsyncIterator[Blobs]:
     opened = await open_blobs(tmp_path)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def directory(tmp_path: Path) -> AsyncIterator[DirectoryBlobs]:
+    """A folder store."""
+    blobs = await DirectoryBlobs.open_in(tmp_path / "blobs")
+    yield blobs
+    await blobs.close()

@@ -1,34 +1,20 @@
 """The folder store's own: in which order it syncs, what it makes of a disk that fails, and where things lie."""
 
-import asyncio
 import errno
-import fcntl
 import hashlib
-import mmap
 import os
 import secrets
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from safelight.server.stores import disk
-from safelight.server.stores.blob_part import Part, Piece
-from safelight.server.stores.blobs_directory import DirectoryAppender, DirectoryBlobs
+from safelight.server.stores.blobs_directory import DirectoryBlobs
 from safelight.sync_protocol.refusals import Code, Refused
 from tests.conformance.library import some_id
-from tests.conformance.test_blobs import MIB, lend, read, store
-
-
-@pytest.fixture
-async def directory(tmp_path: Path) -> AsyncIterator[DirectoryBlobs]:
-    """A folder store."""
-    blobs = await DirectoryBlobs.open_in(tmp_path / "blobs")
-    yield blobs
-    await blobs.close()
+from tests.conformance.test_blobs import MIB, read, store
 
 
 def failing(number: int) -> Callable[..., None]:
@@ -214,98 +200,3 @@ async def test_folder_syncs_are_shared(tmp_path: Path, monkeypatch: pytest.Monke
     for thread in (first, *others):
         thread.join(5)
     assert len(syncs) == 2
-
-
-async def test_memory_given_back_too_early_is_noticed(
-    directory: DirectoryBlobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The check of lent memory can fail: a store that gives it back too early stores other bytes."""
-    write, start = Part.write, DirectoryAppender._start
-
-    def slowly(self: Part, pieces: Sequence[Piece]) -> None:
-        time.sleep(0.05)
-        write(self, pieces)
-
-    def early(self: DirectoryAppender, work: Any) -> Any:
-        for taken in self._lent:
-            taken()
-        self._lent.clear()
-        return start(self, work)
-
-    monkeypatch.setattr(Part, "write", slowly)
-    await lend(directory, 4 * MIB, MIB, pieces=1)
-    monkeypatch.setattr(DirectoryAppender, "_start", early)
-    with pytest.raises(AssertionError):
-        await lend(directory, 4 * MIB, MIB, pieces=1)
-
-
-@pytest.fixture
-def direct_bytes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How much was written past the system's cache, write by write."""
-    written: list[int] = []
-    real = disk.write_pages
-
-    def noted(fd: int, pages: memoryview) -> int:
-        assert fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT
-        written.append(real(fd, pages))
-        return written[-1]
-
-    monkeypatch.setattr(disk, "write_pages", noted)
-    return written
-
-
-async def test_whole_pages_go_past_the_cache(directory: DirectoryBlobs, direct_bytes: list[int]) -> None:
-    """Memory that begins at a page goes to the disk as it is, but for the last few bytes; an append goes on so."""
-    if not can_write_directly(directory):
-        pytest.skip("NOT RUN: this file system writes nothing past the cache")
-    direct_bytes.clear()
-    memory = memoryview(mmap.mmap(-1, MIB))
-    data = secrets.token_bytes(3 * MIB + 300_000)
-    upload_id = some_id()
-    for start, end in ((0, 2 * MIB), (2 * MIB, len(data))):
-        appender = await directory.append(upload_id, start)
-        for at in range(start, end, MIB):
-            piece = data[at : min(at + MIB, end)]
-            given_back = asyncio.Event()
-            memory[: len(piece)] = piece
-            await appender.write(memory[: len(piece)], given_back.set)
-            await appender.flush()
-            await given_back.wait()
-        if end == len(data):
-            name, _ = await appender.finish()
-        await appender.close()
-    assert sum(direct_bytes) == len(data) // 4096 * 4096
-    assert await read(directory, name) == data
-
-
-@pytest.mark.parametrize("shifted", [1, 512])
-async def test_memory_that_begins_nowhere_is_written_all_the_same(
-    directory: DirectoryBlobs, direct_bytes: list[int], shifted: int
-) -> None:
-    """What the disk does not take past the cache is written the usual way, and every byte once."""
-    memory = memoryview(mmap.mmap(-1, 2 * MIB))[shifted:]
-    data = secrets.token_bytes(MIB + 100)
-    memory[: len(data)] = data
-    appender = await directory.append(some_id(), 0)
-    await appender.write(memory[: len(data)], lambda: None)
-    await appender.write(b"more" * 10_000)
-    name, _ = await appender.finish()
-    await appender.close()
-    assert await read(directory, name) == data + b"more" * 10_000
-
-
-async def test_a_disk_that_takes_nothing_directly(directory: DirectoryBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the file system knows no writing past its cache, everything is written through it."""
-    monkeypatch.setattr(disk, "_DIRECT", 0)
-    await lend(directory, 3 * MIB + 1, MIB)
-
-
-def can_write_directly(directory: DirectoryBlobs) -> bool:
-    """Whether the file system under the store writes past its cache."""
-    path = directory._uploads / "probe"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    try:
-        return disk.begin_direct(fd) and disk.write_pages(fd, memoryview(mmap.mmap(-1, 4096))) == 4096
-    finally:
-        os.close(fd)
-        path.unlink()

@@ -171,10 +171,15 @@ async def test_a_slow_body_is_kept_as_it_comes(owner: Owner, begun: list[Receivi
     assert (await patch(owner, upload, offset, data[offset:])).as_(BlobStored).name == sha256(data).hex()
 
 
+@pytest.mark.parametrize(("crowd", "held_pieces"), [(16, 4), (0, 1)])
 async def test_nothing_more_is_read_than_memory_takes(
-    owner: Owner, monkeypatch: pytest.MonkeyPatch, begun: list[Receiving]
+    owner: Owner, monkeypatch: pytest.MonkeyPatch, begun: list[Receiving], crowd: int, held_pieces: int
 ) -> None:
-    """A sender that is faster than the disk waits: two pieces of memory are full or being written, and one fills."""
+    """A sender that is faster than the disk waits: a few pieces of memory are full or being written, and one fills.
+
+    Where many send at once, it is one piece of each.
+    """
+    monkeypatch.setattr(receiving, "_CROWD", crowd)
     go_on = threading.Event()
     write = Part.write
 
@@ -191,7 +196,7 @@ async def test_nothing_more_is_read_than_memory_takes(
             left_bytes = begun[0]._unread_bytes
             await asyncio.sleep(0.5)
             assert begun[0]._unread_bytes == left_bytes
-            assert left_bytes > 16 * MIB
+            assert len(data) - left_bytes == held_pieces * MEMORY_BYTES
             go_on.set()
             await stored(connection, data)
             await sending

@@ -230,14 +230,18 @@ class Uploads:
 
         Raises SESSION_REQUIRED, SESSION_EXPIRED, SPACE_UNKNOWN, RIGHT_MISSING, NOT_FOUND or QUOTA_EXCEEDED.
         """
-        await coming.check_session()
+        room = self._check_room if upload.length_bytes is None else self._check_quota
+        # Together, since both wait for the database.
+        no_session, no_room = await asyncio.gather(
+            coming.check_session(), room(upload, size_bytes), return_exceptions=True
+        )
+        if no_session is not None:
+            raise no_session
         await self._check_right(who, upload.space_id)
         if self._clock.now_ms() >= upload.expires_ms:
             raise Refused(Code.NOT_FOUND, "the upload has expired")
-        if upload.length_bytes is None:
-            await self._check_room(upload, size_bytes)
-        else:
-            await self._check_quota(upload, size_bytes)
+        if no_room is not None:
+            raise no_room
 
     def _length(self, upload: UploadRow | None, appending: Appending) -> int | None:
         """The upload's length from all that was ever said of it, which must agree."""

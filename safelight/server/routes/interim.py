@@ -15,6 +15,7 @@ class Interim:
         self._request = call.request
         self._dialect = dialect
         self._allowed = call.serving.interim and takes_interim(call.request, dialect)
+        self.told = False  # whether any was sent
 
     def keep_silent(self) -> None:
         """Send none: this request is an ordinary upload."""
@@ -31,6 +32,7 @@ class Interim:
             await self._send({"Upload-Offset": str(offset_bytes)})
 
     async def _send(self, headers: Mapping[str, str]) -> None:
+        self.told = True
         await send_interim(self._request, self._dialect.version, headers)
 
 

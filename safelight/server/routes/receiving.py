@@ -18,11 +18,13 @@ from safelight.server.routes.connection import Connection
 
 DIRECT_FROM_BYTES = 64 * 1024  # of less, most has arrived by the time it could pay
 MEMORY_BYTES = 1024 * 1024
-_HELD = 2  # so many are full or lent, at most, while another fills
-_KEPT = 16
+_HELD = 4  # so many of one upload's are full or lent, at most, while another fills
+_CROWD = 16  # of more bodies at once, each has one at most
+_KEPT = 32
 _LOOK_S = 1.0
 
 _free: list[memoryview] = []
+_coming: set["Receiving"] = set()
 
 
 class Receiving(asyncio.BufferedProtocol):
@@ -45,6 +47,7 @@ class Receiving(asyncio.BufferedProtocol):
         self._failure: Exception | None = None
         self._arrival: asyncio.Future[None] | None = None
         self._arrived_s = self._loop.time()
+        _coming.add(self)
         connection.leave_body(request.content)
         # Whatever aiohttp ends a request with (the connection is gone, the server stops) it tells the content.
         self._watching = asyncio.create_task(request.content.wait_eof())
@@ -76,6 +79,7 @@ class Receiving(asyncio.BufferedProtocol):
         if self._ended:
             return
         self._ended = True
+        _coming.discard(self)
         self._watching.cancel()  # aiohttp tells the content nothing more where the client goes while it is answered
         # One that closes tells nothing but its end, which is passed on; through TLS it may have let go of all else.
         if not self._transport.is_closing():
@@ -131,7 +135,7 @@ class Receiving(asyncio.BufferedProtocol):
         self._full.append(self._memory[: self._filled_bytes])
         self._memory, self._filled_bytes = None, 0
         self._held += 1
-        if self._held >= _HELD and self._unread_bytes and not self._paused and not self._transport.is_closing():
+        if self._holds_enough() and self._unread_bytes and not self._paused and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
 
@@ -139,8 +143,11 @@ class Receiving(asyncio.BufferedProtocol):
         self._held -= 1
         if len(_free) < _KEPT:
             _free.append(memoryview(data.obj))
-        if self._paused and not self._ended and self._held < _HELD:
+        if self._paused and not self._ended and not self._holds_enough():
             self._resume()
+
+    def _holds_enough(self) -> bool:
+        return self._held >= (_HELD if len(_coming) <= _CROWD else 1)
 
     def _resume(self) -> None:
         self._paused = False

@@ -105,9 +105,10 @@ async def _append(
             aclosing(_content(call)) as chunks,
             uploads.alone(upload.upload_id, lambda: cut(call.request)),
         ):
-            # What was created just now has nothing that a store would have to be asked for.
-            find = uploads.settled if call.request.method == "PATCH" else uploads.find
-            upload = await find(call.who, upload.upload_id)
+            if call.request.method == "PATCH":
+                upload = await uploads.settled(call.who, upload.upload_id)
+            elif interim.told:  # where it is; so someone else may have been there meanwhile, but no store knows more
+                upload = await uploads.find(call.who, upload.upload_id)
             if (
                 upload.state == "complete"
                 and appending.content_bytes == 0

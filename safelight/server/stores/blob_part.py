@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from safelight.server.stores import disk
 from safelight.sync_protocol.refusals import Code, Refused
 
 HASHING_READ_BYTES = 1024 * 1024
+HASHED_BESIDE_FROM_BYTES = 256 * 1024  # of less, handing it over costs as much
 
 # Memory that begins at a page comes as a memoryview, and goes to disk past the system's cache.
 Piece = bytes | bytearray | memoryview
@@ -44,9 +46,13 @@ class Hashed:
 class Part:
     """A part file. Its methods exclude one another, so that it is never closed under a thread that still writes."""
 
-    def __init__(self, path: Path, folder: disk.FolderSync, offset_bytes: int, known: Hashed | None) -> None:
+    def __init__(
+        self, path: Path, folder: disk.FolderSync, hashers: Executor, offset_bytes: int, known: Hashed | None
+    ) -> None:
+        """Open what there is of it at *path*; *hashers* hash beside the writing."""
         self._path = path
         self._folder = folder
+        self._hashers = hashers
         self._lock = threading.Lock()
         self._fd = -1
         self._direct = False
@@ -104,6 +110,11 @@ class Part:
             self._close()
             return name, self.written_bytes
 
+    @property
+    def sealed(self) -> bool:
+        """Whether all is durable and the file closed, so that nothing is left to close."""
+        return self._sealed
+
     def close(self) -> Hashed | None:
         """Close the file; what is known of the hash, of the durable bytes alone."""
         with self._lock:
@@ -116,24 +127,35 @@ class Part:
         if self._fd < 0:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             self._direct = disk.begin_direct(self._fd)
-        disk.write_all(self._fd, self._write_directly(pieces) if self._direct else pieces)
+        size_bytes = sum(map(len, pieces))
+        # The disk's time and the processor's, beside each other. Whatever the disk does, the hash is waited for: what
+        # it reads belongs to others afterwards.
+        hashing = self._hashers.submit(self._hash, pieces) if size_bytes >= HASHED_BESIDE_FROM_BYTES else None
+        try:
+            disk.write_all(self._fd, self._write_directly(pieces) if self._direct else pieces)
+        finally:
+            if hashing is not None:
+                hashing.result()
+        if hashing is None:
+            self._hash(pieces)
+        self.written_bytes += size_bytes
+
+    def _hash(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             self._hasher.update(piece)
-        self.written_bytes += sum(map(len, pieces))
 
     def _write_directly(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
         """Write past the cache as far as *pieces* are whole pages of memory, and return what is to be written usually.
 
         From the first that is not, all that follows is: it does not begin at a page of the file any more.
         """
-        for number, piece in enumerate(pieces):
-            size_bytes = len(piece) // disk.PAGE_BYTES * disk.PAGE_BYTES if isinstance(piece, memoryview) else 0
-            done_bytes = disk.write_pages(self._fd, memoryview(piece)[:size_bytes]) if size_bytes else 0
-            if done_bytes < len(piece):
-                self._direct = False
-                disk.end_direct(self._fd)
-                return [memoryview(piece)[done_bytes:], *pieces[number + 1 :]]
-        return ()
+        pages, rest = _whole_pages(pieces)
+        left_bytes = sum(map(len, pages))
+        left_bytes -= disk.write_pages(self._fd, pages, self.written_bytes) if pages else 0
+        if rest or left_bytes:
+            self._direct = False
+            disk.end_direct(self._fd)
+        return [*_last_bytes(pages, left_bytes), *rest]
 
     def _open_again(self, offset_bytes: int, known: Hashed | None) -> None:
         try:
@@ -161,3 +183,26 @@ class Part:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _whole_pages(pieces: Sequence[Piece]) -> tuple[list[memoryview], list[Piece]]:
+    """Part *pieces* where they cease to be whole pages of memory."""
+    pages = []
+    for number, piece in enumerate(pieces):
+        size_bytes = len(piece) // disk.PAGE_BYTES * disk.PAGE_BYTES if isinstance(piece, memoryview) else 0
+        if size_bytes:
+            pages.append(memoryview(piece)[:size_bytes])
+        if size_bytes < len(piece):
+            return pages, [memoryview(piece)[size_bytes:], *pieces[number + 1 :]]
+    return pages, []
+
+
+def _last_bytes(pieces: Sequence[memoryview], size_bytes: int) -> list[memoryview]:
+    """Return the last *size_bytes* of *pieces*."""
+    last: list[memoryview] = []
+    for piece in reversed(pieces):
+        if not size_bytes:
+            break
+        last.insert(0, piece[-min(size_bytes, len(piece)) :])
+        size_bytes -= len(last[0])
+    return last

@@ -32,6 +32,8 @@ T = TypeVar("T")
 THREADS = 8
 BUFFER_BYTES = 1024 * 1024
 SMALL_PIECE_BYTES = 16 * 1024
+MAX_BUFFERED_BYTES = 4 * BUFFER_BYTES
+LENT_AT_ONCE = 4
 LENT_FROM_BYTES = 256 * 1024  # less is copied, and given back at once
 SMALL_BLOB_SIZE_BYTES = 256 * 1024
 MAX_KEPT_HASHES = 256
@@ -52,7 +54,7 @@ class DirectoryAppender:
         self._closed = False
 
     async def write(self, data: bytes | bytearray | memoryview, taken: Taken | None = None) -> None:
-        """Take more bytes; waits only while two buffers are full. Raises what an earlier buffer's writing met."""
+        """Take more bytes; waits only while too many wait already. Raises what an earlier buffer's writing met."""
         size_bytes = len(data)
         last = self._pieces[-1] if self._pieces else None
         lent = taken is not None and size_bytes >= LENT_FROM_BYTES
@@ -72,10 +74,12 @@ class DirectoryAppender:
                 taken()
         self._buffered_bytes += size_bytes
         self.offset_bytes += size_bytes
-        # Who lent memory may have no more, so it does not wait here for others to come.
         if lent or self._buffered_bytes >= BUFFER_BYTES:
+            if self._is_busy() and len(self._lent) < LENT_AT_ONCE and self._buffered_bytes < MAX_BUFFERED_BYTES:
+                return  # it goes next, with what comes until then
             await self._written()
-            self._start(self._part.write)
+            if self._pieces:
+                self._start(self._part.write)
 
     def hold_back(self) -> None:
         """Nothing to do: of a file only what was stated counts."""
@@ -114,15 +118,26 @@ class DirectoryAppender:
         pieces, lent = self._pieces, self._lent
         self._pieces, self._lent, self._buffered_bytes = [], [], 0
         task = self._writing = asyncio.create_task(self._store.writing(work, pieces))
-        # Where the task is cancelled, its thread may still be reading: then the memory is not given back.
-        task.add_done_callback(lambda done: None if done.cancelled() else _give_back(lent))
+        task.add_done_callback(partial(self._over, lent))
         return task
+
+    def _over(self, lent: list[Taken], done: asyncio.Task[Any]) -> None:
+        """Give back what *done* was lent, and go on with what came meanwhile: who lent that may have no more."""
+        if done.cancelled():
+            return  # its thread may still be reading
+        _give_back(lent)
+        if done is self._writing and done.exception() is None and self._lent and not self._closed:
+            self._start(self._part.write)
+
+    def _is_busy(self) -> bool:
+        return self._writing is not None and not self._writing.done()
 
     async def _written(self) -> None:
         """Wait for the work before; raises what it met, and again for whoever comes later."""
-        if self._writing is not None:
-            await asyncio.shield(self._writing)
-            self._writing = None
+        while (writing := self._writing) is not None:
+            await asyncio.shield(writing)
+            if self._writing is writing:
+                self._writing = None
 
 
 def _give_back(lent: list[Taken]) -> None:
@@ -167,6 +182,8 @@ class DirectoryBlobs:
         self._blobs = folder
         self._uploads = folder / "uploads"
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
+        # Threads of their own: those that write wait for them.
+        self._hashers = ThreadPoolExecutor(THREADS, thread_name_prefix="hashes")
         self._uploads_sync = disk.FolderSync(self._uploads)
         self._syncs = {prefix: disk.FolderSync(self._blobs / prefix) for prefix in _prefixes()}
         self._appending: set[bytes] = set()
@@ -194,9 +211,9 @@ class DirectoryBlobs:
         path = self._part_path(upload_id)
         try:
             if offset_bytes:
-                part = await self.writing(Part, path, self._uploads_sync, offset_bytes, known)
+                part = await self.writing(Part, path, self._uploads_sync, self._hashers, offset_bytes, known)
             else:
-                part = Part(path, self._uploads_sync, 0, None)  # its file is made with the first bytes
+                part = Part(path, self._uploads_sync, self._hashers, 0, None)  # its file is made with the first bytes
         except BaseException:
             self._appending.discard(upload_id)
             raise
@@ -257,6 +274,7 @@ class DirectoryBlobs:
     async def close(self) -> None:
         """Wait for what the threads are doing."""
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._hashers.shutdown)
 
     # For appenders and readers
 
@@ -297,7 +315,7 @@ class DirectoryBlobs:
     async def release(self, upload_id: bytes, part: Part) -> None:
         """Close the part, once a thread that still writes to it is done, and let another appender have it."""
         try:
-            known = await asyncio.shield(self.run(part.close))
+            known = None if part.sealed else await asyncio.shield(self.run(part.close))
         finally:
             self._appending.discard(upload_id)
         if known is not None:

@@ -61,15 +61,18 @@ def end_direct(fd: int) -> None:
     fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) & ~_DIRECT)
 
 
-def write_pages(fd: int, pages: memoryview) -> int:
-    """Write whole pages past the cache; returns how much was, which is less where disk or memory cannot do that."""
-    begun_bytes = os.lseek(fd, 0, os.SEEK_CUR)
+def write_pages(fd: int, pages: Sequence[memoryview], offset_bytes: int) -> int:
+    """Write whole pages past the cache, at *offset_bytes*, which is where *fd* stands.
+
+    Returns how much was written, which is less where disk or memory cannot do that.
+    """
     try:
-        write_all(fd, [pages])
+        write_all(fd, pages)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-    return os.lseek(fd, 0, os.SEEK_CUR) - begun_bytes
+        return os.lseek(fd, 0, os.SEEK_CUR) - offset_bytes
+    return sum(map(len, pages))
 
 
 def read_exactly(fd: int, size_bytes: int, offset_bytes: int) -> bytes:

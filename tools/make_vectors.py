@@ -10,6 +10,7 @@ from tools import (
     vector_cases_ledgers,
     vector_cases_links,
     vector_cases_logs,
+    vector_cases_members,
     vector_cases_sealed,
     vector_cases_signatures,
 )
@@ -31,6 +32,7 @@ FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
     "accounts.json": ("Account ledgers.", vector_cases_ledgers.accounts),
     "logs.json": ("The log's chain.", vector_cases_logs.logs),
     "spaces.json": ("Whole logs: what a reader takes, sets aside, and stops at.", vector_cases_logs.spaces),
+    "members.json": ("Members of a space, from invitation to removal.", vector_cases_members.members),
     "promises.json": ("Receipts and pairing codes.", vector_cases_ledgers.promises),
 }
 

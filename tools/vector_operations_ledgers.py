@@ -88,10 +88,18 @@ def _space(v: Values) -> Values:
         "chain": reader.log.chain,
         "epoch_number": state.epoch.number,
         "member_ids": sorted(state.members),
+        "members_text": [_described(key, member) for key, member in sorted(state.members.items())],
+        "boxes_text": sorted(f"{box.account_id.hex()} {box.tier}" for box in state.epoch.boxes),
+        "open_invitation_ids": sorted(key for key, invitation in state.invitations.items() if not invitation.over),
+        "epoch_due_text": "yes" if state.epoch_due else "no",
         "adding_ids": sorted(key for key in (*state.members, *state.cameras) if Right.ADD in state.rights_of(key)),
         "set_aside_count": len(reader.set_aside),
         "set_aside_codes_text": reader.set_aside,
     }
+
+
+def _described(account_id: bytes, member: ledger_state.Member) -> str:
+    return " ".join((account_id.hex(), member.role.value, *sorted(right.value for right in member.rights)))
 
 
 def _receipt(v: Values) -> Values:

@@ -4,7 +4,6 @@ docs/spec/log.md §5. What the entries say stands in `ledger_entries`, and what 
 who may sign which, and what it does.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from safelight.sync_protocol import ids, signatures
@@ -16,18 +15,21 @@ from safelight.sync_protocol.ledger_entries import (
     BindCameraBody,
     CertifyCameraBody,
     CreateSpaceBody,
-    Epoch,
+    Policy,
     RevokeCameraBody,
     RotateEpochBody,
+    SetPolicyBody,
     SpaceKind,
     SpaceTerms,
     bind_message,
 )
+from safelight.sync_protocol.ledger_epochs import after_loss, check_epoch, with_epoch
+from safelight.sync_protocol.ledger_members import change_members
 from safelight.sync_protocol.ledger_state import Camera, LedgerState, Member, authorise
 from safelight.sync_protocol.limits import PAIRING_MAX_AGE_S
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry, Head, verify_entry
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.roles import TIERS, Right, Role, Tier
+from safelight.sync_protocol.roles import Right, Role
 from safelight.sync_protocol.wire import Signed, unpack
 
 PROTOCOL_VERSION = 1
@@ -92,12 +94,9 @@ def _create(state: LedgerState | None, entry: Entry, body: CreateSpaceBody, numb
     verify_entry(entry, key)
     message = context(Label.SIGN_GENESIS_IDENTITY, header.device_id, body.terms)
     signatures.verify(account.identity.signing, body.identity_signature, message)
-    if terms.policy.min_version > PROTOCOL_VERSION:
-        raise Refused(Code.UPDATE_REQUIRED)
-    if terms.policy.links not in _LINKS_OF_KIND[terms.kind]:
-        raise Refused(Code.LEDGER_RULE, f"a {terms.kind} space cannot allow links of the tier {terms.policy.links}")
-    members = {terms.account_id: Member(Role.OWNER, account)}
-    _check_epoch(terms.epoch, 1, members)
+    _check_policy(terms.kind, terms.policy)
+    members = {terms.account_id: Member.usual(Role.OWNER, account)}
+    check_epoch(terms.epoch, 1, members)
     return LedgerState(
         space_id=ids.space_id(entry.envelope),
         head=Head(number, entry.id),
@@ -124,9 +123,27 @@ def _change(state: LedgerState, entry: Entry, body: Signed) -> LedgerState:
             return _revoke_camera(state, entry, body)
         case RotateEpochBody():
             authorise(state, entry, Right.MEMBERS)
-            return _with_epoch(state, body.epoch)
+            return with_epoch(state, body.epoch)
+        case SetPolicyBody():
+            return _set_policy(state, entry, body)
         case _:
-            raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, entry.header.kind)
+            return change_members(state, entry, body)
+
+
+def _check_policy(kind: SpaceKind, policy: Policy) -> None:
+    if policy.min_version > PROTOCOL_VERSION:
+        raise Refused(Code.UPDATE_REQUIRED)
+    if policy.links not in _LINKS_OF_KIND[kind]:
+        raise Refused(Code.LEDGER_RULE, f"a {kind} space cannot allow links of the tier {policy.links}")
+
+
+def _set_policy(state: LedgerState, entry: Entry, body: SetPolicyBody) -> LedgerState:
+    authorise(state, entry, Right.POLICY)
+    _check_policy(state.kind, body.policy)
+    if body.policy.min_version < state.policy.min_version:
+        # *Server downgrades everyone*, with the help of whoever may set policies.
+        raise Refused(Code.LEDGER_RULE, "the lowest version of a space never falls")
+    return replace(state, policy=body.policy)
 
 
 def _advance_account(state: LedgerState, entry: Entry, body: AdvanceAccountBody) -> LedgerState:
@@ -137,10 +154,8 @@ def _advance_account(state: LedgerState, entry: Entry, body: AdvanceAccountBody)
     account = apply_account_entries(member.account, body.entries)
     advanced = replace(state, members={**state.members, body.account_id: replace(member, account=account)})
     authorise(advanced, entry, None)
-    if body.epoch:
-        return _with_epoch(advanced, body.epoch)
-    if _lost_reach(member.account, account):
-        raise Refused(Code.EPOCH_REQUIRED)
+    if body.epoch or _lost_reach(member.account, account):
+        return after_loss(advanced, entry, body.epoch)
     return advanced
 
 
@@ -200,32 +215,4 @@ def _revoke_camera(state: LedgerState, entry: Entry, body: RevokeCameraBody) -> 
     if author_id != camera.certified_by and Right.MEMBERS not in state.rights_of(author_id):
         raise Refused(Code.RIGHT_MISSING, Right.MEMBERS.value)
     revoked = replace(state, cameras={**state.cameras, body.camera_id: replace(camera, revoked=True)})
-    return _with_epoch(revoked, body.epoch)
-
-
-def _with_epoch(state: LedgerState, epoch: Epoch) -> LedgerState:
-    _check_epoch(epoch, state.epoch.number + 1, state.members)
-    full, view = epoch.full_inbox, epoch.view_inbox
-    if any(
-        full in (old.full_inbox, old.view_inbox) or view in (old.full_inbox, old.view_inbox) for old in state.epochs
-    ):
-        # Under an old inbox, who was removed would read on.
-        raise Refused(Code.LEDGER_RULE, "an epoch has new inboxes")
-    return replace(state, epochs=(*state.epochs, epoch))
-
-
-def _check_epoch(epoch: Epoch, number: int, members: Mapping[bytes, Member]) -> None:
-    """The next number, an inbox a tier, and exactly one box for each member that reads, at its tier."""
-    if epoch.number != number:
-        raise Refused(Code.EPOCH_OLD, f"the next epoch is {number}")
-    if bool(epoch.full_history) != (number > 1) or bool(epoch.view_history) != (number > 1):
-        raise Refused(Code.LEDGER_RULE, "an epoch carries the one before it, and the first carries none")
-    if epoch.full_inbox == epoch.view_inbox:
-        raise Refused(Code.LEDGER_RULE, "an epoch has an inbox for each tier")
-    expected = sorted((key, TIERS[member.role].value) for key, member in members.items() if _reads(member))
-    if sorted((box.account_id, box.tier) for box in epoch.boxes) != expected:
-        raise Refused(Code.LEDGER_RULE, "an epoch has exactly one box for each member that reads, at its tier")
-
-
-def _reads(member: Member) -> bool:
-    return TIERS[member.role] is not Tier.NONE
+    return after_loss(revoked, entry, body.epoch)

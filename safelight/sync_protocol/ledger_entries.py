@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 import msgspec
 
 from safelight.sync_protocol.account_ledger import InboxKey, PublicKey
-from safelight.sync_protocol.contexts import Label, context
+from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ids import Hash, Id
 from safelight.sync_protocol.limits import MAX_MEMBERS
+from safelight.sync_protocol.log import Head
+from safelight.sync_protocol.roles import Right, Role
 from safelight.sync_protocol.wire import Count, SealedField, SignatureBytes, Signed, SizeBytes, TimeMs
 
 SpaceKind = Literal["family", "work", "vault"]
@@ -27,6 +29,13 @@ class LedgerKind(StrEnum):
     BIND_CAMERA = "camera.bind"
     REVOKE_CAMERA = "camera.revoke"
     ROTATE_EPOCH = "epoch.rotate"
+    INVITE_MEMBER = "member.invite"
+    WITHDRAW_INVITATION = "member.withdraw"
+    JOIN_SPACE = "member.join"
+    ADMIT_MEMBER = "member.admit"
+    SET_ROLE = "member.role"
+    REMOVE_MEMBER = "member.remove"
+    SET_POLICY = "policy.set"
 
 
 class BoxRef(Signed, frozen=True):
@@ -121,16 +130,86 @@ class BindCameraBody(Signed, frozen=True):
 
 
 class RevokeCameraBody(Signed, frozen=True):
-    """The camera may add nothing more; comes with a new epoch."""
+    """The camera may add nothing more; comes with a new epoch, if its signer may begin one."""
 
     camera_id: Id
-    epoch: Epoch
+    epoch: Epoch | None
 
 
 class RotateEpochBody(Signed, frozen=True):
     """A new epoch without any other change."""
 
     epoch: Epoch
+
+
+Rights = Annotated[list[Right], msgspec.Meta(max_length=len(Right))]
+
+
+class InviteMemberBody(Signed, frozen=True):
+    """An invitation: who holds the secret that `key` was derived from may join once, until `expires_ms`.
+
+    `rights` are those of the role, or others that it may have, in the order of their words and each once. `name`, which
+    the inviter gave whom it awaits, is boxed under the view metadata key (`context(INVITATION_NAME, nonce, invitation
+    id, epoch)`).
+    """
+
+    invitation_id: Id
+    key: PublicKey
+    role: Role
+    rights: Rights
+    expires_ms: TimeMs
+    epoch: Count
+    name: SealedField
+
+
+class WithdrawInvitationBody(Signed, frozen=True):
+    """The invitation lets nobody in any more, nor who joined by it and was not admitted."""
+
+    invitation_id: Id
+
+
+class JoinSpaceBody(Signed, frozen=True):
+    """An account's own word that it joins, by one invitation: its whole ledger, signed by its identity and the key.
+
+    Both sign `join_message`; the entry is signed by a device of the account. It reads nothing until it is admitted.
+    """
+
+    invitation_id: Id
+    account_entries: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=1000)]
+    identity_signature: SignatureBytes
+    invitation_signature: SignatureBytes
+
+
+class AdmitMemberBody(Signed, frozen=True):
+    """Whom an invitation brought is a member now, with the box of the epoch in force for those who read."""
+
+    invitation_id: Id
+    account_id: Id
+    epoch: Count
+    box: BoxRef | None
+
+
+class SetRoleBody(Signed, frozen=True):
+    """Another role, or other rights. With a box of the epoch in force for who reads more now, a new epoch for less."""
+
+    account_id: Id
+    role: Role
+    rights: Rights
+    box: BoxRef | None
+    epoch: Epoch | None
+
+
+class RemoveMemberBody(Signed, frozen=True):
+    """The account is no member any more, and a new epoch begins."""
+
+    account_id: Id
+    epoch: Epoch
+
+
+class SetPolicyBody(Signed, frozen=True):
+    """The space allows something else from now on."""
+
+    policy: Policy
 
 
 BODIES: dict[str, type[Signed]] = {
@@ -140,6 +219,13 @@ BODIES: dict[str, type[Signed]] = {
     LedgerKind.BIND_CAMERA: BindCameraBody,
     LedgerKind.REVOKE_CAMERA: RevokeCameraBody,
     LedgerKind.ROTATE_EPOCH: RotateEpochBody,
+    LedgerKind.INVITE_MEMBER: InviteMemberBody,
+    LedgerKind.WITHDRAW_INVITATION: WithdrawInvitationBody,
+    LedgerKind.JOIN_SPACE: JoinSpaceBody,
+    LedgerKind.ADMIT_MEMBER: AdmitMemberBody,
+    LedgerKind.SET_ROLE: SetRoleBody,
+    LedgerKind.REMOVE_MEMBER: RemoveMemberBody,
+    LedgerKind.SET_POLICY: SetPolicyBody,
 }
 
 # A kind of these families is a ledger entry, known to this version or not.
@@ -154,3 +240,12 @@ def is_ledger_kind(kind: str) -> bool:
 def bind_message(space_id: bytes, camera_id: bytes, device_key: bytes) -> bytes:
     """Return what the pairing key signs when a camera binds its own key."""
     return context(Label.SIGN_CAMERA_BIND, space_id, camera_id, device_key)
+
+
+def join_message(label: Label, space_id: bytes, invitation_id: bytes, device_id: bytes, account: Head) -> bytes:
+    """Return what the joiner's identity and the invitation's key sign, each under its own *label*.
+
+    *account* is the head of the account's ledger, whose hash stands for its keys: a server that puts others in their
+    place has no signature of the invitation's key, and one that offers the join elsewhere none of the identity.
+    """
+    return context(label, space_id, invitation_id, device_id, uint(account.number), account.hash)

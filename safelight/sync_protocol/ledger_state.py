@@ -10,15 +10,36 @@ from safelight.sync_protocol.account_ledger import AccountState
 from safelight.sync_protocol.ledger_entries import Epoch, Policy, SpaceKind
 from safelight.sync_protocol.log import Entry, Head, verify_entry
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.roles import CAMERA_RIGHTS, RIGHTS, TIERS, Right, Role, Tier
+from safelight.sync_protocol.roles import CAMERA_RIGHTS, MANAGES, RIGHTS, TIERS, Right, Role, Tier
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An account in the space: its role, and its own ledger as far as it counts here."""
+    """An account in the space: its role, its own ledger as far as it counts here, and its rights."""
 
     role: Role
     account: AccountState
+    rights: frozenset[Right]
+
+    @classmethod
+    def usual(cls, role: Role, account: AccountState) -> "Member":
+        """A member with the rights that its role usually has."""
+        return cls(role, account, RIGHTS[role])
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invitation: given, then used once by `joiner`, and over when that was admitted or it was withdrawn."""
+
+    invited_by: bytes
+    key: bytes
+    role: Role
+    rights: frozenset[Right]
+    expires_ms: int
+    name: bytes
+    name_epoch: int
+    joiner: AccountState | None = None
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +72,8 @@ class LedgerState:
     members: Mapping[bytes, Member]
     epochs: tuple[Epoch, ...]
     cameras: Mapping[bytes, Camera] = field(default_factory=dict)
+    invitations: Mapping[bytes, Invitation] = field(default_factory=dict)
+    epoch_due: bool = False  # somebody lost reach who could not begin the epoch that belongs to it
 
     @property
     def epoch(self) -> Epoch:
@@ -61,13 +84,18 @@ class LedgerState:
         """The rights of a member or of a camera that is bound and not revoked; of anyone else, none."""
         member = self.members.get(author_id)
         if member:
-            return RIGHTS[member.role]
+            return member.rights
         return CAMERA_RIGHTS if self._standing_camera(author_id) else frozenset()
 
     def may_add(self, account_id: bytes) -> bool:
         """Whether a member may add, and so may its cameras."""
         member = self.members.get(account_id)
-        return member is not None and Right.ADD in RIGHTS[member.role]
+        return member is not None and Right.ADD in member.rights
+
+    def may_manage(self, account_id: bytes, role: Role) -> bool:
+        """Whether a member may invite, change and remove members of *role*."""
+        member = self.members.get(account_id)
+        return member is not None and Right.MEMBERS in member.rights and role in MANAGES[member.role]
 
     def tier_of(self, account_id: bytes) -> Tier:
         """The tier that an account reads here."""

@@ -52,6 +52,10 @@ class Code(StrEnum):
     CAMERA_ALREADY_BOUND = "camera-already-bound"
     PAIRING_EXPIRED = "pairing-expired"
     PAIRING_INVALID = "pairing-invalid"
+    INVITATION_USED = "invitation-used"
+    INVITATION_EXPIRED = "invitation-expired"
+    MEMBER_EXISTS = "member-exists"
+    LAST_OWNER = "last-owner"
     SPACE_UNKNOWN = "space-unknown"
     ROLL_UNKNOWN = "roll-unknown"
     ROLL_FULL = "roll-full"
@@ -167,6 +171,12 @@ TABLE: dict[Code, Row] = {
     ),
     Code.PAIRING_EXPIRED: Row(403, "This pairing code has expired; make a new one."),
     Code.PAIRING_INVALID: Row(400, "This is not a whole pairing code; copy or scan it again."),
+    Code.INVITATION_USED: Row(
+        409, "This invitation was already used. If that was not you, tell whoever invited you now."
+    ),
+    Code.INVITATION_EXPIRED: Row(403, "This invitation has expired or was withdrawn; ask for a new one."),
+    Code.MEMBER_EXISTS: Row(409, "This account is in the space already."),
+    Code.LAST_OWNER: Row(409, "A space keeps at least one owner; make someone else an owner first."),
     Code.SPACE_UNKNOWN: Row(404, "There is no such space, or this account is not in it."),
     Code.ROLL_UNKNOWN: Row(422, "The roll is not open in this space by this device; open a new one."),
     Code.ROLL_FULL: Row(409, "The roll is full; open a new one."),

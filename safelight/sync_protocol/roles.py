@@ -51,6 +51,27 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.CONTRIBUTOR: frozenset({Right.ADD}),
 }
 
+# What a role may be given instead: so a team parts who uploads, who approves, who shares and who revokes. An owner has
+# every right, and who gives rights gives none that it has not itself.
+MAY_HOLD: dict[Role, frozenset[Right]] = {
+    Role.OWNER: frozenset(Right),
+    Role.MANAGER: frozenset(Right),
+    Role.EDITOR: frozenset(Right) - {Right.MEMBERS, Right.POLICY},
+    Role.VIEWER: frozenset({Right.PROPOSE_DELETION, Right.APPROVE, Right.REVOKE_LINK}),
+    Role.PREVIEWER: frozenset({Right.APPROVE}),
+    Role.CONTRIBUTOR: frozenset({Right.ADD}),
+}
+
+# Whose members each may invite, change and remove, where it has the right to.
+MANAGES: dict[Role, frozenset[Role]] = {
+    Role.OWNER: frozenset(Role),
+    Role.MANAGER: frozenset({Role.EDITOR, Role.VIEWER, Role.PREVIEWER, Role.CONTRIBUTOR}),
+    Role.EDITOR: frozenset(),
+    Role.VIEWER: frozenset(),
+    Role.PREVIEWER: frozenset(),
+    Role.CONTRIBUTOR: frozenset(),
+}
+
 CAMERA_RIGHTS: frozenset[Right] = frozenset({Right.ADD})
 
 TIERS: dict[Role, Tier] = {
@@ -67,3 +88,10 @@ def reads(tier: Tier, wanted: Tier) -> bool:
     """Whether who reads *tier* may read something of tier *wanted*."""
     order = (Tier.NONE, Tier.VIEW, Tier.FULL)
     return order.index(tier) >= order.index(wanted)
+
+
+def may_hold(role: Role, rights: frozenset[Right]) -> bool:
+    """Whether *rights* can be those of a *role*: an owner has all, and who only adds may not even not add."""
+    if role in {Role.OWNER, Role.CONTRIBUTOR}:
+        return rights == RIGHTS[role]
+    return rights <= MAY_HOLD[role]

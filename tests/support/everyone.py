@@ -139,7 +139,7 @@ async def _member(server: Server, owner: Owner, role: Role) -> Caller:
     ledgers = server.app[SERVICES].spaces._ledgers
     space_id = owner.writer.space_id
     state = await ledgers.state(space_id)
-    members = {**state.members, person.account_id: Member(role, person.state)}
+    members = {**state.members, person.account_id: Member.usual(role, person.state)}
     ledgers._states[space_id] = replace(state, members=members)
 
     async def work(tx: Transaction) -> None:

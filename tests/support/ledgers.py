@@ -13,7 +13,7 @@ from safelight.sync_protocol.ledger_entries import BoxRef, Epoch, LedgerKind, Po
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import NO_HEAD, Entry, Head, Header
 from safelight.sync_protocol.records import RecordKind
-from safelight.sync_protocol.roles import TIERS, Role, Tier
+from safelight.sync_protocol.roles import RIGHTS, TIERS, Role, Tier
 from safelight.sync_protocol.sealing import keytree
 from safelight.sync_protocol.wire import Signed, pack
 
@@ -137,8 +137,8 @@ class Space:
 
     def next_epoch(self) -> Epoch:
         """Build the epoch that follows, for the members there are."""
-        readers = [(key, TIERS[member.role]) for key, member in self.state.members.items()]
-        return self.epoch(self.state.epoch.number + 1, readers)
+        tiers = [(key, TIERS[member.role]) for key, member in self.state.members.items()]
+        return self.epoch(self.state.epoch.number + 1, [(key, tier) for key, tier in tiers if tier is not Tier.NONE])
 
     def genesis_body(self, terms: SpaceTerms | None = None) -> ledger_entries.CreateSpaceBody:
         """Build the genesis' body, signed by the owner's identity."""
@@ -227,7 +227,7 @@ def apply_next(space: Space, entry: Entry) -> LedgerState:
 
 def with_role(state: LedgerState, account_id: bytes, role: Role) -> LedgerState:
     """The state in which the member has another role."""
-    member = replace(state.members[account_id], role=role)
+    member = replace(state.members[account_id], role=role, rights=RIGHTS[role])
     return replace(state, members={**state.members, account_id: member})
 
 

@@ -19,7 +19,7 @@ def member(role: Role = Role.OWNER) -> tuple[AccountKeys, bytes, Member]:
     """An account as a member of a space."""
     keys = AccountKeys(secrets.token_bytes(32))
     chain = start_account(keys, secrets.token_bytes(32), DEVICE, signed_ms=1)
-    return keys, chain.account_id, Member(role, apply_account_entries(None, chain.entries))
+    return keys, chain.account_id, Member.usual(role, apply_account_entries(None, chain.entries))
 
 
 def readable_space(*, role: Role = Role.OWNER) -> tuple[LedgerState, EpochSecrets]:

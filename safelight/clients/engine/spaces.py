@@ -90,7 +90,7 @@ async def create_space(session: AccountSession, name: str, kind: SpaceKind) -> b
 
 def _sign_genesis(session: AccountSession, name: str, kind: SpaceKind) -> tuple[bytes, list[NewBox]]:
     nonce = secrets.token_bytes(HASH_SIZE_BYTES)
-    members = {session.account_id: Member(Role.OWNER, session.state)}
+    members = {session.account_id: Member.usual(Role.OWNER, session.state)}
     epoch = make_epoch(1, nonce, members, None)
     dedupe_key = secrets.token_bytes(KEY_SIZE_BYTES)
     terms = pack(

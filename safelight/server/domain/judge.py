@@ -11,8 +11,8 @@ from safelight.sync_protocol import ledger, signatures
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ledger_entries import (
     BindCameraBody,
+    BoxRef,
     CertifyCameraBody,
-    Epoch,
     LedgerKind,
     RevokeCameraBody,
 )
@@ -51,7 +51,6 @@ def judge_ledger_entry(
     """Judge an entry about who may do what. *state* is None for a genesis, whose space gets *quota_bytes*."""
     _check_known(entry, LedgerKind)
     after = ledger.apply(state, entry, state.head.number + 1 if state else 1)
-    new_epoch = after.epoch if state is None or after.epoch.number != state.epoch.number else None
     commit = replace(
         _commit_of(entry, boxes, before=state, after=after, now_ms=now_ms),
         is_ledger=True,
@@ -61,7 +60,7 @@ def judge_ledger_entry(
         members=[(account_id, member.role.value) for account_id, member in after.members.items()],
         cameras=_bound_cameras(state, after, entry, now_ms),
         revoked_devices=_revoked_cameras(entry),
-        boxes=_check_boxes(new_epoch, boxes),
+        boxes=_check_boxes(after.epoch.number, _new_boxes(state, after), boxes),
     )
     return Judged(commit, after)
 
@@ -70,7 +69,7 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
     """Judge an entry about what is there."""
     _check_known(entry, RecordKind)
     body = check_record(state, entry)
-    _check_boxes(None, boxes)
+    _check_boxes(state.epoch.number, [], boxes)
     if isinstance(body, PublishLinkBody):
         _check_manifest(body)
     commit = replace(
@@ -134,13 +133,20 @@ def _check_known(entry: Entry, kinds: type[StrEnum]) -> None:
         raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{entry.header.kind}, version {entry.header.version}")
 
 
-def _check_boxes(epoch: Epoch | None, boxes: Sequence[NewBox]) -> list[tuple[int, bytes, bytes]]:
-    """An epoch comes with exactly the boxes whose hashes it signs: none missing, none exchanged, none besides."""
+def _new_boxes(before: LedgerState | None, after: LedgerState) -> list[BoxRef]:
+    """The boxes that an entry names: all of a new epoch, or what a member gets of the one in force."""
+    if before is None or before.epoch.number != after.epoch.number:
+        return after.epoch.boxes
+    return [box for box in after.epoch.boxes if box not in before.epoch.boxes]
+
+
+def _check_boxes(epoch: int, named: Sequence[BoxRef], boxes: Sequence[NewBox]) -> list[tuple[int, bytes, bytes]]:
+    """An entry comes with exactly the boxes whose hashes it signs: none missing, none exchanged, none besides."""
     given = [(bytes.fromhex(box.account_id), box.box) for box in boxes]
-    named = [] if epoch is None else [(ref.account_id, ref.hash) for ref in epoch.boxes]
-    if sorted((account_id, hashlib.sha256(box).digest()) for account_id, box in given) != sorted(named):
+    hashes = [(ref.account_id, ref.hash) for ref in named]
+    if sorted((account_id, hashlib.sha256(box).digest()) for account_id, box in given) != sorted(hashes):
         raise Refused(Code.LEDGER_RULE, "the boxes sent are not those that the entry names")
-    return [] if epoch is None else [(epoch.number, account_id, box) for account_id, box in given]
+    return [(epoch, account_id, box) for account_id, box in given]
 
 
 def _bound_cameras(before: LedgerState | None, after: LedgerState, entry: Entry, now_ms: int) -> list[DeviceRow]:

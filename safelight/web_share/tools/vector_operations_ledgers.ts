@@ -3,6 +3,7 @@
 import { applyAccountEntries } from "../src/protocol/account_ledger.ts";
 import { fromHex, toHex, type Bytes } from "../src/protocol/bytes.ts";
 import * as ledger from "../src/protocol/ledger.ts";
+import { epochOf, rightsOf, type LedgerState, type Member } from "../src/protocol/ledger_state.ts";
 import * as log from "../src/protocol/log.ts";
 import { parsePairingUri } from "../src/protocol/pairing.ts";
 import { verifyReceipt } from "../src/protocol/receipts.ts";
@@ -38,7 +39,7 @@ async function readChain(inputs: Inputs): Promise<Result> {
 /** Reads a log as a member's client does: a bad ledger entry stops it, a bad record is set aside. */
 class Reader {
   log = log.START;
-  ledger: ledger.LedgerState | undefined;
+  ledger: LedgerState | undefined;
   readonly setAside: string[] = [];
   readonly #chains = new Map<number, Bytes>([[0, new Uint8Array(0)]]);
   readonly #ledgers = new Map<number, Bytes>([[0, new Uint8Array(0)]]);
@@ -80,18 +81,28 @@ async function replaySpace(inputs: Inputs): Promise<Result> {
   for (const frame of log.framesFromBytes(inputs.bytes("frames"))) await reader.take(frame);
   const state = reader.ledger ?? fail("a log without a genesis");
   const authors = [...state.members.values(), ...state.cameras.values()];
-  const adding = authors.filter(({ id }) => ledger.rightsOf(state, id).has("add"));
+  const adding = authors.filter(({ id }) => rightsOf(state, id).has("add"));
   return {
     space_id: state.spaceId,
     head_number: state.head.number,
     head_hash: state.head.hash,
     chain: reader.log.chain,
-    epoch_number: ledger.epochOf(state).number,
+    epoch_number: epochOf(state).number,
     member_ids: sortedIds(state.members.keys()),
+    members_text: [...state.members.values()].map(described).sort(),
+    boxes_text: epochOf(state)
+      .boxes.map((box) => `${toHex(box.accountId)} ${box.tier}`)
+      .sort(),
+    open_invitation_ids: sortedIds([...state.invitations].filter(([, { over }]) => !over).map(([key]) => key)),
+    epoch_due_text: state.isEpochDue ? "yes" : "no",
     adding_ids: sortedIds(adding.map(({ id }) => toHex(id))),
     set_aside_count: reader.setAside.length,
     set_aside_codes_text: reader.setAside,
   };
+}
+
+function described({ id, role, rights }: Member): string {
+  return [toHex(id), role, ...[...rights].sort()].join(" ");
 }
 
 async function readReceipt(inputs: Inputs): Promise<Result> {

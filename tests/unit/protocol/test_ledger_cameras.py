@@ -97,10 +97,9 @@ def test_a_revocation_is_signed_by_who_may(space: Space, anna: Person) -> None:
     assert refusal(apply_next, space, forged) is Code.SIGNATURE_INVALID
     unknown = space.entry(LedgerKind.REVOKE_CAMERA, body, device_id=id_of("laptop"))
     assert refusal(apply_next, space, unknown) is Code.SIGNER_UNKNOWN
-    # A contributor gets no box: its own camera's revocation comes with an epoch for those who read.
+    # A contributor reads nothing, so it begins no epoch.
     contributing = with_role(space.state, anna.account_id, Role.CONTRIBUTOR)
-    without_boxes = ledger_entries.RevokeCameraBody(camera.author_id, space.epoch(2, []))
-    entry = space.entry(LedgerKind.REVOKE_CAMERA, without_boxes)
+    entry = space.entry(LedgerKind.REVOKE_CAMERA, ledger_entries.RevokeCameraBody(camera.author_id, None))
     assert ledger.apply(contributing, entry, 4).cameras[camera.author_id].revoked
     another = replace(contributing.cameras[camera.author_id], certified_by=id_of("somebody"))
     of_another = replace(contributing, cameras={camera.author_id: another})

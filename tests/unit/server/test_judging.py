@@ -1,6 +1,8 @@
 """Rules that the server holds by itself, where requests alone could not show that one is missing."""
 
+import hashlib
 import os
+from functools import partial
 
 import pytest
 
@@ -8,11 +10,13 @@ from safelight.server.domain import judge, links
 from safelight.server.domain.access import Who, space_for, space_for_reader
 from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.ports.rows import LinkState
+from safelight.sync_protocol.ledger_entries import BoxRef, LedgerKind
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.messages.spaces import NewBox
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import Role, Tier
-from tests.support.ledgers import Person, Space, with_role
+from tests.support.ledgers import NOW_MS, Person, Space, with_role
+from tests.support.members import admit_body, joining, role_entry
 from tests.support.protocol import make_epoch
 from tests.support.refusing import refusal, refuses
 
@@ -36,9 +40,30 @@ def test_boxes_go_to_those_whom_the_epoch_names() -> None:
     """Two members' boxes, each sent for the other, leave both unable to read: hashes alone do not say whose."""
     anna, bert = os.urandom(16), os.urandom(16)
     epoch, boxes = make_epoch(2, [(anna, "full"), (bert, "full")])
-    assert judge._check_boxes(epoch, boxes) == [(2, anna, boxes[0].box), (2, bert, boxes[1].box)]
+    assert judge._check_boxes(2, epoch.boxes, boxes) == [(2, anna, boxes[0].box), (2, bert, boxes[1].box)]
     exchanged = [NewBox(boxes[1].account_id, boxes[0].box), NewBox(boxes[0].account_id, boxes[1].box)]
-    assert refusal(judge._check_boxes, epoch, exchanged) is Code.LEDGER_RULE
+    assert refusal(judge._check_boxes, 2, epoch.boxes, exchanged) is Code.LEDGER_RULE
+
+
+def test_a_new_member_comes_with_its_box_of_the_epoch_in_force() -> None:
+    """Admitted or risen, it alone gets a box, which must be the one that was signed for; others keep theirs."""
+    space, bert = Space(Person("anna")).create(), Person("bert")
+    joining(space, bert, Role.PREVIEWER)
+    sealed = NewBox(bert.account_id.hex(), b"sealed view secret")
+    ref = BoxRef(bert.account_id, "view", hashlib.sha256(sealed.box).digest())
+    admission = space.entry(LedgerKind.ADMIT_MEMBER, admit_body(space, bert, "bert", box=ref))
+    judged = partial(judge.judge_ledger_entry, now_ms=NOW_MS, quota_bytes=0)
+    for boxes in ([], [sealed, sealed], [NewBox(bert.account_id.hex(), b"another")]):
+        assert refusal(judged, space.state, admission, boxes) is Code.LEDGER_RULE
+    commit = judged(space.state, admission, [sealed]).commit
+    assert commit.boxes == [(1, bert.account_id, sealed.box)]
+    assert (bert.account_id, "previewer") in commit.members
+    space.take(admission)
+    risen = NewBox(bert.account_id.hex(), b"sealed epoch secret")
+    ref = BoxRef(bert.account_id, "full", hashlib.sha256(risen.box).digest())
+    assert judged(space.state, role_entry(space, bert, Role.VIEWER, box=ref), [risen]).commit.boxes == [
+        (1, bert.account_id, risen.box)
+    ]
 
 
 async def test_a_cameras_session_is_of_one_space() -> None:

@@ -76,7 +76,9 @@ DELETE FROM members WHERE space_id = :space_id;
 INSERT INTO members (space_id, account_id, role) VALUES (:space_id, :account_id, :role);
 
 -- name: add_box
-INSERT INTO boxes (space_id, epoch, account_id, box) VALUES (:space_id, :epoch, :account_id, :box);
+-- A member that reads more from now on has another box of the same epoch.
+INSERT INTO boxes (space_id, epoch, account_id, box) VALUES (:space_id, :epoch, :account_id, :box)
+ON CONFLICT (space_id, epoch, account_id) DO UPDATE SET box = excluded.box;
 
 -- name: add_link
 INSERT INTO links (link_id, space_id, number, tier, album_id, token_hash, proof_hash, publishing_key, head,

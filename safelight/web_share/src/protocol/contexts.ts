@@ -14,6 +14,8 @@ export const Label = {
   SIGN_ACCOUNT_ENTRY: "sign/account-entry",
   SIGN_GENESIS_IDENTITY: "sign/genesis-identity",
   SIGN_CAMERA_BIND: "sign/camera-bind",
+  SIGN_JOIN_IDENTITY: "sign/join-by-identity",
+  SIGN_JOIN_INVITATION: "sign/join-by-invitation",
   SIGN_IDENTITY_NEW: "sign/identity-rotation-by-new-identity",
   SIGN_IDENTITY_RECOVERY: "sign/identity-rotation-by-recovery",
   SIGN_RECEIPT: "sign/receipt",
@@ -57,6 +59,7 @@ export const Label = {
   HISTORY: "epoch/history",
   SPACE_FIELD: "space/field",
   CAMERA_NAME: "space/camera-name",
+  INVITATION_NAME: "space/invitation-name",
 
   // Cameras
   PAIRING_SIGNING: "camera/pairing-signing",

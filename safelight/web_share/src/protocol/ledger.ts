@@ -1,5 +1,5 @@
 /** The space ledger: one pure function, state + entry → state, or a named refusal, run by both ends; mirror of
- * sync_protocol/ledger.py and ledger_state.py (docs/spec/log.md).
+ * sync_protocol/ledger.py (docs/spec/log.md).
  */
 
 import { applyAccountEntries, deviceKey, type AccountState } from "./account_ledger.ts";
@@ -13,6 +13,7 @@ import {
   createSpaceBody,
   revokeCameraBody,
   rotateEpochBody,
+  setPolicyBody,
   spaceTerms,
   type AdvanceAccountBody,
   type BindCameraBody,
@@ -23,88 +24,17 @@ import {
   type RevokeCameraBody,
   type SpaceKind,
 } from "./ledger_entries.ts";
+import { afterLoss, checkEpoch, withEpoch } from "./ledger_epochs.ts";
+import { MEMBER_CHANGES, type Change } from "./ledger_members.ts";
+import { authorise, epochOf, mayAdd, rightsOf, type Camera, type LedgerState, type Member } from "./ledger_state.ts";
 import { PAIRING_MAX_AGE_S } from "./limits.ts";
-import { ENTRY_VERSION, isSameHead, verifyEntry, type Entry, type Head } from "./log.ts";
+import { ENTRY_VERSION, isSameHead, verifyEntry, type Entry } from "./log.ts";
 import { Code, Refused } from "./refusals.ts";
-import { CAMERA_RIGHTS, RIGHTS, TIERS, type Right, type Role, type Tier } from "./roles.ts";
+import { RIGHTS } from "./roles.ts";
 import { verify } from "./signatures.ts";
 import { unpack } from "./wire.ts";
 
 export const PROTOCOL_VERSION = 1;
-
-/** An account in the space: its role, and its own ledger as far as it counts here. */
-export interface Member {
-  readonly id: Bytes;
-  readonly role: Role;
-  readonly account: AccountState;
-}
-
-/** A camera: certified, then bound once, until revoked. */
-export interface Camera {
-  readonly id: Bytes;
-  readonly certifiedBy: Bytes;
-  readonly pairingKey: Bytes;
-  readonly expiresMs: number;
-  readonly quotaBytes: number;
-  readonly name: Bytes;
-  readonly nameEpoch: number;
-  readonly dedupe: Bytes;
-  readonly deviceKey?: Bytes;
-  readonly revoked: boolean;
-}
-
-/** Who may do what in a space, up to the ledger entry at `head`; members and cameras by their id in hexadecimal. */
-export interface LedgerState {
-  readonly spaceId: Bytes;
-  readonly head: Head;
-  readonly kind: SpaceKind;
-  readonly nonce: Bytes;
-  readonly creatorId: Bytes;
-  readonly policy: Policy;
-  readonly name: Bytes;
-  readonly dedupe: Bytes;
-  readonly members: ReadonlyMap<string, Member>;
-  readonly epochs: readonly [Epoch, ...Epoch[]];
-  readonly cameras: ReadonlyMap<string, Camera>;
-}
-
-/** The epoch in force. */
-export function epochOf(state: LedgerState): Epoch {
-  return state.epochs.at(-1) ?? state.epochs[0];
-}
-
-/** The rights of a member or of a camera that is bound and not revoked; of anyone else, none. */
-export function rightsOf(state: LedgerState, authorId: Bytes): ReadonlySet<Right> {
-  const member = state.members.get(toHex(authorId));
-  if (member) return RIGHTS[member.role];
-  return standingCamera(state, authorId) ? CAMERA_RIGHTS : new Set();
-}
-
-/** Whether a member may add, and so may its cameras. */
-export function mayAdd(state: LedgerState, accountId: Bytes): boolean {
-  const member = state.members.get(toHex(accountId));
-  return member !== undefined && RIGHTS[member.role].has("add");
-}
-
-/** The tier that an account reads here. */
-export function tierOf(state: LedgerState, accountId: Bytes): Tier {
-  const member = state.members.get(toHex(accountId));
-  return member ? TIERS[member.role] : "none";
-}
-
-/** The signing key of a device in good standing, a camera's included (its device id is its own id). */
-export function signingKey(state: LedgerState, authorId: Bytes, deviceId: Bytes): Bytes | undefined {
-  const member = state.members.get(toHex(authorId));
-  if (member) return deviceKey(member.account, deviceId);
-  const camera = standingCamera(state, authorId);
-  return camera && equal(deviceId, authorId) ? camera.deviceKey : undefined;
-}
-
-function standingCamera(state: LedgerState, cameraId: Bytes): Camera | undefined {
-  const camera = state.cameras.get(toHex(cameraId));
-  const stands = camera?.deviceKey && !camera.revoked && mayAdd(state, camera.certifiedBy);
-  return stands ? camera : undefined;
-}
 
 const FAMILIES = new Set(["space", "account", "camera", "epoch", "member", "grant", "policy", "hold"]);
 
@@ -120,14 +50,14 @@ export function isLedgerKind(kind: string): boolean {
   return FAMILIES.has(kind.split(".", 1)[0] ?? "");
 }
 
-type Change = (state: LedgerState, entry: Entry) => Promise<LedgerState>;
-
 const CHANGES: ReadonlyMap<string, (body: Bytes) => Change> = new Map([
   ["account.advance", (body) => advanceAccount(unpack(body, advanceAccountBody))],
   ["camera.certify", (body) => certifyCamera(unpack(body, certifyCameraBody))],
   ["camera.bind", (body) => bindCamera(unpack(body, bindCameraBody))],
   ["camera.revoke", (body) => revokeCamera(unpack(body, revokeCameraBody))],
   ["epoch.rotate", (body) => rotateEpoch(unpack(body, rotateEpochBody).epoch)],
+  ["policy.set", (body) => setPolicy(unpack(body, setPolicyBody).policy)],
+  ...MEMBER_CHANGES,
 ]);
 
 /** Take the ledger entry at slot `number`: the new state, or a refusal after which the space stops. */
@@ -143,16 +73,6 @@ export async function apply(state: LedgerState | undefined, entry: Entry, number
   if (!equal(entry.header.spaceId, state.spaceId)) throw new Refused(Code.ENTRY_WRONG_SPACE);
   requireCurrent(state, entry);
   return { ...(await change(state, entry)), head: { number, hash: entry.id } };
-}
-
-/** Check by the ledger at the entry's slot that its signer stands, signed it, and has `right` (none: any standing). */
-export async function authorise(state: LedgerState, entry: Entry, right?: Right): Promise<void> {
-  const { spaceId: named, authorId, deviceId } = entry.header;
-  if (!equal(named, state.spaceId)) throw new Refused(Code.ENTRY_WRONG_SPACE);
-  const key = signingKey(state, authorId, deviceId);
-  if (!key) throw new Refused(Code.SIGNER_UNKNOWN);
-  await verifyEntry(entry, key);
-  if (right && !rightsOf(state, authorId).has(right)) throw new Refused(Code.RIGHT_MISSING, right);
 }
 
 function requireCurrent(state: LedgerState, entry: Entry): void {
@@ -198,17 +118,34 @@ async function create(
   await verifyEntry(entry, key);
   const message = context(Label.SIGN_GENESIS_IDENTITY, deviceId, body.terms);
   await verify(account.identity.signing, body.identitySignature, message);
-  if (terms.policy.minVersion > PROTOCOL_VERSION) throw new Refused(Code.UPDATE_REQUIRED);
-  if (!LINKS_OF_KIND[terms.kind].includes(terms.policy.links)) {
-    throw new Refused(Code.LEDGER_RULE, `a ${terms.kind} space cannot allow links of that tier`);
-  }
-  const owner: Member = { id: terms.accountId, role: "owner", account };
+  checkPolicy(terms.kind, terms.policy);
+  const owner: Member = { id: terms.accountId, role: "owner", account, rights: RIGHTS.owner };
   const members = new Map([[toHex(owner.id), owner]]);
   checkEpoch(terms.epoch, 1, members);
   const { kind, nonce, accountId: creatorId, policy, name, dedupe, epoch } = terms;
   const head = { number, hash: entry.id };
   const id = await spaceId(entry.envelope);
-  return { spaceId: id, head, kind, nonce, creatorId, policy, name, dedupe, members, epochs: [epoch], cameras: new Map() };
+  const begun = { spaceId: id, head, kind, nonce, creatorId, policy, name, dedupe, members };
+  return { ...begun, epochs: [epoch], cameras: new Map(), invitations: new Map(), isEpochDue: false };
+}
+
+function checkPolicy(kind: SpaceKind, policy: Policy): void {
+  if (policy.minVersion > PROTOCOL_VERSION) throw new Refused(Code.UPDATE_REQUIRED);
+  if (!LINKS_OF_KIND[kind].includes(policy.links)) {
+    throw new Refused(Code.LEDGER_RULE, `a ${kind} space cannot allow links of that tier`);
+  }
+}
+
+function setPolicy(policy: Policy): Change {
+  return async (state, entry) => {
+    await authorise(state, entry, "policy");
+    checkPolicy(state.kind, policy);
+    if (policy.minVersion < state.policy.minVersion) {
+      // *Server downgrades everyone*, with the help of whoever may set policies.
+      throw new Refused(Code.LEDGER_RULE, "the lowest version of a space never falls");
+    }
+    return { ...state, policy };
+  };
 }
 
 /** Any device of the account may post its account's new head, also one that only the new entries name. */
@@ -220,9 +157,8 @@ function advanceAccount(body: AdvanceAccountBody): Change {
     const members = new Map([...state.members, [toHex(member.id), { ...member, account }]]);
     const advanced = { ...state, members };
     await authorise(advanced, entry);
-    if (body.epoch) return withEpoch(advanced, body.epoch);
-    if (lostReach(member.account, account)) throw new Refused(Code.EPOCH_REQUIRED);
-    return advanced;
+    const loses = body.epoch !== null || lostReach(member.account, account);
+    return loses ? afterLoss(advanced, entry, body.epoch) : advanced;
   };
 }
 
@@ -284,7 +220,7 @@ function revokeCamera(body: RevokeCameraBody): Change {
     if (!equal(authorId, camera.certifiedBy) && !rightsOf(state, authorId).has("members")) {
       throw new Refused(Code.RIGHT_MISSING, "members");
     }
-    return withEpoch(withCamera(state, { ...camera, revoked: true }), body.epoch);
+    return afterLoss(withCamera(state, { ...camera, revoked: true }), entry, body.epoch);
   };
 }
 
@@ -295,30 +231,3 @@ function rotateEpoch(epoch: Epoch): Change {
   };
 }
 
-function withEpoch(state: LedgerState, epoch: Epoch): LedgerState {
-  checkEpoch(epoch, epochOf(state).number + 1, state.members);
-  const used = state.epochs.flatMap((old) => [old.fullInbox, old.viewInbox]);
-  if (used.some((inbox) => equal(inbox, epoch.fullInbox) || equal(inbox, epoch.viewInbox))) {
-    // Under an old inbox, who was removed would read on.
-    throw new Refused(Code.LEDGER_RULE, "an epoch has new inboxes");
-  }
-  return { ...state, epochs: [...state.epochs, epoch] };
-}
-
-/** The next number, an inbox a tier, and exactly one box for each member that reads, at its tier. */
-function checkEpoch(epoch: Epoch, number: number, members: ReadonlyMap<string, Member>): void {
-  if (epoch.number !== number) throw new Refused(Code.EPOCH_OLD, `the next epoch is ${number}`);
-  const carries = number > 1;
-  if (epoch.fullHistory.length > 0 !== carries || epoch.viewHistory.length > 0 !== carries) {
-    throw new Refused(Code.LEDGER_RULE, "an epoch carries the one before it, and the first carries none");
-  }
-  if (equal(epoch.fullInbox, epoch.viewInbox)) {
-    throw new Refused(Code.LEDGER_RULE, "an epoch has an inbox for each tier");
-  }
-  const readers = [...members.values()].filter((member) => TIERS[member.role] !== "none");
-  const expected = readers.map((member) => `${toHex(member.id)} ${TIERS[member.role]}`).sort();
-  const boxed = epoch.boxes.map((box) => `${toHex(box.accountId)} ${box.tier}`).sort();
-  if (boxed.join() !== expected.join()) {
-    throw new Refused(Code.LEDGER_RULE, "an epoch has exactly one box for each member that reads, at its tier");
-  }
-}

@@ -40,3 +40,4 @@ export const ARGON2_MAX_PASSES = 16;
 export const ARGON2_SALT_SIZE_BYTES = 16;
 
 export const PAIRING_MAX_AGE_S = 24 * 60 * 60;
+export const INVITATION_MAX_AGE_S = 30 * 24 * 60 * 60;

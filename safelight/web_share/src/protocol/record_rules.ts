@@ -2,7 +2,7 @@
 
 import { inboxKey, publicKey } from "./account_ledger.ts";
 import { toHex } from "./bytes.ts";
-import { authorise, epochOf, type LedgerState } from "./ledger.ts";
+import { authorise, epochOf, type LedgerState } from "./ledger_state.ts";
 import { HASH_SIZE_BYTES, MAX_ASSETS_PER_RECORD, MAX_LINK_BLOBS, MAX_MANIFEST_PAGES } from "./limits.ts";
 import { ENTRY_VERSION, signatureBytes, type Entry } from "./log.ts";
 import { addAssetsBody, pageRef, sealedField } from "./records.ts";

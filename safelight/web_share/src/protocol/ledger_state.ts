@@ -1,0 +1,118 @@
+/** Where a space's ledger stands, and what each in it may do there; mirror of sync_protocol/ledger_state.py. */
+
+import { deviceKey, type AccountState } from "./account_ledger.ts";
+import { equal, toHex, type Bytes } from "./bytes.ts";
+import { type Epoch, type Policy, type SpaceKind } from "./ledger_entries.ts";
+import { verifyEntry, type Entry, type Head } from "./log.ts";
+import { Code, Refused } from "./refusals.ts";
+import { CAMERA_RIGHTS, MANAGES, TIERS, type Right, type Role, type Tier } from "./roles.ts";
+
+/** An account in the space: its role, its own ledger as far as it counts here, and its rights. */
+export interface Member {
+  readonly id: Bytes;
+  readonly role: Role;
+  readonly account: AccountState;
+  readonly rights: ReadonlySet<Right>;
+}
+
+/** An invitation: given, then used once by `joiner`, and over when that was admitted or it was withdrawn. */
+export interface Invitation {
+  readonly id: Bytes;
+  readonly invitedBy: Bytes;
+  readonly key: Bytes;
+  readonly role: Role;
+  readonly rights: ReadonlySet<Right>;
+  readonly expiresMs: number;
+  readonly name: Bytes;
+  readonly nameEpoch: number;
+  readonly joiner?: AccountState;
+  readonly over: boolean;
+}
+
+/** A camera: certified, then bound once, until revoked. */
+export interface Camera {
+  readonly id: Bytes;
+  readonly certifiedBy: Bytes;
+  readonly pairingKey: Bytes;
+  readonly expiresMs: number;
+  readonly quotaBytes: number;
+  readonly name: Bytes;
+  readonly nameEpoch: number;
+  readonly dedupe: Bytes;
+  readonly deviceKey?: Bytes;
+  readonly revoked: boolean;
+}
+
+/** Who may do what in a space, up to the ledger entry at `head`; members, cameras, invitations by id in hexadecimal.
+ *
+ * An epoch is due where somebody lost reach who could not begin the epoch that belongs to it.
+ */
+export interface LedgerState {
+  readonly spaceId: Bytes;
+  readonly head: Head;
+  readonly kind: SpaceKind;
+  readonly nonce: Bytes;
+  readonly creatorId: Bytes;
+  readonly policy: Policy;
+  readonly name: Bytes;
+  readonly dedupe: Bytes;
+  readonly members: ReadonlyMap<string, Member>;
+  readonly epochs: readonly [Epoch, ...Epoch[]];
+  readonly cameras: ReadonlyMap<string, Camera>;
+  readonly invitations: ReadonlyMap<string, Invitation>;
+  readonly isEpochDue: boolean;
+}
+
+/** The epoch in force. */
+export function epochOf(state: LedgerState): Epoch {
+  return state.epochs.at(-1) ?? state.epochs[0];
+}
+
+/** The rights of a member or of a camera that is bound and not revoked; of anyone else, none. */
+export function rightsOf(state: LedgerState, authorId: Bytes): ReadonlySet<Right> {
+  const member = state.members.get(toHex(authorId));
+  if (member) return member.rights;
+  return standingCamera(state, authorId) ? CAMERA_RIGHTS : new Set();
+}
+
+/** Whether a member may add, and so may its cameras. */
+export function mayAdd(state: LedgerState, accountId: Bytes): boolean {
+  const member = state.members.get(toHex(accountId));
+  return member?.rights.has("add") ?? false;
+}
+
+/** Whether a member may invite, change and remove members of `role`. */
+export function mayManage(state: LedgerState, accountId: Bytes, role: Role): boolean {
+  const member = state.members.get(toHex(accountId));
+  return member !== undefined && member.rights.has("members") && MANAGES[member.role].has(role);
+}
+
+/** The tier that an account reads here. */
+export function tierOf(state: LedgerState, accountId: Bytes): Tier {
+  const member = state.members.get(toHex(accountId));
+  return member ? TIERS[member.role] : "none";
+}
+
+/** The signing key of a device in good standing, a camera's included (its device id is its own id). */
+export function signingKey(state: LedgerState, authorId: Bytes, deviceId: Bytes): Bytes | undefined {
+  const member = state.members.get(toHex(authorId));
+  if (member) return deviceKey(member.account, deviceId);
+  const camera = standingCamera(state, authorId);
+  return camera && equal(deviceId, authorId) ? camera.deviceKey : undefined;
+}
+
+function standingCamera(state: LedgerState, cameraId: Bytes): Camera | undefined {
+  const camera = state.cameras.get(toHex(cameraId));
+  const stands = camera?.deviceKey && !camera.revoked && mayAdd(state, camera.certifiedBy);
+  return stands ? camera : undefined;
+}
+
+/** Check by the ledger at the entry's slot that its signer stands, signed it, and has `right` (none: any standing). */
+export async function authorise(state: LedgerState, entry: Entry, right?: Right): Promise<void> {
+  const { spaceId: named, authorId, deviceId } = entry.header;
+  if (!equal(named, state.spaceId)) throw new Refused(Code.ENTRY_WRONG_SPACE);
+  const key = signingKey(state, authorId, deviceId);
+  if (!key) throw new Refused(Code.SIGNER_UNKNOWN);
+  await verifyEntry(entry, key);
+  if (right && !rightsOf(state, authorId).has(right)) throw new Refused(Code.RIGHT_MISSING, right);
+}

@@ -75,15 +75,19 @@ async def test_what_comes_while_the_disk_is_busy_goes_together(
 async def test_a_failure_is_not_passed_over_by_what_waits(
     directory: DirectoryBlobs, held_up: tuple[threading.Event, list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a writing that failed nothing that waits is written, and whoever flushes is told."""
+    """After a writing that failed nothing that waits is written, and whoever flushes is told.
+
+    What waits is given back, though: who needs it to send more would else not learn of the failure.
+    """
     go_on, pieces_of = held_up
     monkeypatch.setattr(disk, "write_all", failing)
     appender = await directory.append(some_id(), 0)
-    first_back = asyncio.Event()
+    first_back, second_back = asyncio.Event(), asyncio.Event()
     await appender.write(page_memory(), first_back.set)
-    await appender.write(page_memory(), lambda: None)
+    await appender.write(page_memory(), second_back.set)
     go_on.set()
     await first_back.wait()
+    assert second_back.is_set()
     with pytest.raises(Refused) as told:
         await appender.flush()
     assert told.value.code is Code.STORAGE_FULL

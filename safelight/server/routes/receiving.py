@@ -59,7 +59,8 @@ class Receiving(asyncio.BufferedProtocol):
     async def chunk(self, stall_timeout_s: float) -> Chunk | None:
         """Return what comes next, None at the end. Memory that does not fill within a second is given as it is.
 
-        Raises TimeoutError where nothing came for so long, ConnectionError where nothing more will come.
+        Raises TimeoutError where nothing came for so long though it was read, which does not count while the disk is
+        waited for, and ConnectionError where nothing more will come.
         """
         while not self._full:
             if not self._unread_bytes and not self._filled_bytes:
@@ -69,7 +70,7 @@ class Receiving(asyncio.BufferedProtocol):
             if self._failure is not None or not await self._arrives(min(_LOOK_S, stall_timeout_s)):
                 if self._filled_bytes:
                     self._set_aside()
-                elif self._loop.time() - self._arrived_s >= stall_timeout_s:
+                elif not self._paused and self._loop.time() - self._arrived_s >= stall_timeout_s:
                     raise TimeoutError
         data = self._full.popleft()
         return Chunk(data, partial(self._given_back, data))

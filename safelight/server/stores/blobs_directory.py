@@ -122,11 +122,17 @@ class DirectoryAppender:
         return task
 
     def _over(self, lent: list[Taken], done: asyncio.Task[Any]) -> None:
-        """Give back what *done* was lent, and go on with what came meanwhile: who lent that may have no more."""
+        """Give back what *done* was lent, and go on with what came meanwhile: who lent that may have no more.
+
+        After a failure nothing more is written. So that is given back, too: who waits for it would never be told.
+        """
         if done.cancelled():
             return  # its thread may still be reading
         _give_back(lent)
-        if done is self._writing and done.exception() is None and self._lent and not self._closed:
+        if done.exception() is not None:
+            self._pieces.clear()
+            _give_back(self._lent)
+        elif done is self._writing and self._lent and not self._closed:
             self._start(self._part.write)
 
     def _is_busy(self) -> bool:

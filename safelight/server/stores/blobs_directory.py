@@ -108,10 +108,12 @@ class DirectoryAppender:
             return
         self._closed = True
         self._pieces.clear()
-        if self._writing is not None:
-            await asyncio.gather(self._writing, return_exceptions=True)
-        _give_back(self._lent)
-        await self._store.release(self._upload_id, self._part)
+        try:
+            if self._writing is not None:
+                await asyncio.wait([self._writing])  # which goes on even where this is cancelled
+        finally:
+            _give_back(self._lent)
+            await self._store.release(self._upload_id, self._part)
 
     def _start(self, work: Callable[[list[Piece]], T]) -> asyncio.Task[T]:
         """Begin *work* with all that was taken; it goes on, in order, even if the request is cut off meanwhile."""

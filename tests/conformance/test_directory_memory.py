@@ -16,7 +16,7 @@ import pytest
 from safelight.server.domain.ports.blobs import Taken
 from safelight.server.stores import disk
 from safelight.server.stores.blob_part import Part, Piece
-from safelight.server.stores.blobs_directory import LENT_AT_ONCE, DirectoryAppender, DirectoryBlobs
+from safelight.server.stores.blobs_directory import BUFFER_BYTES, LENT_AT_ONCE, DirectoryAppender, DirectoryBlobs
 from safelight.sync_protocol.refusals import Code, Refused
 from tests.conformance.library import some_id
 from tests.conformance.test_blobs import MIB, lend, read
@@ -93,6 +93,21 @@ async def test_a_failure_is_not_passed_over_by_what_waits(
         await appender.flush()
     assert told.value.code is Code.STORAGE_FULL
     assert pieces_of == [1]
+    await appender.close()
+
+
+async def test_copies_wait_for_the_disk(directory: DirectoryBlobs, held_up: tuple[threading.Event, list[int]]) -> None:
+    """One buffer of what had to be copied fills while another is written: many that send so would else fill memory."""
+    go_on, _ = held_up
+    appender = await directory.append(some_id(), 0)
+    try:
+        await appender.write(bytes(BUFFER_BYTES))
+        one_more = asyncio.create_task(appender.write(bytes(BUFFER_BYTES)))
+        await asyncio.sleep(0.1)
+        assert not one_more.done()
+    finally:
+        go_on.set()
+    await one_more
     await appender.close()
 
 

@@ -7,15 +7,16 @@ import mmap
 import os
 import secrets
 import threading
-import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from safelight.server.domain.ports.blobs import Taken
 from safelight.server.stores import disk
 from safelight.server.stores.blob_part import Part, Piece
-from safelight.server.stores.blobs_directory import LENT_AT_ONCE, DirectoryAppender, DirectoryBlobs
+from safelight.server.stores.blobs_directory import BUFFER_BYTES, LENT_AT_ONCE, DirectoryAppender, DirectoryBlobs
 from safelight.sync_protocol.refusals import Code, Refused
 from tests.conformance.library import some_id
 from tests.conformance.test_blobs import MIB, lend, read
@@ -75,20 +76,67 @@ async def test_what_comes_while_the_disk_is_busy_goes_together(
 async def test_a_failure_is_not_passed_over_by_what_waits(
     directory: DirectoryBlobs, held_up: tuple[threading.Event, list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a writing that failed nothing that waits is written, and whoever flushes is told."""
+    """After a writing that failed nothing that waits is written, and whoever flushes is told.
+
+    What waits is given back, though: who needs it to send more would else not learn of the failure.
+    """
     go_on, pieces_of = held_up
     monkeypatch.setattr(disk, "write_all", failing)
     appender = await directory.append(some_id(), 0)
-    first_back = asyncio.Event()
+    first_back, second_back = asyncio.Event(), asyncio.Event()
     await appender.write(page_memory(), first_back.set)
-    await appender.write(page_memory(), lambda: None)
+    await appender.write(page_memory(), second_back.set)
     go_on.set()
     await first_back.wait()
+    assert second_back.is_set()
     with pytest.raises(Refused) as told:
         await appender.flush()
     assert told.value.code is Code.STORAGE_FULL
     assert pieces_of == [1]
     await appender.close()
+
+
+async def test_copies_wait_for_the_disk(directory: DirectoryBlobs, held_up: tuple[threading.Event, list[int]]) -> None:
+    """One buffer of what had to be copied fills while another is written: many that send so would else fill memory."""
+    go_on, _ = held_up
+    appender = await directory.append(some_id(), 0)
+    try:
+        await appender.write(bytes(BUFFER_BYTES))
+        one_more = asyncio.create_task(appender.write(bytes(BUFFER_BYTES)))
+        await asyncio.sleep(0.1)
+        assert not one_more.done()
+    finally:
+        go_on.set()
+    await one_more
+    await appender.close()
+
+
+async def test_who_is_cancelled_while_it_closes_lets_go_all_the_same(
+    directory: DirectoryBlobs, held_up: tuple[threading.Event, list[int]]
+) -> None:
+    """The thread that still writes keeps its memory and its file until it is done; then the upload is free again."""
+    go_on, _ = held_up
+    upload_id, back, before = some_id(), asyncio.Event(), open_files()
+    appender = await directory.append(upload_id, 0)
+    await appender.write(page_memory(), back.set)
+    closing = asyncio.create_task(appender.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    try:
+        await asyncio.sleep(0.1)
+        assert not back.is_set()
+    finally:
+        go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert back.is_set()
+    assert open_files() == before
+    await (await directory.append(upload_id, 0)).close()
+
+
+def open_files() -> int:
+    """How many files this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def failing(*_: object) -> None:
@@ -130,11 +178,17 @@ async def test_memory_given_back_too_early_is_noticed(
     directory: DirectoryBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check of lent memory can fail: a store that gives it back too early stores other bytes."""
-    write, start = Part.write, DirectoryAppender._start
+    write, start, take = Part.write, DirectoryAppender._start, DirectoryAppender.write
+    used_again = threading.Event()
 
     def slowly(self: Part, pieces: Sequence[Piece]) -> None:
-        time.sleep(0.05)
+        used_again.wait()
         write(self, pieces)
+
+    async def noted(self: DirectoryAppender, data: memoryview, taken: Taken) -> None:
+        if self.offset_bytes:
+            used_again.set()
+        await take(self, data, taken)
 
     def early(self: DirectoryAppender, work: Any) -> Any:
         for taken in self._lent:
@@ -142,8 +196,9 @@ async def test_memory_given_back_too_early_is_noticed(
         self._lent.clear()
         return start(self, work)
 
-    monkeypatch.setattr(Part, "write", slowly)
     await lend(directory, 4 * MIB, MIB, pieces=1)
+    monkeypatch.setattr(Part, "write", slowly)
+    monkeypatch.setattr(DirectoryAppender, "write", noted)
     monkeypatch.setattr(DirectoryAppender, "_start", early)
     with pytest.raises(AssertionError):
         await lend(directory, 4 * MIB, MIB, pieces=1)

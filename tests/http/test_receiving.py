@@ -6,7 +6,7 @@ import io
 import os
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,21 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[Receiving]:
 
     monkeypatch.setattr(Receiving, "__init__", noted)
     return seen
+
+
+@pytest.fixture
+def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A disk that begins to write when it is let."""
+    go_on = threading.Event()
+    write = Part.write
+
+    def waiting(self: Part, pieces: Sequence[Piece]) -> None:
+        go_on.wait()
+        write(self, pieces)
+
+    monkeypatch.setattr(Part, "write", waiting)
+    yield go_on
+    go_on.set()
 
 
 async def until(happens: Callable[[], bool]) -> None:
@@ -173,35 +188,69 @@ async def test_a_slow_body_is_kept_as_it_comes(owner: Owner, begun: list[Receivi
 
 @pytest.mark.parametrize(("crowd", "held_pieces"), [(16, 4), (0, 1)])
 async def test_nothing_more_is_read_than_memory_takes(
-    owner: Owner, monkeypatch: pytest.MonkeyPatch, begun: list[Receiving], crowd: int, held_pieces: int
+    owner: Owner,
+    monkeypatch: pytest.MonkeyPatch,
+    begun: list[Receiving],
+    held_up: threading.Event,
+    crowd: int,
+    held_pieces: int,
 ) -> None:
     """A sender that is faster than the disk waits: a few pieces of memory are full or being written, and one fills.
 
     Where many send at once, it is one piece of each.
     """
     monkeypatch.setattr(receiving, "_CROWD", crowd)
-    go_on = threading.Event()
-    write = Part.write
-
-    def waiting(self: Part, pieces: Sequence[Piece]) -> None:
-        go_on.wait()
-        write(self, pieces)
-
-    monkeypatch.setattr(Part, "write", waiting)
+    monkeypatch.setattr(receiving, "_LOOK_S", 60.0)  # a busy machine is no slow client
     data = os.urandom(24 * MIB)
-    try:
-        async with creating(owner, length(len(data))) as connection:
-            sending = asyncio.create_task(connection.send(data))
-            await until(lambda: bool(begun) and begun[0]._paused)
-            left_bytes = begun[0]._unread_bytes
-            await asyncio.sleep(0.5)
-            assert begun[0]._unread_bytes == left_bytes
-            assert len(data) - left_bytes == held_pieces * MEMORY_BYTES
-            go_on.set()
-            await stored(connection, data)
-            await sending
-    finally:
-        go_on.set()
+    async with creating(owner, length(len(data))) as connection:
+        sending = asyncio.create_task(connection.send(data))
+        await until(lambda: bool(begun) and begun[0]._paused)
+        left_bytes = begun[0]._unread_bytes
+        await asyncio.sleep(0.5)
+        assert begun[0]._unread_bytes == left_bytes
+        assert len(data) - left_bytes == held_pieces * MEMORY_BYTES
+        held_up.set()
+        await stored(connection, data)
+        await sending
+
+
+@pytest.mark.parametrize(("crowd", "crowd_then"), [(16, 16), (0, 0), (16, 0), (0, 16)])
+async def test_waiting_for_the_disk_is_no_standing_still(
+    owner: Owner,
+    monkeypatch: pytest.MonkeyPatch,
+    begun: list[Receiving],
+    held_up: threading.Event,
+    crowd: int,
+    crowd_then: int,
+) -> None:
+    """A client is not cut off for sending nothing while nothing is read of it, however long the disk takes.
+
+    It is read again afterwards, also where meanwhile many more began to send, or ended.
+    """
+    looked = list[bool]()
+    arrives = Receiving._arrives
+
+    async def noted(self: Receiving, timeout_s: float) -> bool:
+        looked.append(await arrives(self, timeout_s))
+        return looked[-1]
+
+    monkeypatch.setattr(receiving, "_CROWD", crowd)
+    monkeypatch.setattr(receiving, "_LOOK_S", 60.0)  # a busy machine is no slow client
+    monkeypatch.setattr(Receiving, "_arrives", noted)
+    data = os.urandom(12 * MIB)
+    async with creating(owner, length(len(data))) as connection:
+        sending = asyncio.create_task(connection.send(data))
+        await until(lambda: bool(begun) and begun[0]._paused and not begun[0]._full and begun[0]._arrival is not None)
+        begun[0]._arrived_s -= 3600
+        looked.clear()
+        monkeypatch.setattr(receiving, "_LOOK_S", 0.01)
+        begun[0]._wake()
+        await until(lambda: looked[1:3] == [False] * 2 or begun[0]._ended)
+        monkeypatch.setattr(receiving, "_LOOK_S", 60.0)
+        monkeypatch.setattr(receiving, "_CROWD", crowd_then)
+        held_up.set()
+        await stored(connection, data)
+        await sending
 
 
 async def test_stopping_does_not_wait_for_a_body(start_server: StartServer, begun: list[Receiving]) -> None:

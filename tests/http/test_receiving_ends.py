@@ -1,6 +1,8 @@
 """A body that ends before its length: the server stops, the client goes, nobody wants the rest of it."""
 
 import asyncio
+import errno
+import mmap
 import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +22,7 @@ from safelight.server.routes.receiving import MEMORY_BYTES
 from tests.http.conftest import StartServer
 from tests.http.test_process import make_certificate
 from tests.http.test_receiving import until
+from tests.support.raw_http import raw
 from tests.support.uploads import creating, length
 
 MIB = 1024 * 1024
@@ -82,8 +85,11 @@ async def serving(
 
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_client_that_goes_is_no_mistake(loop: Loop, secure: bool, tmp_path: Path) -> None:
+def test_a_client_that_goes_is_no_mistake(
+    loop: Loop, secure: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What had come is given, and then it is said that the body broke off; on every loop, and through TLS."""
+    monkeypatch.setattr(receiving, "_coming", set())
     served = trusted = None
     if secure:
         cert, key = make_certificate(tmp_path)
@@ -116,14 +122,42 @@ def test_a_client_that_goes_is_no_mistake(loop: Loop, secure: bool, tmp_path: Pa
             writer.close()
             assert isinstance(await met, Interrupted)
         assert b"".join(came) == data
+        assert not receiving._coming  # else they would count as a crowd, for ever
 
     with asyncio.Runner(loop_factory=loop) as running:
         running.run(goes())
 
 
+def test_a_body_for_which_there_is_no_memory_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not begin is not counted among those that come, and the connection still knows its body."""
+
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    async def refused() -> None:
+        async def take(request: web.Request) -> web.Response:
+            with pytest.raises(OSError, match="memory"):
+                await anext(receiving.content(request, 10))
+            assert not receiving._coming
+            while await request.content.readany():
+                pass
+            return web.Response(text="all of it was passed over")
+
+        async with serving(take) as port, raw(f"http://127.0.0.1:{port}", "") as connection:
+            await connection.request("POST", "/", length(len(body)), body)
+            assert (await connection.final()).body == b"all of it was passed over"
+
+    body = bytes(MIB)
+    monkeypatch.setattr(receiving, "_coming", set())
+    monkeypatch.setattr(receiving, "_free", [])
+    monkeypatch.setattr(mmap, "mmap", none)
+    asyncio.run(refused())
+
+
 @pytest.mark.parametrize("loop", LOOPS)
-def test_nothing_watches_a_body_that_is_over(loop: Loop) -> None:
+def test_nothing_watches_a_body_that_is_over(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a client goes while it is answered about half a body, aiohttp tells nobody: no task waits for ever."""
+    monkeypatch.setattr(receiving, "_coming", set())
 
     async def goes() -> None:
         begun = asyncio.Event()
@@ -147,6 +181,7 @@ def test_nothing_watches_a_body_that_is_over(loop: Loop) -> None:
             writer.transport.abort()
             await until(lambda: not any("start" in str(task.get_coro()) for task in asyncio.all_tasks() - before))
             assert asyncio.all_tasks() <= before
+            assert not receiving._coming
 
     with asyncio.Runner(loop_factory=loop) as running:
         running.run(goes())

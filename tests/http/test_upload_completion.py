@@ -108,6 +108,20 @@ async def test_a_quota_that_was_filled_meanwhile(start_server: StartServer) -> N
     assert nothing_stored(server)
 
 
+async def test_who_signed_out_learns_nothing_of_the_room(start_server: StartServer) -> None:
+    """Both are asked at once, and the session is what the answer is about."""
+    server = await start_server(space_quota_bytes=150_000)
+    owner = await server.owner()
+
+    async def fill_and_sign_out() -> None:
+        await owner.api.add_photo(owner.writer, Blob(os.urandom(90_000)))
+        assert (await owner.api.send("DELETE", "/v1/sessions/current")).status < 300
+
+    status, body = await finish_after(owner.api, owner.writer.space_id.hex(), fill_and_sign_out)
+    assert (status, b"session-required" in body) == (401, True)
+    assert nothing_stored(server)
+
+
 async def test_a_quota_that_was_filled_between_requests(start_server: StartServer) -> None:
     """The last append asks for the quota again; the upload stays where it was."""
     server = await start_server(space_quota_bytes=150_000)

@@ -34,11 +34,11 @@ class Receiving(asyncio.BufferedProtocol):
         self, transport: asyncio.Transport, connection: Connection, request: web.Request, there: Sequence[bytes]
     ) -> None:
         """Take over from *connection*; *there* is what *request* had of its body, whose content gets nothing more."""
+        self._memory: memoryview | None = _some_memory()  # first: where there is none, nothing has begun
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._connection = connection
         self._unread_bytes = (request.content_length or 0) - request.content.total_bytes + sum(map(len, there))
-        self._memory: memoryview | None = None
         self._filled_bytes = 0
         self._full: deque[memoryview] = deque()
         self._held = 0
@@ -59,7 +59,8 @@ class Receiving(asyncio.BufferedProtocol):
     async def chunk(self, stall_timeout_s: float) -> Chunk | None:
         """Return what comes next, None at the end. Memory that does not fill within a second is given as it is.
 
-        Raises TimeoutError where nothing came for so long, ConnectionError where nothing more will come.
+        Raises TimeoutError where nothing came for so long though it was read, which does not count while the disk is
+        waited for, and ConnectionError where nothing more will come.
         """
         while not self._full:
             if not self._unread_bytes and not self._filled_bytes:
@@ -69,7 +70,7 @@ class Receiving(asyncio.BufferedProtocol):
             if self._failure is not None or not await self._arrives(min(_LOOK_S, stall_timeout_s)):
                 if self._filled_bytes:
                     self._set_aside()
-                elif self._loop.time() - self._arrived_s >= stall_timeout_s:
+                elif not self._paused and self._loop.time() - self._arrived_s >= stall_timeout_s:
                     raise TimeoutError
         data = self._full.popleft()
         return Chunk(data, partial(self._given_back, data))
@@ -92,7 +93,7 @@ class Receiving(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - there is as much as there is
         """Return where the next bytes go: no more than what is left of the body."""
         if self._memory is None:
-            self._memory = _free.pop() if _free else memoryview(mmap.mmap(-1, MEMORY_BYTES))
+            self._memory = _some_memory()
         return self._memory[self._filled_bytes : min(MEMORY_BYTES, self._filled_bytes + self._unread_bytes)]
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -181,6 +182,10 @@ class Receiving(asyncio.BufferedProtocol):
             self._fail(None)
         elif error := watching.exception():
             self._fail(error)
+
+
+def _some_memory() -> memoryview:
+    return _free.pop() if _free else memoryview(mmap.mmap(-1, MEMORY_BYTES))
 
 
 async def content(request: web.Request, stall_timeout_s: float) -> AsyncGenerator[Chunk, None]:

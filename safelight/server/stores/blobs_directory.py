@@ -32,7 +32,6 @@ T = TypeVar("T")
 THREADS = 8
 BUFFER_BYTES = 1024 * 1024
 SMALL_PIECE_BYTES = 16 * 1024
-MAX_BUFFERED_BYTES = 4 * BUFFER_BYTES
 LENT_AT_ONCE = 4
 LENT_FROM_BYTES = 256 * 1024  # less is copied, and given back at once
 SMALL_BLOB_SIZE_BYTES = 256 * 1024
@@ -54,7 +53,10 @@ class DirectoryAppender:
         self._closed = False
 
     async def write(self, data: bytes | bytearray | memoryview, taken: Taken | None = None) -> None:
-        """Take more bytes; waits only while too many wait already. Raises what an earlier buffer's writing met."""
+        """Take more bytes; waits only while too many wait already. Raises what an earlier buffer's writing met.
+
+        Of memory that was lent, whose owner has only so much, a few pieces wait; of copies, one buffer.
+        """
         size_bytes = len(data)
         last = self._pieces[-1] if self._pieces else None
         lent = taken is not None and size_bytes >= LENT_FROM_BYTES
@@ -75,7 +77,7 @@ class DirectoryAppender:
         self._buffered_bytes += size_bytes
         self.offset_bytes += size_bytes
         if lent or self._buffered_bytes >= BUFFER_BYTES:
-            if self._is_busy() and len(self._lent) < LENT_AT_ONCE and self._buffered_bytes < MAX_BUFFERED_BYTES:
+            if lent and self._is_busy() and len(self._lent) < LENT_AT_ONCE:
                 return  # it goes next, with what comes until then
             await self._written()
             if self._pieces:
@@ -108,10 +110,12 @@ class DirectoryAppender:
             return
         self._closed = True
         self._pieces.clear()
-        if self._writing is not None:
-            await asyncio.gather(self._writing, return_exceptions=True)
-        _give_back(self._lent)
-        await self._store.release(self._upload_id, self._part)
+        try:
+            if self._writing is not None:
+                await asyncio.wait([self._writing])  # which goes on even where this is cancelled
+        finally:
+            _give_back(self._lent)
+            await self._store.release(self._upload_id, self._part)
 
     def _start(self, work: Callable[[list[Piece]], T]) -> asyncio.Task[T]:
         """Begin *work* with all that was taken; it goes on, in order, even if the request is cut off meanwhile."""
@@ -122,11 +126,17 @@ class DirectoryAppender:
         return task
 
     def _over(self, lent: list[Taken], done: asyncio.Task[Any]) -> None:
-        """Give back what *done* was lent, and go on with what came meanwhile: who lent that may have no more."""
+        """Give back what *done* was lent, and go on with what came meanwhile: who lent that may have no more.
+
+        After a failure nothing more is written. So that is given back, too: who waits for it would never be told.
+        """
         if done.cancelled():
             return  # its thread may still be reading
         _give_back(lent)
-        if done is self._writing and done.exception() is None and self._lent and not self._closed:
+        if done.exception() is not None:
+            self._pieces.clear()
+            _give_back(self._lent)
+        elif done is self._writing and self._lent and not self._closed:
             self._start(self._part.write)
 
     def _is_busy(self) -> bool:

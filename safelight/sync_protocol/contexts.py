@@ -25,6 +25,7 @@ class Label(StrEnum):
     SIGN_SERVER_KEY = "sign/server-key"
     SIGN_SESSION = "sign/session-challenge"
     SIGN_PAIRING_READ = "sign/pairing-read"
+    SIGN_INVITATION_READ = "sign/invitation-read"
     SIGN_MANIFEST = "sign/manifest-head"
 
     # Hashes

@@ -191,6 +191,7 @@ class Fuzz:
             "account": [world.owner.person.account_id.hex(), world.stranger.person.account_id.hex(), "0" * 32],
             "link": [world.link.link_id.hex(), world.other_link.link_id.hex(), "0" * 32],
             "camera": [world.pairing.camera_id.hex(), "0" * 32],
+            "invitation": [world.invitation.invitation_id.hex(), "0" * 32],
             "upload": self.uploads[-4:],
             "name": [blob.name.hex() for blob in blobs],
             "epoch": ["1", "2", "9" * 16],

@@ -30,12 +30,15 @@ from tests.support.asking import (
     bell,
     bind,
     blob,
+    box,
     commits,
     create_account,
     create_space,
     end_session,
     finish_unlock,
     in_space,
+    invitation_ledger,
+    join,
     link_blob,
     open_link,
     open_session,
@@ -166,6 +169,7 @@ ROWS: dict[str, Row] = {
     "GET /v1/spaces/{space}/chain": Row(in_space("GET", "/chain"), ALL_IN_IT),
     "GET /v1/spaces/{space}/ledger": Row(in_space("GET", "/ledger"), ALL_IN_IT),
     "GET /v1/spaces/{space}/pairing/{camera}": Row(pairing_ledger, {"own": {}}, OK),
+    "GET /v1/spaces/{space}/invitations/{invitation}": Row(invitation_ledger, {"own": {}}, OK),
     "GET /v1/spaces/{space}/position": Row(in_space("GET", "/position"), ALL_IN_IT),
     "POST /v1/spaces/{space}/commits": Row(
         commits,
@@ -175,9 +179,22 @@ ROWS: dict[str, Row] = {
         },
     ),
     "POST /v1/spaces/{space}/bind": Row(bind, {"own": {}}, OK),
+    "POST /v1/spaces/{space}/join": Row(
+        join,
+        {
+            "own": {
+                **each("owner viewer previewer contributor", "member-exists"),
+                "stranger": OK,
+                "camera": "forbidden",
+            },
+            "used": {**each(ACCOUNTS, "invitation-used"), "camera": "forbidden"},
+            "roll": each(SESSIONS, "forbidden"),
+            "unknown": {**each(ACCOUNTS, "space-unknown"), "camera": "forbidden"},
+        },
+    ),
     "GET /v1/spaces/{space}/boxes/{epoch}": Row(
-        in_space("GET", "/boxes/1"),
-        readers(owner=OK, **each("viewer previewer", "not-found"), **each("contributor camera", "forbidden")),
+        box,
+        readers(**each("owner viewer previewer", OK), **each("contributor camera", "forbidden")),
     ),
     "POST /v1/spaces/{space}/fingerprints": Row(
         in_space("POST", "/fingerprints", AskFingerprints([os.urandom(32)])),
@@ -210,6 +227,11 @@ OPEN: dict[str, dict[str, str]] = {
     "GET /v1/spaces/{space}/pairing/{camera}": {
         "other": "signature-invalid",
         "no camera": "space-unknown",
+        "unknown": "space-unknown",
+    },
+    "GET /v1/spaces/{space}/invitations/{invitation}": {
+        "other": "signature-invalid",
+        "no invitation": "space-unknown",
         "unknown": "space-unknown",
     },
     "POST /v1/spaces/{space}/bind": {"roll": "forbidden", "false": "signature-invalid", "unknown": "space-unknown"},

@@ -32,6 +32,7 @@ def path_of(route: Route, owner: Owner) -> str:
         "account": owner.person.account_id.hex(),
         "link": os.urandom(16).hex(),
         "camera": os.urandom(16).hex(),
+        "invitation": os.urandom(16).hex(),
         "upload": os.urandom(16).hex(),
         "name": os.urandom(32).hex(),
         "epoch": "1",

@@ -95,6 +95,7 @@ def path_of(route: Route, owner: Owner, known: bool) -> str:
         "account": owner.person.account_id.hex() if known else "0" * 32,
         "link": "0" * 32,
         "camera": "0" * 32,
+        "invitation": "0" * 32,
         "upload": "0" * 32,
         "name": "0" * 64,
         "epoch": "1" if known else "9" * 16,

@@ -19,8 +19,10 @@ from safelight.sync_protocol.messages.links import OpenLink
 from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession
 from safelight.sync_protocol.messages.spaces import CommitEntry, Committed, DevicePositionRow
 from safelight.sync_protocol.receipts import Receipt
+from safelight.sync_protocol.roles import Role
 from tests.support.api import Answer
 from tests.support.everyone import Caller, World
+from tests.support.invitations import Invitation
 from tests.support.protocol import Pairing, Person, Signer, Writer
 from tests.support.raw_http import raw
 
@@ -169,6 +171,43 @@ async def pairing_ledger(world: World, caller: Caller, of: str) -> Answer:
     signature = signatures.sign(seed, context(Label.SIGN_PAIRING_READ, space_id, camera_id))
     path = f"/v1/spaces/{space_id.hex()}/pairing/{camera_id.hex()}"
     return await caller.send("GET", path, Safelight_Pairing=base64.b64encode(signature).decode())
+
+
+async def invitation_ledger(world: World, caller: Caller, of: str) -> Answer:
+    """Read the ledger with an invitation's key: the right one, another, of no invitation, of no space."""
+    space_id = os.urandom(32) if of == "unknown" else world.owner.writer.space_id
+    invitation = world.invitation
+    if of == "no invitation":
+        invitation = replace(invitation, invitation_id=os.urandom(16))
+    if of == "other":
+        invitation = replace(invitation, seed=os.urandom(32))
+    path = f"/v1/spaces/{space_id.hex()}/invitations/{invitation.invitation_id.hex()}"
+    return await caller.send("GET", path, **invitation.reading(space_id))
+
+
+async def join(world: World, caller: Caller, of: str) -> Answer:
+    """Join by a new invitation, by one that was used, into no space, or send something else than a join."""
+    owner, invitation = world.owner, Invitation(Role.VIEWER)
+    person = caller.person or owner.person
+    path = f"{world.space('unknown' if of == 'unknown' else 'own')}/join"
+    if of == "roll":
+        return await caller.send("POST", path, CommitEntry(owner.writer.open_roll().envelope))
+    if of == "used":
+        invitation = world.used
+    else:
+        await owner.api.commit(owner.writer, invitation.invite(owner.writer))
+    entry = invitation.join(owner.writer, person, signer := person.signer)
+    answer = await caller.send("POST", path, CommitEntry(entry.envelope))
+    if answer.status == 200:
+        receipt = msgspec.msgpack.decode(answer.as_(Committed).receipt, type=Receipt)
+        owner.writer.took(entry, receipt.number, receipt.chain, signer)
+    return answer
+
+
+async def box(world: World, caller: Caller, of: str) -> Answer:
+    """Ask for one's box of the epoch in force."""
+    epoch = world.writer(of, caller).state.epoch.number
+    return await caller.send("GET", f"{world.space(of)}/boxes/{epoch}")
 
 
 async def bell(world: World, caller: Caller, of: str) -> Answer:

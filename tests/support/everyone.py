@@ -1,16 +1,11 @@
 """Everyone who could ask something of a server: members of every role, cameras, guests, strangers, and the revoked."""
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 
-from safelight.server.app import DATABASE
-from safelight.server.routes.services import SERVICES
-from safelight.server.stores.commit_facts import SQL
-from safelight.server.stores.transaction import Transaction
 from safelight.sync_protocol.ledger_entries import RevokeCameraBody
-from safelight.sync_protocol.ledger_state import Member
 from safelight.sync_protocol.messages.accounts import (
     AppendAccountEntries,
     FinishUnlock,
@@ -20,6 +15,7 @@ from safelight.sync_protocol.messages.links import OpenLink
 from safelight.sync_protocol.roles import Role
 from tests.http.conftest import Owner, Server
 from tests.support.api import Answer, Api
+from tests.support.invitations import Invitation, become_member, take_join
 from tests.support.protocol import Blob, Link, Pairing, Person, Signer, Writer
 
 MEMBERS = ("viewer", "previewer", "contributor")
@@ -61,6 +57,8 @@ class World:
     other_link: Link = field(default_factory=lambda: Link(Blob(os.urandom(500))))
     watermarked: Blob = field(default_factory=lambda: Blob(os.urandom(400)))
     pairing: Pairing = field(default_factory=Pairing)
+    invitation: Invitation = field(default_factory=lambda: Invitation(Role.VIEWER))
+    used: Invitation = field(default_factory=lambda: Invitation(Role.VIEWER))
 
     def space(self, of: str) -> str:
         """The path of the owner's space, of the stranger's, or of one that is not there."""
@@ -96,6 +94,11 @@ async def make_world(server: Server) -> World:
     callers["revoked camera"] = await _revoked_camera(owner)
     callers["revoked device"] = await _revoked_device(owner)
     await owner.api.commit(owner.writer, world.pairing.certify(owner.writer))
+    for invitation in (world.invitation, world.used):
+        await owner.api.commit(owner.writer, invitation.invite(owner.writer))
+    joiner, joiner_api = await server.account()
+    signer = joiner.signer
+    await take_join(joiner_api, owner.writer, world.used.join(owner.writer, joiner, signer), signer)
     for role in MEMBERS:
         callers[role] = await _member(server, owner, Role(role))
     return world
@@ -134,16 +137,5 @@ async def _revoked_device(owner: Owner) -> Caller:
 
 
 async def _member(server: Server, owner: Owner, role: Role) -> Caller:
-    """Put an account into the space, in the ledger at hand and the table of members, as an invitation would."""
     person, api = await server.account()
-    ledgers = server.app[SERVICES].spaces._ledgers
-    space_id = owner.writer.space_id
-    state = await ledgers.state(space_id)
-    members = {**state.members, person.account_id: Member.usual(role, person.state)}
-    ledgers._states[space_id] = replace(state, members=members)
-
-    async def work(tx: Transaction) -> None:
-        await tx.rows(SQL["add_member"], space_id=space_id, account_id=person.account_id, role=role.value)
-
-    await server.app[DATABASE]._write(work)  # type: ignore[attr-defined]
-    return Caller(api, person, person.signer)
+    return Caller(api, person, await become_member(owner.api, owner.writer, person, api, role))

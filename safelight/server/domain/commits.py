@@ -16,8 +16,6 @@ from safelight.server.domain.bells import Bells
 from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.judge import (
     Judged,
-    check_certificate_time,
-    check_pairing_time,
     judge_ledger_entry,
     judge_record,
 )
@@ -25,15 +23,17 @@ from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.ports.commits import Commit, Committed, Rejected, SomeFailed
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.meter import Meter
+from safelight.server.domain.times import check_times
 from safelight.sync_protocol.account_ledger import AccountState
 from safelight.sync_protocol.ids import space_id as space_id_of
-from safelight.sync_protocol.ledger_entries import LedgerKind, is_ledger_kind
+from safelight.sync_protocol.ledger_entries import JoinSpaceBody, LedgerKind, is_ledger_kind
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import Entry, check_heads, parse_entry
 from safelight.sync_protocol.messages import spaces as messages
 from safelight.sync_protocol.receipts import RECEIPT_VERSION, Receipt, sign_receipt
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.signatures import Signer
+from safelight.sync_protocol.wire import unpack
 
 _MAX_TRIES = 16
 _MAX_BATCH = 256
@@ -113,7 +113,7 @@ class Commits:
         judged = judge_ledger_entry(
             None, entry, request.boxes, now_ms=self._clock.now_ms(), quota_bytes=self._space_quota_bytes
         )
-        await self._check_account(judged)
+        await self._check_account(judged, entry)
         return self._answer(entry, judged, await self._submit(judged))
 
     async def commit(self, who: Who, space_id: bytes, request: messages.CommitEntry) -> messages.Committed:
@@ -128,6 +128,13 @@ class Commits:
         if entry.header.kind != LedgerKind.BIND_CAMERA:
             raise Refused(Code.FORBIDDEN, "only a camera's binding needs no session")
         return await self._take(entry, space_id, request.boxes, None)
+
+    async def join(self, who: Who, space_id: bytes, request: messages.CommitEntry) -> messages.Committed:
+        """Take the join of an account that is no member yet; whose keys count, the account's own ledger here says."""
+        entry = parse_entry(request.entry)
+        if entry.header.kind != LedgerKind.JOIN_SPACE or who.is_camera:
+            raise Refused(Code.FORBIDDEN, "who is no member yet only joins")
+        return await self._take(entry, space_id, request.boxes, who)
 
     async def _take(
         self, entry: Entry, space_id: bytes, boxes: Sequence[messages.NewBox], who: Who | None
@@ -158,12 +165,9 @@ class Commits:
     async def _judge(self, state: LedgerState, entry: Entry, boxes: Sequence[messages.NewBox]) -> Judged:
         now_ms = self._clock.now_ms()
         if is_ledger_kind(entry.header.kind):
-            if entry.header.kind == LedgerKind.BIND_CAMERA:
-                check_pairing_time(state, entry.header.author_id, now_ms)
             judged = judge_ledger_entry(state, entry, boxes, now_ms=now_ms, quota_bytes=0)
-            if entry.header.kind == LedgerKind.CERTIFY_CAMERA:
-                check_certificate_time(entry, now_ms)
-            await self._check_account(judged)
+            check_times(state, entry, now_ms)
+            await self._check_account(judged, entry)
         else:
             judged = judge_record(state, entry, boxes, now_ms=now_ms)
         await self._check_signers_heads(state.space_id, entry)
@@ -180,8 +184,14 @@ class Commits:
         beyond = max(header.log.number, header.ledger.number) + 1
         check_heads(entry, beyond, lambda _: chain, lambda _: ledger_id)
 
-    async def _check_account(self, judged: Judged) -> None:
+    async def _check_account(self, judged: Judged, entry: Entry) -> None:
         """What a space counts of its signer's account must stand in the account's own ledger here."""
+        if entry.header.kind == LedgerKind.JOIN_SPACE:
+            invitation_id = unpack(entry.body, JoinSpaceBody).invitation_id
+            joiner = judged.state_after.invitations[invitation_id].joiner if judged.state_after else None
+            if joiner is not None:
+                await self._check_account_head(joiner)
+            return
         member = judged.state_after.members.get(judged.commit.author_id) if judged.state_after else None
         if member is None or judged.commit.kind not in {LedgerKind.CREATE_SPACE, LedgerKind.ADVANCE_ACCOUNT}:
             return

@@ -12,12 +12,11 @@ from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ledger_entries import (
     BindCameraBody,
     BoxRef,
-    CertifyCameraBody,
     LedgerKind,
     RevokeCameraBody,
 )
 from safelight.sync_protocol.ledger_state import LedgerState
-from safelight.sync_protocol.limits import MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S, PAIRING_MAX_AGE_S
+from safelight.sync_protocol.limits import MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S
 from safelight.sync_protocol.links import ManifestHead
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry
 from safelight.sync_protocol.messages.spaces import NewBox
@@ -33,8 +32,6 @@ from safelight.sync_protocol.records import (
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import unpack
-
-_CLOCK_TOLERANCE_S = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +79,6 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
         revoked_link=body.link_id if isinstance(body, RevokeLinkBody) else b"",
     )
     return Judged(commit)
-
-
-def check_certificate_time(entry: Entry, now_ms: int) -> None:
-    """Hold a new pairing code's lifetime to the server's own clock; raises LEDGER_RULE.
-
-    The ledger measures it from the signed time: a device whose clock is a year ahead would make a code for a year.
-    """
-    expires_ms = unpack(entry.body, CertifyCameraBody).expires_ms
-    if not now_ms < expires_ms <= now_ms + (PAIRING_MAX_AGE_S + _CLOCK_TOLERANCE_S) * 1000:
-        raise Refused(Code.LEDGER_RULE, "a pairing code lives at most a day; is this computer's clock right?")
-
-
-def check_pairing_time(state: LedgerState, camera_id: bytes, now_ms: int) -> None:
-    """Hold a pairing code to the server's own clock; raises PAIRING_EXPIRED.
-
-    The ledger judges by the signed time, which whoever photographed the code could choose.
-    """
-    camera = state.cameras.get(camera_id)
-    if camera is not None and camera.device_key is None and now_ms > camera.expires_ms:
-        raise Refused(Code.PAIRING_EXPIRED)
 
 
 def _commit_of(

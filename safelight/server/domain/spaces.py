@@ -78,6 +78,22 @@ class Spaces:
             raise Refused(Code.PAIRING_EXPIRED)
         return await self._ledger_page(space_id, after)
 
+    async def ledger_for_joining(self, space_id: bytes, invitation_id: bytes, signature: bytes, after: int) -> bytes:
+        """Return the same to who holds an invitation's key, until it is over: who joined waits to be admitted.
+
+        Raises SPACE_UNKNOWN, SIGNATURE_INVALID or INVITATION_EXPIRED.
+        """
+        state = await self._ledgers.state(space_id)
+        invitation = state.invitations.get(invitation_id)
+        if invitation is None:
+            raise Refused(Code.SPACE_UNKNOWN)
+        message = context(Label.SIGN_INVITATION_READ, space_id, invitation_id)
+        signatures.verify(invitation.key, signature, message)
+        expired = invitation.joiner is None and self._clock.now_ms() > invitation.expires_ms
+        if invitation.over or expired:
+            raise Refused(Code.INVITATION_EXPIRED)
+        return await self._ledger_page(space_id, after)
+
     async def position(self, who: Who, space_id: bytes) -> messages.DevicePositionRow:
         """Return the asking device's last entry in the space; raises SPACE_UNKNOWN."""
         await space_for(self._ledgers, who, space_id)

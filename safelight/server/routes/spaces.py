@@ -12,6 +12,7 @@ from safelight.sync_protocol.messages import spaces as messages
 from safelight.sync_protocol.refusals import Code, Refused
 
 PAIRING_HEADER = "Safelight-Pairing"
+INVITATION_HEADER = "Safelight-Invitation"
 
 
 async def mine(call: Call) -> messages.Spaces:
@@ -56,15 +57,27 @@ async def ledger(call: Call) -> web.Response:
 
 async def ledger_for_pairing(call: Call) -> web.Response:
     """Page through the ledger's entries for a camera that is not yet bound."""
-    after = call.query_numbers(after=0)["after"]
-    try:
-        signature = base64.b64decode(call.request.headers.get(PAIRING_HEADER, ""), validate=True)
-    except (binascii.Error, ValueError):
-        raise Refused(Code.BAD_REQUEST, f"{PAIRING_HEADER} is a signature in base64") from None
+    after, signature = call.query_numbers(after=0)["after"], _signature(call, PAIRING_HEADER)
     body = await call.services.spaces.ledger_for_pairing(
         call.path_bytes("space"), call.path_bytes("camera"), signature, after
     )
     return web.Response(body=body, content_type=FRAMES)
+
+
+async def ledger_for_joining(call: Call) -> web.Response:
+    """Page through the ledger's entries for whom an invitation brings."""
+    after, signature = call.query_numbers(after=0)["after"], _signature(call, INVITATION_HEADER)
+    body = await call.services.spaces.ledger_for_joining(
+        call.path_bytes("space"), call.path_bytes("invitation"), signature, after
+    )
+    return web.Response(body=body, content_type=FRAMES)
+
+
+def _signature(call: Call, header: str) -> bytes:
+    try:
+        return base64.b64decode(call.request.headers.get(header, ""), validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused(Code.BAD_REQUEST, f"{header} is a signature in base64") from None
 
 
 async def position(call: Call) -> messages.DevicePositionRow:
@@ -82,6 +95,12 @@ async def bind(call: Call) -> messages.Committed:
     """Commit a camera's binding, which authenticates itself."""
     request = await call.body(messages.CommitEntry)
     return await call.services.commits.bind_camera(call.path_bytes("space"), request)
+
+
+async def join(call: Call) -> messages.Committed:
+    """Commit the join of an account that is no member yet."""
+    request = await call.body(messages.CommitEntry)
+    return await call.services.commits.join(call.who, call.path_bytes("space"), request)
 
 
 async def box(call: Call) -> messages.EpochBox:
@@ -112,6 +131,11 @@ _COMMITTING = (
     Code.LEDGER_RULE,
     Code.EPOCH_REQUIRED,
     Code.EPOCH_OLD,
+    Code.INVITATION_USED,
+    Code.INVITATION_EXPIRED,
+    Code.MEMBER_EXISTS,
+    Code.LAST_OWNER,
+    Code.UPDATE_REQUIRED,
     Code.ACCOUNT_LEDGER_CONFLICT,
     Code.QUOTA_EXCEEDED,
     Code.STORAGE_FULL,
@@ -138,7 +162,7 @@ ROUTES = [
         Auth.SESSION,
         request=messages.CommitEntry,
         response=messages.Committed,
-        refusals=(*_COMMITTING, Code.UPDATE_REQUIRED),
+        refusals=_COMMITTING,
         max_body_bytes=LARGEST_BODY_SIZE_BYTES,
     ),
     Route("GET", SPACE, one, "Where a space stands", Auth.SESSION, response=messages.SpaceRow, refusals=_READING),
@@ -185,6 +209,17 @@ ROUTES = [
     ),
     Route(
         "GET",
+        SPACE + "/invitations/{invitation:[0-9a-f]{32}}",
+        ledger_for_joining,
+        "Read the ledger with an invitation's key, until it is over",
+        Auth.NONE,
+        refusals=(Code.SPACE_UNKNOWN, Code.SIGNATURE_INVALID, Code.INVITATION_EXPIRED),
+        query=("after",),
+        headers=(INVITATION_HEADER,),
+        response_media=FRAMES,
+    ),
+    Route(
+        "GET",
         SPACE + "/position",
         position,
         "The asking device's last entry",
@@ -212,6 +247,17 @@ ROUTES = [
         request=messages.CommitEntry,
         response=messages.Committed,
         refusals=(*_COMMITTING, Code.CAMERA_ALREADY_BOUND, Code.PAIRING_EXPIRED),
+    ),
+    Route(
+        "POST",
+        SPACE + "/join",
+        join,
+        "Commit an account's join, by an invitation",
+        Auth.SESSION,
+        request=messages.CommitEntry,
+        response=messages.Committed,
+        refusals=_COMMITTING,
+        max_body_bytes=LARGEST_BODY_SIZE_BYTES,
     ),
     Route(
         "GET",

@@ -22,6 +22,7 @@ export const Label = {
   SIGN_SERVER_KEY: "sign/server-key",
   SIGN_SESSION: "sign/session-challenge",
   SIGN_PAIRING_READ: "sign/pairing-read",
+  SIGN_INVITATION_READ: "sign/invitation-read",
   SIGN_MANIFEST: "sign/manifest-head",
 
   // Hashes

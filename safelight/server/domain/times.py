@@ -1,0 +1,40 @@
+"""Times that the ledger judges by when an entry says it was signed, held to the server's own clock as well.
+
+The ledger must give everyone the same result for ever, so it knows no clock. But whoever photographed a pairing code,
+or found an invitation, could choose the time that they sign.
+"""
+
+from safelight.sync_protocol.ledger_entries import CertifyCameraBody, InviteMemberBody, JoinSpaceBody, LedgerKind
+from safelight.sync_protocol.ledger_state import LedgerState
+from safelight.sync_protocol.limits import INVITATION_MAX_AGE_S, PAIRING_MAX_AGE_S
+from safelight.sync_protocol.log import Entry
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.wire import unpack
+
+_CLOCK_TOLERANCE_S = 600
+
+
+def check_times(state: LedgerState, entry: Entry, now_ms: int) -> None:
+    """Hold an entry that the ledger allows on *state* to the clock.
+
+    Raises LEDGER_RULE for a code or an invitation that would live too long (a device whose clock is a year ahead would
+    make one for a year), PAIRING_EXPIRED and INVITATION_EXPIRED.
+    """
+    match entry.header.kind:
+        case LedgerKind.CERTIFY_CAMERA:
+            expires_ms = unpack(entry.body, CertifyCameraBody).expires_ms
+            _check_lifetime(expires_ms, PAIRING_MAX_AGE_S, now_ms, "a pairing code lives at most a day")
+        case LedgerKind.BIND_CAMERA:
+            if now_ms > state.cameras[entry.header.author_id].expires_ms:
+                raise Refused(Code.PAIRING_EXPIRED)
+        case LedgerKind.INVITE_MEMBER:
+            expires_ms = unpack(entry.body, InviteMemberBody).expires_ms
+            _check_lifetime(expires_ms, INVITATION_MAX_AGE_S, now_ms, "an invitation lives at most 30 days")
+        case LedgerKind.JOIN_SPACE:
+            if now_ms > state.invitations[unpack(entry.body, JoinSpaceBody).invitation_id].expires_ms:
+                raise Refused(Code.INVITATION_EXPIRED)
+
+
+def _check_lifetime(expires_ms: int, max_age_s: int, now_ms: int, rule: str) -> None:
+    if not now_ms < expires_ms <= now_ms + (max_age_s + _CLOCK_TOLERANCE_S) * 1000:
+        raise Refused(Code.LEDGER_RULE, f"{rule}; is this computer's clock right?")

@@ -144,6 +144,36 @@ def failing(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+async def test_what_did_not_fit_gives_its_room_back(directory: DirectoryBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an upload that a full disk refused, only what is durable stays on it, and goes on from there.
+
+    *A full disk that stayed full*: what every refused upload had written was kept until the upload expired.
+    """
+    upload_id, memory = some_id(), page_memory(2 * MIB)
+    appender = await directory.append(upload_id, 0)
+    await appender.write(memory[:MIB], lambda: None)
+    assert await appender.flush() == MIB
+    with monkeypatch.context() as patch:
+        write = disk.write_all
+
+        def some(fd: int, pieces: Sequence[Piece]) -> None:
+            write(fd, [pieces[0][:4096]])
+            failing()
+
+        patch.setattr(disk, "write_all", some)
+        await appender.write(memory[MIB:], lambda: None)
+        with pytest.raises(Refused):
+            await appender.flush()
+    assert await directory.part_size_bytes(upload_id) == MIB + 4096
+    await appender.close()
+    assert await directory.part_size_bytes(upload_id) == MIB
+    again = await directory.append(upload_id, MIB)
+    await again.write(memory[MIB:], lambda: None)
+    name, _ = await again.finish()
+    await again.close()
+    assert await read(directory, name) == memory
+
+
 async def test_memory_is_not_given_back_while_it_is_hashed(
     directory: DirectoryBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -116,8 +117,14 @@ class Part:
         return self._sealed
 
     def close(self) -> Hashed | None:
-        """Close the file; what is known of the hash, of the durable bytes alone."""
+        """Close the file; what is known of the hash, of the durable bytes alone.
+
+        What a failed writing left behind them goes: nothing counts it, and on a full disk it takes others' room.
+        """
         with self._lock:
+            if self._fd >= 0:
+                with suppress(OSError):  # a disk that fails, or is read-only
+                    os.ftruncate(self._fd, self.durable_bytes)
             self._close()
             return Hashed(self.durable_bytes, self._durable_hasher) if self.durable_bytes and not self._sealed else None
 

@@ -270,6 +270,7 @@ class LongLog:
         self.stage.claim(_frame(self.stage, 2**40))
 
 
+@pytest.mark.timeout(300)  # as long as that takes on a busy machine
 async def test_a_large_library(stage: Stage) -> None:
     """A log of a million entries is followed to its end, and what comes after it costs no more than itself."""
     log = LongLog(stage, 1_000_000)

@@ -34,6 +34,7 @@ _FROM_KEY = (
     ("album_view_inbox_seed", "album view key"),
     ("pairing_signing_seed", "pairing secret"),
     ("pairing_box_key", "pairing secret"),
+    ("invitation_signing_seed", "invitation secret"),
     ("link_key", "link base"),
     ("link_head_key", "link key"),
 )

@@ -35,6 +35,7 @@ class Label(StrEnum):
     FINGERPRINT = "fingerprint"
     LINK_CHECKSUM = "link/checksum"
     PAIRING_CHECKSUM = "pairing/checksum"
+    INVITATION_CHECKSUM = "invitation/checksum"
     KEY_FINGERPRINT = "key-fingerprint"
 
     # Accounts: derived from the password, the recovery words and the account secret
@@ -69,6 +70,9 @@ class Label(StrEnum):
     PAIRING_SIGNING = "camera/pairing-signing"
     PAIRING_BOX_KEY = "camera/pairing-box-key"
     PAIRING_BOX = "camera/pairing-box"
+
+    # Invitations
+    INVITATION_SIGNING = "invitation/signing"
 
     # Rolls
     ROLL_FULL = "roll/full"

@@ -52,6 +52,7 @@ class Code(StrEnum):
     CAMERA_ALREADY_BOUND = "camera-already-bound"
     PAIRING_EXPIRED = "pairing-expired"
     PAIRING_INVALID = "pairing-invalid"
+    INVITATION_INVALID = "invitation-invalid"
     INVITATION_USED = "invitation-used"
     INVITATION_EXPIRED = "invitation-expired"
     MEMBER_EXISTS = "member-exists"
@@ -171,6 +172,7 @@ TABLE: dict[Code, Row] = {
     ),
     Code.PAIRING_EXPIRED: Row(403, "This pairing code has expired; make a new one."),
     Code.PAIRING_INVALID: Row(400, "This is not a whole pairing code; copy or scan it again."),
+    Code.INVITATION_INVALID: Row(400, "This is not a whole invitation; copy or scan it again."),
     Code.INVITATION_USED: Row(
         409, "This invitation was already used. If that was not you, tell whoever invited you now."
     ),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from safelight.clients.cli import account, album, asset, camera, link, space
+from safelight.clients.cli import account, album, asset, camera, link, member, space
 
 _EPILOG = (
     "The profile folder is SAFELIGHT_PROFILE, or your system's place for such data. Without a terminal, "
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(account.app, name="account")
 app.add_typer(space.app, name="space")
+app.add_typer(member.app, name="member")
 app.add_typer(camera.app, name="camera")
 app.add_typer(asset.app, name="asset")
 app.add_typer(album.app, name="album")

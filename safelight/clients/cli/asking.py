@@ -55,17 +55,23 @@ def ask_words() -> str:
 
 
 def ask_pairing_code(given: str | None) -> str:
-    """Return the pairing code: as *given*; from one line of standard input for `-`; else typed, and not shown.
+    """Return the pairing code: as *given*; from one line of standard input for `-`; else typed, and not shown."""
+    return _ask_code(given, "Pairing code", "there is no pairing code on standard input; `camera pair` prints one")
 
-    *Secrets in the list of processes*: what stands on the command line, other users of the computer see, and the shell
-    keeps.
-    """
+
+def ask_invitation(given: str | None) -> str:
+    """Return an invitation, in the same ways."""
+    return _ask_code(given, "Invitation", "there is no invitation on standard input; `member invite` prints one")
+
+
+def _ask_code(given: str | None, prompt: str, missing: str) -> str:
+    """*Secrets in the list of processes*: what stands on the command line, other users see, and the shell keeps."""
     if given == "-" or (given is None and not sys.stdin.isatty()):
         line = sys.stdin.readline(_MAX_LINE_LENGTH).strip()
         if not line:
-            raise Misuse("there is no pairing code on standard input; `camera pair` prints one")
+            raise Misuse(missing)
         return line
-    return getpass.getpass("Pairing code (it is not shown): ").strip() if given is None else given
+    return getpass.getpass(f"{prompt} (it is not shown): ").strip() if given is None else given
 
 
 def _require_terminal(variable: str) -> None:

@@ -12,6 +12,8 @@ from safelight.clients.cli.asking import ask_password
 from safelight.clients.cli.output import note
 from safelight.clients.engine.account_session import AccountSession, open_account
 from safelight.clients.engine.index import Problem
+from safelight.clients.engine.invitations import admit_joined
+from safelight.clients.engine.members import begin_epoch_that_is_due
 from safelight.clients.engine.profile import ProfileFolder, profile_path
 from safelight.clients.engine.profile_secrets import needs_password
 from safelight.clients.engine.space_view import SpaceView
@@ -30,6 +32,11 @@ _DONE = {
     RecordKind.REVOKE_LINK.value: "a link was revoked",
     LedgerKind.CERTIFY_CAMERA.value: "a camera was certified, and its pairing code is lost (safelight camera list)",
     LedgerKind.REVOKE_CAMERA.value: "a camera was shut out",
+    LedgerKind.INVITE_MEMBER.value: "somebody was invited, and the invitation is lost (safelight member list)",
+    LedgerKind.WITHDRAW_INVITATION.value: "an invitation was withdrawn",
+    LedgerKind.ADMIT_MEMBER.value: "somebody was let in (safelight member list)",
+    LedgerKind.SET_ROLE.value: "a member was given another role",
+    LedgerKind.REMOVE_MEMBER.value: "a member was removed",
 }
 
 
@@ -99,6 +106,10 @@ async def _enter(view: SpaceView) -> None:
     if finished:
         note(f"safelight: a command that was cut off before is done now: {_DONE.get(finished, finished)}")
     warn_of_problems(view.problems)
+    for admitted in await admit_joined(view):
+        note(f"safelight: {admitted.name} joined, and was let in as {admitted.role.value}")
+    if await begin_epoch_that_is_due(view):
+        note("safelight: a device or camera was given up, and new keys were begun for it")
 
 
 def warn_of_problems(problems: Sequence[Problem]) -> None:

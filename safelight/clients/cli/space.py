@@ -64,6 +64,8 @@ def list_(json: JsonOption = False) -> None:
     listing = with_account(look)
     for space_id, refusal in listing.refused.items():
         note(f"safelight: space {space_id.hex()[:12]}: {refusal.sentence}")
+    for space_id in listing.waiting:
+        note(f"safelight: space {space_id.hex()[:12]}: you joined it, and wait until its inviter's device lets you in")
     if json:
         print_json(
             [

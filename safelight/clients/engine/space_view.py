@@ -1,7 +1,8 @@
 """A member's view of one space: its log followed and verified, its epochs opened, its entries committed."""
 
+import hashlib
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,7 +19,7 @@ from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, Epoch, LedgerKind, RotateEpochBody
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import Head
-from safelight.sync_protocol.messages.spaces import EpochBox, SpaceRow
+from safelight.sync_protocol.messages.spaces import EpochBox, NewBox, SpaceRow
 from safelight.sync_protocol.receipts import Receipt
 from safelight.sync_protocol.records import RecordKind
 from safelight.sync_protocol.refusals import Code, Refused
@@ -198,17 +199,22 @@ class SpaceView:
             default = self.session.content
             await self.session.keyring.update(lambda content: with_space(content or default, known))
 
-    async def commit(self, kind: RecordKind | LedgerKind, body: Signed, *, blobs: Collection[bytes] = ()) -> Receipt:
+    async def commit(
+        self,
+        kind: RecordKind | LedgerKind,
+        body: Signed,
+        *,
+        blobs: Collection[bytes] = (),
+        boxes: Sequence[NewBox] = (),
+    ) -> Receipt:
         """Commit an entry and take it into this view."""
-        receipt = await self.committer.commit(kind, body, blobs=blobs)
+        receipt = await self.committer.commit(kind, body, blobs=blobs, boxes=boxes)
         await self.sync()
         return receipt
 
     async def commit_epoch(self, kind: LedgerKind, body: Signed, new: NewEpoch) -> Receipt:
         """Commit an entry that carries a new epoch, with its boxes."""
-        receipt = await self.committer.commit(kind, body, boxes=new.boxes)
-        await self.sync()
-        return receipt
+        return await self.commit(kind, body, boxes=new.boxes)
 
     # Epochs
 
@@ -217,7 +223,7 @@ class SpaceView:
         newest = self.state.epoch
         if newest.number not in self._epochs:
             box = self.index.box(newest.number)
-            if box is None:
+            if box is None or not self._is_mine(newest, box):
                 path = f"/v1/spaces/{self.space_id.hex()}/boxes/{newest.number}"
                 box = (await self.session.connection.request("GET", path, None, EpochBox)).box
                 held = self._open(newest, box)
@@ -229,6 +235,11 @@ class SpaceView:
         if wanted not in self._epochs:
             raise Refused(Code.EPOCH_OLD, f"there is no epoch {wanted}")
         return self._epochs[wanted]
+
+    def _is_mine(self, epoch: Epoch, box: bytes) -> bool:
+        """Whether a box is still this account's: who reads more than before has another one of the same epoch."""
+        mine = (ref.hash for ref in epoch.boxes if ref.account_id == self.session.account_id)
+        return hashlib.sha256(box).digest() in mine
 
     def _open(self, epoch: Epoch, box: bytes) -> EpochSecrets:
         seed = self.session.keys.sealing_seed

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.epochs import make_epoch
@@ -39,10 +39,14 @@ class SpaceSummary:
 
 @dataclass(frozen=True, slots=True)
 class SpaceList:
-    """The account's spaces; *refused* says, by space id, which ones the server showed in vain and why."""
+    """The account's spaces; *refused* says, by space id, which ones the server showed in vain and why.
+
+    *waiting* are those that it joined, and where nobody has let it in yet.
+    """
 
     spaces: list[SpaceSummary]
     refused: dict[bytes, Refused]
+    waiting: list[bytes] = field(default_factory=list)
 
 
 def check_name(name: str, what: str) -> str:
@@ -146,6 +150,8 @@ async def list_spaces(session: AccountSession) -> SpaceList:
         if row is None:
             if known.confirmed:
                 result.refused[space_id] = Refused(Code.SPACE_UNKNOWN, "the server does not show it any more")
+            elif known.ledger_number:
+                result.waiting.append(space_id)
             continue
         try:
             result.spaces.append(await _summary(session, known, row))

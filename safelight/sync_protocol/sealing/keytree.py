@@ -172,6 +172,14 @@ def pairing_box_key(pairing_secret: bytes) -> bytes:
     return _from_key(pairing_secret, Label.PAIRING_BOX_KEY)
 
 
+# Invitation
+
+
+def invitation_signing_seed(invitation_secret: bytes) -> bytes:
+    """Return the Ed25519 seed whose public half stands in the ledger's invitation."""
+    return _from_key(invitation_secret, Label.INVITATION_SIGNING)
+
+
 # Link
 
 

@@ -84,6 +84,10 @@ export const albumViewInboxSeed = (viewKey: Bytes) => fromKey(viewKey, Label.ALB
 export const pairingSigningSeed = (pairingSecret: Bytes) => fromKey(pairingSecret, Label.PAIRING_SIGNING);
 export const pairingBoxKey = (pairingSecret: Bytes) => fromKey(pairingSecret, Label.PAIRING_BOX_KEY);
 
+// Invitation
+
+export const invitationSigningSeed = (secret: Bytes) => fromKey(secret, Label.INVITATION_SIGNING);
+
 // Link
 
 export const linkAccessToken = (secret: Bytes) => fromLinkSecret(secret, Label.LINK_TOKEN);

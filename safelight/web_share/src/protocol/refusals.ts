@@ -47,6 +47,7 @@ export const Code = {
   CAMERA_ALREADY_BOUND: "camera-already-bound",
   PAIRING_EXPIRED: "pairing-expired",
   PAIRING_INVALID: "pairing-invalid",
+  INVITATION_INVALID: "invitation-invalid",
   INVITATION_USED: "invitation-used",
   INVITATION_EXPIRED: "invitation-expired",
   MEMBER_EXISTS: "member-exists",

@@ -1,0 +1,150 @@
+"""The inviter's side of new members: inviting, withdrawing, and letting in who joined (docs/spec/log.md §5)."""
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from safelight.clients.engine.epochs import box_info
+from safelight.clients.engine.space_view import SpaceView
+from safelight.clients.engine.spaces import check_name
+from safelight.sync_protocol import ids, signatures
+from safelight.sync_protocol.contexts import Label, context, uint
+from safelight.sync_protocol.invitations import InvitationAddress, build_invitation_uri
+from safelight.sync_protocol.ledger_entries import (
+    AdmitMemberBody,
+    BoxRef,
+    InviteMemberBody,
+    LedgerKind,
+    WithdrawInvitationBody,
+)
+from safelight.sync_protocol.ledger_state import Invitation
+from safelight.sync_protocol.limits import INVITATION_MAX_AGE_S, KEY_SIZE_BYTES
+from safelight.sync_protocol.log import Head
+from safelight.sync_protocol.messages.spaces import NewBox
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import RIGHTS, TIERS, Right, Role, Tier
+from safelight.sync_protocol.sealing import hpke, keytree
+from safelight.sync_protocol.sealing.boxes import open_box, random_nonce, seal_box
+
+DEFAULT_INVITATION_AGE_S = 3 * 24 * 60 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationCode:
+    """An invitation that waits for whoever has *uri*, which carries the secret."""
+
+    invitation_id: bytes
+    uri: str
+    expires_ms: int
+
+    def __repr__(self) -> str:
+        return f"InvitationCode({self.invitation_id.hex()})"
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Somebody whom this device let in: by the name that the inviter gave them."""
+
+    account_id: bytes
+    name: str
+    role: Role
+
+
+def _name_place(nonce: bytes, invitation_id: bytes, epoch: int) -> bytes:
+    return context(Label.INVITATION_NAME, nonce, invitation_id, uint(epoch))
+
+
+async def invite_member(
+    space: SpaceView,
+    name: str,
+    role: Role,
+    *,
+    rights: Collection[Right] | None = None,
+    max_age_s: int = DEFAULT_INVITATION_AGE_S,
+) -> InvitationCode:
+    """Invite whom *name* names, and return the invitation: for one account, once, for *max_age_s* (at most 30 days).
+
+    Raises RIGHT_MISSING where this account may not manage that role, or has not those rights itself.
+    """
+    name = check_name(name, "a member's name")
+    if not 0 < max_age_s <= INVITATION_MAX_AGE_S:
+        raise Refused(Code.BAD_REQUEST, "an invitation lives at most 30 days")
+    held = await space.epoch_secrets()
+    secret, invitation_id = secrets.token_bytes(KEY_SIZE_BYTES), ids.new_id()
+    expires_ms = space.session.clock() + max_age_s * 1000
+    place = _name_place(space.state.nonce, invitation_id, held.number)
+    body = InviteMemberBody(
+        invitation_id=invitation_id,
+        key=signatures.public_key_of(keytree.invitation_signing_seed(secret)),
+        role=role,
+        rights=sorted(RIGHTS[role] if rights is None else rights),
+        expires_ms=expires_ms,
+        epoch=held.number,
+        name=seal_box(held.view_metadata_key, place, name.encode(), nonce=random_nonce()),
+    )
+    receipt = await space.commit(LedgerKind.INVITE_MEMBER, body)
+    connection = space.session.connection
+    address = InvitationAddress(
+        server_url=await connection.public_url(),
+        server_fingerprint=ids.key_fingerprint(connection.server_key),
+        space_id=space.space_id,
+        head=Head(receipt.number, receipt.entry_id),
+        invitation_id=invitation_id,
+        inviter_fingerprint=ids.key_fingerprint(space.session.keys.identity.signing),
+        secret=secret,
+    )
+    return InvitationCode(invitation_id, build_invitation_uri(address), expires_ms)
+
+
+async def withdraw_invitation(space: SpaceView, invitation_id: bytes) -> None:
+    """Withdraw an invitation: it lets nobody in, nor who joined by it and was not let in yet."""
+    await space.commit(LedgerKind.WITHDRAW_INVITATION, WithdrawInvitationBody(invitation_id))
+
+
+async def invited_name(space: SpaceView, invitation_id: bytes, invitation: Invitation) -> str:
+    """Open the name of whom an invitation awaits."""
+    held = await space.epoch_secrets(invitation.name_epoch)
+    place = _name_place(space.state.nonce, invitation_id, invitation.name_epoch)
+    try:
+        return open_box(held.view_metadata_key, place, invitation.name).decode("utf-8", "replace")
+    except Refused:
+        return "(a name that does not open)"  # who is listed can be removed all the same
+
+
+async def admit_joined(space: SpaceView) -> list[Admitted]:
+    """Let in everyone who joined by an invitation and waits, as far as this account may: whoever's invitation it was.
+
+    What the invitation's secret vouched for stands in the verified ledger, and the box is sealed to nothing else.
+    """
+    admitted = []
+    for invitation_id in list(space.state.invitations):
+        invitation = space.state.invitations[invitation_id]  # as it is by now
+        if invitation.over or invitation.joiner is None or not _may_admit(space, invitation):
+            continue
+        name = await invited_name(space, invitation_id, invitation)
+        await _admit(space, invitation_id, invitation)
+        admitted.append(Admitted(invitation.joiner.account_id, name, invitation.role))
+    return admitted
+
+
+def _may_admit(space: SpaceView, invitation: Invitation) -> bool:
+    state, me = space.state, space.session.account_id
+    both = (me, invitation.invited_by)
+    return all(state.may_manage(who, invitation.role) and invitation.rights <= state.rights_of(who) for who in both)
+
+
+async def _admit(space: SpaceView, invitation_id: bytes, invitation: Invitation) -> None:
+    if invitation.joiner is None:
+        raise Refused(Code.LEDGER_RULE, "nobody joined by this invitation")
+    held, tier = await space.epoch_secrets(), TIERS[invitation.role]
+    account_id = invitation.joiner.account_id
+    boxes, ref = [], None
+    if tier is not Tier.NONE:
+        info = box_info(space.state.nonce, held.number, account_id, tier)
+        secret = held.require_full() if tier is Tier.FULL else held.view
+        box = hpke.seal(invitation.joiner.identity.sealing, info, secret)
+        boxes = [NewBox(account_id.hex(), box)]
+        ref = BoxRef(account_id, "full" if tier is Tier.FULL else "view", hashlib.sha256(box).digest())
+    body = AdmitMemberBody(invitation_id, account_id, held.number, ref)
+    await space.commit(LedgerKind.ADMIT_MEMBER, body, boxes=boxes)

@@ -1,0 +1,138 @@
+"""The joiner's side: verify the space that an invitation names, and say that one joins it (docs/spec/log.md §5)."""
+
+import base64
+import hashlib
+
+from safelight.clients.engine.account_session import AccountSession
+from safelight.clients.engine.answers import is_settled
+from safelight.clients.engine.keyring_document import KnownSpace, with_space
+from safelight.clients.engine.ledger_view import LedgerView
+from safelight.clients.engine.memory import SpaceMemory
+from safelight.sync_protocol import ids, signatures
+from safelight.sync_protocol.contexts import Label, context
+from safelight.sync_protocol.invitations import InvitationAddress, parse_invitation_uri
+from safelight.sync_protocol.ledger_entries import JoinSpaceBody, LedgerKind, join_message
+from safelight.sync_protocol.ledger_state import Invitation, LedgerState
+from safelight.sync_protocol.log import ENTRY_VERSION, DevicePosition, Head, Header, build_entry, parse_entry
+from safelight.sync_protocol.messages.spaces import CommitEntry, Committed
+from safelight.sync_protocol.receipts import verify_receipt
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.sealing import keytree
+
+INVITATION_HEADER = "Safelight-Invitation"
+_MAX_SIGNINGS = 4
+
+
+async def join_space(session: AccountSession, uri: str) -> bytes:
+    """Join the space that the invitation *uri* names, and return its id; it is read once a member let this account in.
+
+    The ledger is verified down to the place that the invitation names, and that its inviter is who gave it, before
+    anything is signed. The keyring lists the space first: one that it does not list was slipped in. After a lost answer
+    the same call may be made again. Raises INVITATION_INVALID, INVITATION_EXPIRED, INVITATION_USED (someone else used
+    it: tell the inviter), MEMBER_EXISTS and the ledger's refusals.
+    """
+    address = parse_invitation_uri(uri)
+    if address.server_fingerprint != ids.key_fingerprint(session.connection.server_key):
+        raise Refused(Code.INVITATION_INVALID, f"it is for an account at {address.server_url}")
+    memory = session.folder.memory(address.space_id)
+    memory.pin_ledger(address.head)
+    seed = keytree.invitation_signing_seed(address.secret)
+    for signing in range(_MAX_SIGNINGS):
+        state = await _read_ledger(session, address, seed, memory)
+        invitation = _check_invitation(state, address, seed)
+        if invitation.joiner is not None:
+            if invitation.joiner.account_id != session.account_id:
+                raise Refused(Code.INVITATION_USED)
+            break  # an earlier call was interrupted after the server had taken it
+        await _list_in_keyring(session, address.space_id, state.head)
+        try:
+            await _join(session, address, seed, state, memory)
+            break
+        except Refused as refusal:
+            if refusal.code is not Code.ENTRY_STALE or signing == _MAX_SIGNINGS - 1:
+                raise
+    memory.save()
+    return address.space_id
+
+
+async def _list_in_keyring(session: AccountSession, space_id: bytes, head: Head) -> None:
+    content = session.content
+    known = KnownSpace(space_id, confirmed=False, ledger_number=head.number, ledger_hash=head.hash)
+    await session.keyring.update(lambda kept: with_space(kept or content, known))
+
+
+async def _read_ledger(
+    session: AccountSession, address: InvitationAddress, seed: bytes, memory: SpaceMemory
+) -> LedgerState:
+    message = context(Label.SIGN_INVITATION_READ, address.space_id, address.invitation_id)
+    signature = base64.b64encode(signatures.sign(seed, message)).decode("ascii")
+    view = LedgerView(session.connection, address.space_id, memory)
+    path = f"/v1/spaces/{address.space_id.hex()}/invitations/{address.invitation_id.hex()}"
+    state = await view.take_pages(path, headers={INVITATION_HEADER: signature}, anonymous=True)
+    memory.pin_ledger(state.head)
+    return state
+
+
+def _check_invitation(state: LedgerState, address: InvitationAddress, seed: bytes) -> Invitation:
+    """*A server in the middle*: the invitation stands in the verified ledger, given by whom its address names."""
+    invitation = state.invitations.get(address.invitation_id)
+    if invitation is None or invitation.key != signatures.public_key_of(seed):
+        raise Refused(Code.INVITATION_INVALID, "the space's ledger holds no such invitation")
+    inviter = state.members.get(invitation.invited_by)
+    if inviter is None:
+        raise Refused(Code.INVITATION_EXPIRED, "who gave it is no member any more")
+    if ids.key_fingerprint(inviter.account.identity.signing) != address.inviter_fingerprint:
+        raise Refused(Code.INVITATION_INVALID, "it was given by another than its address says")
+    return invitation
+
+
+async def _join(
+    session: AccountSession, address: InvitationAddress, seed: bytes, state: LedgerState, memory: SpaceMemory
+) -> None:
+    """Commit the join, signed by this device, the identity and the invitation's key, and verify its receipt."""
+    device, position = session.device, memory.position
+    signed = (address.space_id, address.invitation_id, device.device_id, session.state.head)
+    body = JoinSpaceBody(
+        invitation_id=address.invitation_id,
+        account_entries=session.entries,
+        identity_signature=signatures.sign(session.keys.signing_seed, join_message(Label.SIGN_JOIN_IDENTITY, *signed)),
+        invitation_signature=signatures.sign(seed, join_message(Label.SIGN_JOIN_INVITATION, *signed)),
+    )
+    header = Header(
+        version=ENTRY_VERSION,
+        critical=True,
+        kind=LedgerKind.JOIN_SPACE.value,
+        space_id=address.space_id,
+        author_id=session.account_id,
+        device_id=device.device_id,
+        counter=position.counter + 1,
+        previous_id=position.entry_id,
+        ledger=state.head,
+        log=memory.log,
+        signed_ms=session.clock(),
+    )
+    envelope = memory.pending or build_entry(header, body, device.signing_seed)
+    memory.pending = envelope
+    memory.save()
+    path = f"/v1/spaces/{address.space_id.hex()}/join"
+    try:
+        answer = await session.connection.request("POST", path, CommitEntry(envelope), Committed)
+    except Refused as refusal:
+        if is_settled(refusal):
+            memory.pending = b""
+            memory.save()
+        raise
+    entry_id = hashlib.sha256(envelope).digest()
+    receipt = verify_receipt(
+        answer.receipt,
+        answer.signature,
+        session.connection.server_key,
+        space_id=address.space_id,
+        entry_id=entry_id,
+        blobs=(),
+    )
+    memory.position = DevicePosition(parse_entry(envelope).header.counter, entry_id)
+    memory.pending = b""
+    memory.pin_ledger(Head(receipt.number, entry_id))
+    memory.pin_log(Head(receipt.number, receipt.chain))
+    memory.save()

@@ -1,0 +1,117 @@
+"""Members of a space, as those who manage them see them: listed, given another role, removed (docs/spec/log.md §5)."""
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from safelight.clients.engine.epochs import box_info, make_epoch
+from safelight.clients.engine.invitations import invited_name
+from safelight.clients.engine.space_view import SpaceView
+from safelight.sync_protocol.ledger_entries import BoxRef, LedgerKind, RemoveMemberBody, SetRoleBody
+from safelight.sync_protocol.ledger_state import Member
+from safelight.sync_protocol.messages.spaces import NewBox
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import RIGHTS, TIERS, Right, Role, Tier, reads
+from safelight.sync_protocol.sealing import hpke
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMember:
+    """A member: the name that whoever invited them gave them, or none for who made the space."""
+
+    account_id: bytes
+    name: str
+    role: Role
+    rights: frozenset[Right]
+    is_me: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListedInvitation:
+    """An invitation that is not over: whom it awaits, or who joined by it and waits."""
+
+    invitation_id: bytes
+    name: str
+    role: Role
+    expires_ms: int
+    joined: bool
+
+
+async def list_members(space: SpaceView) -> list[ListedMember]:
+    """List the members, in the order in which they came."""
+    names = {}
+    for invitation_id, invitation in space.state.invitations.items():
+        if invitation.joiner is not None:
+            names[invitation.joiner.account_id] = await invited_name(space, invitation_id, invitation)
+    me = space.session.account_id
+    return [
+        ListedMember(account_id, names.get(account_id, ""), member.role, member.rights, account_id == me)
+        for account_id, member in space.state.members.items()
+    ]
+
+
+async def list_invitations(space: SpaceView) -> list[ListedInvitation]:
+    """List the invitations that are not over, in the order in which they were given."""
+    return [
+        ListedInvitation(
+            invitation_id,
+            await invited_name(space, invitation_id, invitation),
+            invitation.role,
+            invitation.expires_ms,
+            invitation.joiner is not None,
+        )
+        for invitation_id, invitation in space.state.invitations.items()
+        if not invitation.over
+    ]
+
+
+async def set_role(space: SpaceView, account_id: bytes, role: Role, rights: Collection[Right] | None = None) -> None:
+    """Give a member another role, or other rights, with the box or the epoch that belongs to it.
+
+    Raises RIGHT_MISSING, LAST_OWNER and LEDGER_RULE.
+    """
+    member = _member(space, account_id)
+    before, tier = TIERS[member.role], TIERS[role]
+    named = sorted(RIGHTS[role] if rights is None else rights)
+    held = await space.epoch_secrets()
+    if not reads(tier, before):
+        changed = {**space.state.members, account_id: replace(member, role=role)}
+        new = make_epoch(held.number + 1, space.state.nonce, changed, held)
+        await space.commit_epoch(LedgerKind.SET_ROLE, SetRoleBody(account_id, role, named, None, new.epoch), new)
+        return
+    box = hpke.seal(
+        member.account.identity.sealing,
+        box_info(space.state.nonce, held.number, account_id, tier),
+        held.require_full() if tier is Tier.FULL else held.view,
+    )
+    rises = tier is not before
+    ref = BoxRef(account_id, "full" if tier is Tier.FULL else "view", hashlib.sha256(box).digest())
+    body = SetRoleBody(account_id, role, named, ref if rises else None, None)
+    await space.commit(LedgerKind.SET_ROLE, body, boxes=[NewBox(account_id.hex(), box)] if rises else ())
+
+
+async def remove_member(space: SpaceView, account_id: bytes) -> None:
+    """Remove a member: a new epoch begins, and what is added from now on is sealed to keys that they never had.
+
+    What they could read they may have kept. Raises RIGHT_MISSING, LAST_OWNER and LEDGER_RULE.
+    """
+    _member(space, account_id)
+    held = await space.epoch_secrets()
+    stay = {key: member for key, member in space.state.members.items() if key != account_id}
+    new = make_epoch(held.number + 1, space.state.nonce, stay, held)
+    await space.commit_epoch(LedgerKind.REMOVE_MEMBER, RemoveMemberBody(account_id, new.epoch), new)
+
+
+async def begin_epoch_that_is_due(space: SpaceView) -> bool:
+    """Begin the epoch that belongs to reach which someone gave up who could not begin it; whether one was begun."""
+    if not space.state.epoch_due or Right.MEMBERS not in space.state.rights_of(space.session.account_id):
+        return False
+    await space.rotate_epoch()
+    return True
+
+
+def _member(space: SpaceView, account_id: bytes) -> Member:
+    member = space.state.members.get(account_id)
+    if member is None:
+        raise Refused(Code.LEDGER_RULE, "there is no such member")
+    return member

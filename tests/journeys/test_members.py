@@ -1,0 +1,116 @@
+"""People come into a space and go from it, by the engine against a real server: what each reads, by which keys."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from safelight.clients.engine.assets import AssetReader, OpenedAsset
+from safelight.clients.engine.invitations import admit_joined, invite_member, withdraw_invitation
+from safelight.clients.engine.joining import join_space
+from safelight.clients.engine.members import list_invitations, list_members, remove_member, set_role
+from safelight.clients.engine.space_view import SpaceView
+from safelight.clients.engine.spaces import list_spaces
+from safelight.sync_protocol.records import RenditionName
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Role
+from tests.support.people import Someone, add_file, new_someone, new_space
+from tests.support.server_process import ServerProcess
+
+
+async def _join(someone: Someone, uri: str) -> bytes:
+    async with someone.session() as session:
+        return await join_space(session, uri)
+
+
+async def _reads(space: SpaceView, number: int, name: RenditionName) -> bytes:
+    """What a member reads of an asset, as it is now."""
+    await space.sync()
+    assets = [asset async for asset in AssetReader(space).each() if isinstance(asset, OpenedAsset)]
+    return await AssetReader(space).fetch_bytes(assets[number], name)
+
+
+async def _code(someone: Someone, uri: str) -> Code:
+    with pytest.raises(Refused) as refused:
+        await _join(someone, uri)
+    return refused.value.code
+
+
+async def test_a_family_comes_together_and_parts(server: ServerProcess, tmp_path: Path) -> None:
+    """Who is let in reads what was there before at their tier; who is removed reads nothing that comes after."""
+    anna, bert, carla = [await new_someone(server, tmp_path / name, f"{name}-m") for name in ("anna", "bert", "carla")]
+    await new_space(anna, "Home")
+    photo = tmp_path / "lake.jpg"
+    photo.write_bytes(os.urandom(50_000))
+    async with anna.space("Home") as space:
+        await add_file(space, photo, preview=b"small picture")
+        for_bert = await invite_member(space, "Bert", Role.VIEWER)
+        for_carla = await invite_member(space, "Grandma Carla", Role.PREVIEWER)
+        assert [each.name for each in await list_invitations(space)] == ["Bert", "Grandma Carla"]
+        assert await admit_joined(space) == []
+
+    space_id = await _join(bert, for_bert.uri)
+    assert await _join(bert, for_bert.uri) == space_id  # as after a lost answer
+    assert await _code(carla, for_bert.uri) is Code.INVITATION_USED
+    await _join(carla, for_carla.uri)
+    async with bert.session() as session:
+        listing = await list_spaces(session)
+        assert (listing.spaces, listing.waiting) == ([], [space_id])
+
+    async with anna.space("Home") as space:
+        assert [(each.name, each.role) for each in await admit_joined(space)] == [
+            ("Bert", Role.VIEWER),
+            ("Grandma Carla", Role.PREVIEWER),
+        ]
+        assert [(each.name, each.is_me) for each in await list_members(space)] == [
+            ("", True),
+            ("Bert", False),
+            ("Grandma Carla", False),
+        ]
+        bert_id = next(each.account_id for each in await list_members(space) if each.name == "Bert")
+        carla_id = next(each.account_id for each in await list_members(space) if each.name == "Grandma Carla")
+
+    async with bert.space("Home") as space:
+        assert await _reads(space, 0, RenditionName.ORIGINAL) == photo.read_bytes()
+    await _check_previewer(carla, 0, b"small picture")
+    async with anna.space("Home") as space:
+        await set_role(space, carla_id, Role.VIEWER)
+    async with carla.space("Home") as space:
+        assert await _reads(space, 0, RenditionName.ORIGINAL) == photo.read_bytes()
+    async with anna.space("Home") as space:
+        await set_role(space, carla_id, Role.PREVIEWER)
+        await remove_member(space, bert_id)
+        assert space.state.epoch.number == 3
+        photo.write_bytes(os.urandom(40_000))
+        await add_file(space, photo, preview=b"another picture")
+    await _check_previewer(carla, 1, b"another picture")
+    async with bert.session() as session:
+        listing = await list_spaces(session)
+        assert [refusal.code for refusal in listing.refused.values()] == [Code.SPACE_UNKNOWN]
+
+
+async def _check_previewer(someone: Someone, number: int, preview: bytes) -> None:
+    """They see the preview, hold no key of the full tier, and get no original."""
+    async with someone.space("Home") as space:
+        assert await _reads(space, number, RenditionName.PREVIEW) == preview
+        assert (await space.epoch_secrets()).full is None
+        with pytest.raises(Refused) as refused:
+            await _reads(space, number, RenditionName.ORIGINAL)
+        assert refused.value.code is Code.FORBIDDEN
+
+
+async def test_invitations_that_let_nobody_in(server: ServerProcess, tmp_path: Path) -> None:
+    """Cut, of another server's account, withdrawn: each says what it is, and nothing is joined."""
+    dora, emil = [await new_someone(server, tmp_path / name, f"{name}-i") for name in ("dora", "emil")]
+    await new_space(dora, "Home")
+    async with dora.space("Home") as space:
+        code = await invite_member(space, "Emil", Role.EDITOR)
+        assert repr(code) == f"InvitationCode({code.invitation_id.hex()})"
+        assert await _code(emil, code.uri[:-2]) is Code.INVITATION_INVALID
+        assert await _code(emil, "https://example.org/") is Code.INVITATION_INVALID
+        await withdraw_invitation(space, code.invitation_id)
+        assert await list_invitations(space) == []
+    assert await _code(emil, code.uri) is Code.INVITATION_EXPIRED
+    assert await _code(dora, code.uri) is Code.INVITATION_EXPIRED
+    async with emil.session() as session:
+        assert (await list_spaces(session)).spaces == []

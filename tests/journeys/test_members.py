@@ -1,6 +1,7 @@
 """People come into a space and go from it, by the engine against a real server: what each reads, by which keys."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,13 @@ import pytest
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.invitations import admit_joined, invite_member, withdraw_invitation
 from safelight.clients.engine.joining import join_space
-from safelight.clients.engine.members import list_invitations, list_members, remove_member, set_role
+from safelight.clients.engine.members import (
+    begin_epoch_that_is_due,
+    list_invitations,
+    list_members,
+    remove_member,
+    set_role,
+)
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import list_spaces
@@ -151,7 +158,7 @@ async def test_members_are_named_by_the_invitation_that_let_them_in(server: Serv
 
 
 async def test_two_managers_devices_admit_at_once(server: ServerProcess, tmp_path: Path) -> None:
-    """Whose device was slower is not told of a failure, nor stopped."""
+    """Whose device was slower, to admit or to begin an epoch that is due, is not told of a failure, nor stopped."""
     kai, mia, lena = [await new_someone(server, tmp_path / name, f"{name}-t") for name in ("kai", "mia", "lena")]
     await new_space(kai, "Home")
     async with kai.space("Home") as space:
@@ -165,6 +172,10 @@ async def test_two_managers_devices_admit_at_once(server: ServerProcess, tmp_pat
         assert [each.name for each in await admit_joined(faster)] == ["Lena"]
         assert await admit_joined(slower) == []
         assert [each.name for each in await list_members(slower)] == ["", "Mia", "Lena"]
+        slower.reader.state = replace(slower.state, epoch_due=True)  # as after a previewer lost a device
+        await faster.rotate_epoch()
+        assert not await begin_epoch_that_is_due(slower)
+        assert (slower.state.epoch.number, slower.state.epoch_due) == (2, False)
 
 
 async def test_an_invitation_to_a_space_that_one_is_in(server: ServerProcess, tmp_path: Path) -> None:
@@ -203,3 +214,19 @@ async def test_what_was_sent_before_does_not_stand_in_a_join(server: ServerProce
         assert [each.joined for each in await list_invitations(space)] == [True, True]
     with ProfileFolder(rosa.path) as folder:
         assert folder.memory(space_id).position.counter == 2
+
+
+async def test_a_role_rises_while_its_member_reads(server: ServerProcess, tmp_path: Path) -> None:
+    """Whoever has a space open reads more from the next look on, in the same epoch."""
+    tom, uma = [await new_someone(server, tmp_path / name, f"{name}-o") for name in ("tom", "uma")]
+    await new_space(tom, "Home")
+    async with tom.space("Home") as space:
+        code = await invite_member(space, "Uma", Role.PREVIEWER)
+    await _join(uma, code.uri)
+    async with tom.space("Home") as theirs:
+        [admitted] = await admit_joined(theirs)
+        async with uma.space("Home") as own:
+            assert (await own.epoch_secrets()).full is None
+            await set_role(theirs, admitted.account_id, Role.VIEWER)
+            await own.sync()
+            assert (await own.epoch_secrets()).full == (await theirs.epoch_secrets()).full

@@ -34,6 +34,7 @@ _DONE = {
     LedgerKind.REVOKE_CAMERA.value: "a camera was shut out",
     LedgerKind.INVITE_MEMBER.value: "somebody was invited, and the invitation is lost (safelight member list)",
     LedgerKind.WITHDRAW_INVITATION.value: "an invitation was withdrawn",
+    LedgerKind.JOIN_SPACE.value: "you joined this space",
     LedgerKind.ADMIT_MEMBER.value: "somebody was let in (safelight member list)",
     LedgerKind.SET_ROLE.value: "a member was given another role",
     LedgerKind.REMOVE_MEMBER.value: "a member was removed",

@@ -73,6 +73,7 @@ async def _read_ledger(
     message = context(Label.SIGN_INVITATION_READ, address.space_id, address.invitation_id)
     signature = base64.b64encode(signatures.sign(seed, message)).decode("ascii")
     view = LedgerView(session.connection, address.space_id, memory)
+    view.told = address.head  # also where the memory's own pin stands later than that
     path = f"/v1/spaces/{address.space_id.hex()}/invitations/{address.invitation_id.hex()}"
     state = await view.take_pages(path, headers={INVITATION_HEADER: signature}, anonymous=True)
     memory.pin_ledger(state.head)

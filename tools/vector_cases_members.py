@@ -5,21 +5,23 @@ from functools import partial
 
 import msgspec
 
-from safelight.sync_protocol import log
+from safelight.sync_protocol import log, signatures
 from safelight.sync_protocol.ledger_entries import (
     AdvanceAccountBody,
+    BindCameraBody,
     LedgerKind,
     Policy,
     RevokeCameraBody,
     SetPolicyBody,
     SetRoleBody,
     WithdrawInvitationBody,
+    bind_message,
 )
 from safelight.sync_protocol.log import Entry, Frame
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import RIGHTS, Right, Role, Tier
 from safelight.sync_protocol.wire import unpack
-from tests.support.ledgers import NOW_MS, Person, Signer, Space, id_of
+from tests.support.ledgers import NOW_MS, Person, Signer, Space, id_of, seed_of
 from tests.support.members import (
     admit_body,
     box_for,
@@ -204,6 +206,8 @@ def _joined_by_a_member(family: _Family) -> Entry:
 
 def _admissions(cases: Cases) -> None:
     _replay(cases, "admitted", lambda family: family.admit())
+    _replay(cases, "admitted, though a camera took the id", _admitted_over_a_camera)
+    _replay(cases, "admitted, and the camera of that id is shut out", _camera_that_took_an_id, Code.SIGNER_UNKNOWN)
     for name, make, expect in (
         ("without a box", lambda f: f.admit(box=None), Code.LEDGER_RULE),
         ("with a box of another tier", _admitted_at_another_tier, Code.LEDGER_RULE),
@@ -216,6 +220,21 @@ def _admissions(cases: Cases) -> None:
 
 def _admitted_at_another_tier(family: _Family) -> Entry:
     return family.admit(box=box_for(family.space, family.bert.account_id, Tier.VIEW))
+
+
+def _admitted_over_a_camera(family: _Family) -> Entry:
+    space = family.space
+    space.take(space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body(camera_id=family.bert.account_id)))
+    return family.admit()
+
+
+def _camera_that_took_an_id(family: _Family) -> Entry:
+    space, camera_id = family.space, family.bert.account_id
+    space.take(_admitted_over_a_camera(family))
+    key = signatures.public_key_of(seed_of("camera phone"))
+    signature = signatures.sign(seed_of("pairing phone"), bind_message(space.state.space_id, camera_id, key))
+    signer = Signer(camera_id, camera_id, seed_of("camera phone"))
+    return space.entry(LedgerKind.BIND_CAMERA, BindCameraBody(camera_id, key, signature), signer)
 
 
 def _admitted_again(family: _Family) -> Entry:

@@ -118,8 +118,6 @@ def _admit(state: LedgerState, entry: Entry, body: AdmitMemberBody) -> LedgerSta
     joiner = invitation.joiner
     if joiner is None or joiner.account_id != body.account_id:
         raise Refused(Code.LEDGER_RULE, "that account did not join by this invitation")
-    if joiner.account_id in state.cameras:
-        raise Refused(Code.LEDGER_RULE, "the account's id is taken by a camera")
     if not may_still_invite(state, invitation):
         raise Refused(Code.INVITATION_EXPIRED)
     _check_gives(state, entry, invitation.role, invitation.rights)
@@ -133,7 +131,13 @@ def _admit(state: LedgerState, entry: Entry, body: AdmitMemberBody) -> LedgerSta
         key: replace(other, over=True) if other.joiner and other.joiner.account_id == body.account_id else other
         for key, other in state.invitations.items()
     }
-    admitted = replace(state, invitations=invitations, members={**state.members, body.account_id: member})
+    # *Whoever adds keeps someone out for good* by certifying a camera under their id, which only malice makes the same.
+    cameras = {
+        key: replace(camera, revoked=True) if key == body.account_id else camera
+        for key, camera in state.cameras.items()
+    }
+    members = {**state.members, body.account_id: member}
+    admitted = replace(state, invitations=invitations, members=members, cameras=cameras)
     return with_box(admitted, body.account_id, TIERS[invitation.role], body.box)
 
 

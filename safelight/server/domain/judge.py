@@ -141,7 +141,8 @@ def _revoked_cameras(before: LedgerState | None, after: LedgerState) -> list[byt
 
 
 def _camera_quota(state: LedgerState, entry: Entry) -> int:
-    camera = state.cameras.get(entry.header.author_id)
+    author_id = entry.header.author_id
+    camera = None if author_id in state.members else state.cameras.get(author_id)
     return camera.quota_bytes if camera else 0
 
 

@@ -205,8 +205,9 @@ def test_an_admission_is_of_who_joined(space: Space, bert: Person, monkeypatch: 
         patch.setattr("safelight.sync_protocol.ledger_members.MAX_MEMBERS", 1)
         assert refusal(apply_next, space, entry) is Code.LEDGER_RULE
     space.take(space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body("other", camera_id=bert.account_id)))
-    taken = space.entry(LedgerKind.ADMIT_MEMBER, admit_body(space, bert, "bert"))
-    assert refusal(apply_next, space, taken) is Code.LEDGER_RULE
+    admitted = apply_next(space, space.entry(LedgerKind.ADMIT_MEMBER, admit_body(space, bert, "bert")))
+    assert admitted.cameras[bert.account_id].revoked
+    assert admitted.signing_key(bert.account_id, bert.device_id)
 
 
 def test_who_was_removed_is_not_let_in_by_a_second_invitation(space: Space, bert: Person) -> None:

@@ -109,9 +109,6 @@ function admit(body: AdmitMemberBody): Change {
     if (!joiner || !equal(joiner.accountId, body.accountId)) {
       throw new Refused(Code.LEDGER_RULE, "that account did not join by this invitation");
     }
-    if (state.cameras.has(toHex(joiner.accountId))) {
-      throw new Refused(Code.LEDGER_RULE, "the account's id is taken by a camera");
-    }
     if (!mayStillInvite(state, invitation)) throw new Refused(Code.INVITATION_EXPIRED);
     checkGives(state, entry, role, rights);
     if (state.members.size >= MAX_MEMBERS) throw new Refused(Code.LEDGER_RULE, "there are too many members");
@@ -123,7 +120,9 @@ function admit(body: AdmitMemberBody): Change {
     });
     const { accountId, invitationId } = body;
     const admitted = withMember(state, { id: accountId, role, account: joiner, rights, invitationId });
-    return withBox({ ...admitted, invitations: new Map(invitations) }, body.accountId, TIERS[role], body.box);
+    // *Whoever adds keeps someone out for good* by certifying a camera under their id, which only malice makes the same.
+    const cameras = mapped(state.cameras, (camera) => (equal(camera.id, accountId) ? { ...camera, revoked: true } : camera));
+    return withBox({ ...admitted, cameras, invitations: new Map(invitations) }, accountId, TIERS[role], body.box);
   };
 }
 

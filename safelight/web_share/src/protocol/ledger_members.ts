@@ -120,8 +120,10 @@ function admit(body: AdmitMemberBody): Change {
     });
     const { accountId, invitationId } = body;
     const admitted = withMember(state, { id: accountId, role, account: joiner, rights, invitationId });
-    // *Whoever adds keeps someone out for good* by certifying a camera under their id, which only malice makes the same.
-    const cameras = mapped(state.cameras, (camera) => (equal(camera.id, accountId) ? { ...camera, revoked: true } : camera));
+    // *Whoever adds keeps someone out for good* by certifying a camera under their id: only malice makes the two the same.
+    const cameras = mapped(state.cameras, (camera) =>
+      equal(camera.id, accountId) ? { ...camera, revoked: true } : camera,
+    );
     return withBox({ ...admitted, cameras, invitations: new Map(invitations) }, accountId, TIERS[role], body.box);
   };
 }

@@ -53,7 +53,8 @@ export interface Camera {
 
 /** Who may do what in a space, up to the ledger entry at `head`; members, cameras, invitations by id in hexadecimal.
  *
- * `removed` has, by account, the ledger entry before its last removal. An epoch is due where somebody lost reach who could not begin the epoch that belongs to it.
+ * `removed` has, by account, the ledger entry before its last removal. An epoch is due where somebody lost reach who could
+ * not begin the epoch that belongs to it.
  */
 export interface LedgerState {
   readonly spaceId: Bytes;

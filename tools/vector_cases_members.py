@@ -5,21 +5,23 @@ from functools import partial
 
 import msgspec
 
-from safelight.sync_protocol import log
+from safelight.sync_protocol import log, signatures
 from safelight.sync_protocol.ledger_entries import (
     AdvanceAccountBody,
+    BindCameraBody,
     LedgerKind,
     Policy,
     RevokeCameraBody,
     SetPolicyBody,
     SetRoleBody,
     WithdrawInvitationBody,
+    bind_message,
 )
 from safelight.sync_protocol.log import Entry, Frame
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import RIGHTS, Right, Role, Tier
 from safelight.sync_protocol.wire import unpack
-from tests.support.ledgers import NOW_MS, Person, Signer, Space, id_of
+from tests.support.ledgers import NOW_MS, Person, Signer, Space, id_of, seed_of
 from tests.support.members import (
     admit_body,
     box_for,
@@ -123,6 +125,9 @@ def _joins(cases: Cases) -> None:
         ("twice", _joined_twice, Code.INVITATION_USED),
         ("after it was withdrawn", _joined_after_withdrawal, Code.INVITATION_EXPIRED),
         ("after its giver was removed", _joined_after_removal, Code.INVITATION_EXPIRED),
+        ("after its giver was removed and came back", _joined_after_return, Code.INVITATION_EXPIRED),
+        ("by one that who was removed had kept", _joined_by_a_kept_one, Code.INVITATION_EXPIRED),
+        ("by one that who was removed got since", _joined_by_a_new_one, None),
         ("with keys that the secret did not vouch for", _joined_with_other_keys, Code.SIGNATURE_INVALID),
         ("in another's name", _joined_in_anothers_name, Code.SIGNATURE_INVALID),
         ("by another's device", _joined_by_anothers_device, Code.SIGNER_UNKNOWN),
@@ -147,6 +152,32 @@ def _joined_after_removal(family: _Family) -> Entry:
     family.space.take(family.invite(Role.VIEWER, family.by_max), family.by_max)
     family.space.take(remove_entry(family.space, family.max))
     return family.join()
+
+
+def _joined_after_return(family: _Family) -> Entry:
+    family.space.take(family.invite(Role.VIEWER, family.by_max), family.by_max)
+    _return_max(family)
+    return family.join()
+
+
+def _return_max(family: _Family) -> None:
+    space = family.space
+    space.take(remove_entry(space, family.max))
+    space.take(space.entry(LedgerKind.INVITE_MEMBER, invite_body(space, Role.MANAGER, "again")))
+    space.take(space.entry(LedgerKind.JOIN_SPACE, join_body(space, family.max, "again"), family.by_max), family.by_max)
+    space.take(space.entry(LedgerKind.ADMIT_MEMBER, admit_body(space, family.max, "again")))
+
+
+def _joined_by_a_kept_one(family: _Family) -> Entry:
+    space = family.invited().space
+    space.take(remove_entry(space, family.pia))
+    return space.entry(LedgerKind.JOIN_SPACE, join_body(space, family.pia, "carla"), family.by_pia)
+
+
+def _joined_by_a_new_one(family: _Family) -> Entry:
+    family.space.take(remove_entry(family.space, family.pia))
+    space = family.invited().space
+    return space.entry(LedgerKind.JOIN_SPACE, join_body(space, family.pia, "carla"), family.by_pia)
 
 
 def _joined_with_other_keys(family: _Family) -> Entry:
@@ -175,6 +206,8 @@ def _joined_by_a_member(family: _Family) -> Entry:
 
 def _admissions(cases: Cases) -> None:
     _replay(cases, "admitted", lambda family: family.admit())
+    _replay(cases, "admitted, though a camera took the id", _admitted_over_a_camera)
+    _replay(cases, "admitted, and the camera of that id is shut out", _camera_that_took_an_id, Code.SIGNER_UNKNOWN)
     for name, make, expect in (
         ("without a box", lambda f: f.admit(box=None), Code.LEDGER_RULE),
         ("with a box of another tier", _admitted_at_another_tier, Code.LEDGER_RULE),
@@ -187,6 +220,21 @@ def _admissions(cases: Cases) -> None:
 
 def _admitted_at_another_tier(family: _Family) -> Entry:
     return family.admit(box=box_for(family.space, family.bert.account_id, Tier.VIEW))
+
+
+def _admitted_over_a_camera(family: _Family) -> Entry:
+    space = family.space
+    space.take(space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body(camera_id=family.bert.account_id)))
+    return family.admit()
+
+
+def _camera_that_took_an_id(family: _Family) -> Entry:
+    space, camera_id = family.space, family.bert.account_id
+    space.take(_admitted_over_a_camera(family))
+    key = signatures.public_key_of(seed_of("camera phone"))
+    signature = signatures.sign(seed_of("pairing phone"), bind_message(space.state.space_id, camera_id, key))
+    signer = Signer(camera_id, camera_id, seed_of("camera phone"))
+    return space.entry(LedgerKind.BIND_CAMERA, BindCameraBody(camera_id, key, signature), signer)
 
 
 def _admitted_again(family: _Family) -> Entry:
@@ -250,6 +298,7 @@ def _removals(cases: Cases) -> None:
         _replay(cases, f"removed: {name}", make, expect)
     _replay(cases, "a previewer's device is gone and an epoch is due", lambda f: _without_laptop(f, greedy=False))
     _replay(cases, "a contributor's camera is gone and an epoch is due", _without_camera)
+    _replay(cases, "a camera of who was removed and came back", _camera_after_return, Code.SIGNER_UNKNOWN)
 
 
 def _epoch_of_a_previewer(family: _Family) -> Entry:
@@ -271,3 +320,10 @@ def _without_camera(family: _Family) -> Entry:
     by_carla = member(space, family.carla, Role.CONTRIBUTOR)
     space.take(space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body(), by_carla), by_carla)
     return space.entry(LedgerKind.REVOKE_CAMERA, RevokeCameraBody(id_of("camera phone"), None), by_carla)
+
+
+def _camera_after_return(family: _Family) -> Entry:
+    space, camera = family.space, family.space.camera_signer()
+    space.take(space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body(), family.by_max), family.by_max)
+    _return_max(family)
+    return space.entry(LedgerKind.BIND_CAMERA, space.bind_body(), camera)

@@ -68,6 +68,7 @@ def _invite(state: LedgerState, entry: Entry, body: InviteMemberBody) -> LedgerS
         expires_ms=body.expires_ms,
         name=body.name,
         name_epoch=body.epoch,
+        given_at=state.head.number,
     )
     return _with_invitation(state, body.invitation_id, invitation)
 
@@ -85,7 +86,7 @@ def _withdraw(state: LedgerState, entry: Entry, body: WithdrawInvitationBody) ->
 def _join(state: LedgerState, entry: Entry, body: JoinSpaceBody) -> LedgerState:
     """The expiry is judged by the signed time, the same for everyone; the server judges by its own clock besides."""
     invitation = state.invitations.get(body.invitation_id)
-    if invitation is None or invitation.over or not _may_still_invite(state, invitation):
+    if invitation is None or invitation.over or not may_still_invite(state, invitation):
         raise Refused(Code.INVITATION_EXPIRED)
     if invitation.joiner is not None:
         raise Refused(Code.INVITATION_USED)
@@ -98,6 +99,9 @@ def _join(state: LedgerState, entry: Entry, body: JoinSpaceBody) -> LedgerState:
         raise Refused(Code.SIGNER_UNKNOWN)
     if account.account_id in state.members:
         raise Refused(Code.MEMBER_EXISTS)
+    if state.removed.get(account.account_id, 0) > invitation.given_at:
+        # *Whoever was removed lets themselves in again* by an invitation that they kept.
+        raise Refused(Code.INVITATION_EXPIRED, "this account was removed after it was given")
     signed = (state.space_id, body.invitation_id, header.device_id, account.head)
     by_identity = join_message(Label.SIGN_JOIN_IDENTITY, *signed)
     signatures.verify(account.identity.signing, body.identity_signature, by_identity)
@@ -114,22 +118,26 @@ def _admit(state: LedgerState, entry: Entry, body: AdmitMemberBody) -> LedgerSta
     joiner = invitation.joiner
     if joiner is None or joiner.account_id != body.account_id:
         raise Refused(Code.LEDGER_RULE, "that account did not join by this invitation")
-    if joiner.account_id in state.cameras:
-        raise Refused(Code.LEDGER_RULE, "the account's id is taken by a camera")
-    if not _may_still_invite(state, invitation):
+    if not may_still_invite(state, invitation):
         raise Refused(Code.INVITATION_EXPIRED)
     _check_gives(state, entry, invitation.role, invitation.rights)
     if len(state.members) >= MAX_MEMBERS:
         raise Refused(Code.LEDGER_RULE, "there are too many members")
     if body.epoch != state.epoch.number:
         raise Refused(Code.EPOCH_OLD)
-    member = Member(invitation.role, joiner, invitation.rights)
+    member = Member(invitation.role, joiner, invitation.rights, body.invitation_id)
     # *Whoever was removed is let in again* by a second invitation, whose giver's device admits of itself.
     invitations = {
         key: replace(other, over=True) if other.joiner and other.joiner.account_id == body.account_id else other
         for key, other in state.invitations.items()
     }
-    admitted = replace(state, invitations=invitations, members={**state.members, body.account_id: member})
+    # *Whoever adds keeps someone out for good* by certifying a camera under their id, which only malice makes the same.
+    cameras = {
+        key: replace(camera, revoked=True) if key == body.account_id else camera
+        for key, camera in state.cameras.items()
+    }
+    members = {**state.members, body.account_id: member}
+    admitted = replace(state, invitations=invitations, members=members, cameras=cameras)
     return with_box(admitted, body.account_id, TIERS[invitation.role], body.box)
 
 
@@ -142,7 +150,7 @@ def _set_role(state: LedgerState, entry: Entry, body: SetRoleBody) -> LedgerStat
         raise Refused(Code.LEDGER_RULE, "that is the member's role already")
     if body.role is not Role.OWNER:
         _check_other_owner(state, body.account_id)
-    changed = Member(body.role, member.account, rights)
+    changed = replace(member, role=body.role, rights=rights)
     after = replace(state, members={**state.members, body.account_id: changed})
     before_tier, tier = TIERS[member.role], TIERS[body.role]
     if not reads(tier, before_tier):
@@ -156,12 +164,23 @@ def _set_role(state: LedgerState, entry: Entry, body: SetRoleBody) -> LedgerStat
 
 
 def _remove(state: LedgerState, entry: Entry, body: RemoveMemberBody) -> LedgerState:
+    """What the member had begun ends with it, for good: its cameras and its invitations, should it ever come back."""
     authorise(state, entry, Right.MEMBERS)
     _managed_member(state, entry, body.account_id)
     _check_other_owner(state, body.account_id)
     _check_not_oneself(entry, body.account_id)
     members = {account_id: member for account_id, member in state.members.items() if account_id != body.account_id}
-    return after_loss(replace(state, members=members), entry, body.epoch)
+    cameras = {
+        key: replace(camera, revoked=True) if camera.certified_by == body.account_id else camera
+        for key, camera in state.cameras.items()
+    }
+    invitations = {
+        key: replace(invitation, over=True) if invitation.invited_by == body.account_id else invitation
+        for key, invitation in state.invitations.items()
+    }
+    removed = {**state.removed, body.account_id: state.head.number}
+    left = replace(state, members=members, cameras=cameras, invitations=invitations, removed=removed)
+    return after_loss(left, entry, body.epoch)
 
 
 def _checked_rights(state: LedgerState, entry: Entry, role: Role, named: list[Right]) -> frozenset[Right]:
@@ -203,7 +222,7 @@ def _check_not_oneself(entry: Entry, account_id: bytes) -> None:
         raise Refused(Code.LEDGER_RULE, "another takes this reach away, not oneself")
 
 
-def _may_still_invite(state: LedgerState, invitation: Invitation) -> bool:
+def may_still_invite(state: LedgerState, invitation: Invitation) -> bool:
     """*Whoever was removed lets a friend in*: an invitation ends with what its giver may give."""
     given_by = invitation.invited_by
     return state.may_manage(given_by, invitation.role) and invitation.rights <= state.rights_of(given_by)

@@ -15,11 +15,12 @@ from safelight.sync_protocol.roles import CAMERA_RIGHTS, MANAGES, RIGHTS, TIERS,
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An account in the space: its role, its own ledger as far as it counts here, and its rights."""
+    """An account in the space: its role, its own ledger as far as it counts here, its rights, and how it came in."""
 
     role: Role
     account: AccountState
     rights: frozenset[Right]
+    invitation_id: bytes = b""  # by which it was admitted; empty for who made the space
 
     @classmethod
     def usual(cls, role: Role, account: AccountState) -> "Member":
@@ -29,7 +30,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """An invitation: given, then used once by `joiner`, and over when that was admitted or it was withdrawn."""
+    """An invitation: given, then used once by `joiner`, and over when that was admitted or it was withdrawn.
+
+    `given_at` is the ledger entry that its giver had before it.
+    """
 
     invited_by: bytes
     key: bytes
@@ -38,6 +42,7 @@ class Invitation:
     expires_ms: int
     name: bytes
     name_epoch: int
+    given_at: int
     joiner: AccountState | None = None
     over: bool = False
 
@@ -73,6 +78,7 @@ class LedgerState:
     epochs: tuple[Epoch, ...]
     cameras: Mapping[bytes, Camera] = field(default_factory=dict)
     invitations: Mapping[bytes, Invitation] = field(default_factory=dict)
+    removed: Mapping[bytes, int] = field(default_factory=dict)  # by account: the ledger entry before its last removal
     epoch_due: bool = False  # somebody lost reach who could not begin the epoch that belongs to it
 
     @property

@@ -9,7 +9,7 @@ from safelight.sync_protocol.messages.spaces import CommitEntry, Committed, Epoc
 from safelight.sync_protocol.roles import Role
 from tests.http.conftest import Owner, Server
 from tests.support.identities import now_ms
-from tests.support.invitations import Invitation, become_member, removal, take_join
+from tests.support.invitations import Invitation, become_member, removal, role_change, take_join
 from tests.support.protocol import Person
 
 
@@ -128,3 +128,21 @@ async def test_another_admits_and_removes(server: Server, owner: Owner, role: Ro
     entry, boxes = removal(owner.writer, person, by)
     await manager_api.commit(owner.writer, entry, boxes, by)
     assert (await api.get(f"{owner.space}/log")).code == "space-unknown"
+
+
+async def test_an_invitation_is_read_no_longer_than_its_giver_may_give(server: Server, owner: Owner) -> None:
+    """Whoever was removed does not read on by an invitation that they gave themselves, used or not."""
+    manager, manager_api = await server.account()
+    by = await become_member(owner.api, owner.writer, manager, manager_api, Role.MANAGER)
+    person, api = await server.account()
+    given = [Invitation(Role.VIEWER), Invitation(Role.VIEWER)]
+    for invitation in given:
+        await manager_api.commit(owner.writer, invitation.invite(owner.writer, by), None, by)
+    await take_join(api, owner.writer, given[0].join(owner.writer, person, person.signer), person.signer)
+    paths = [f"{owner.space}/invitations/{invitation.invitation_id.hex()}" for invitation in given]
+    headers = [invitation.reading(owner.writer.space_id) for invitation in given]
+    for path, header in zip(paths, headers, strict=True):
+        assert (await server.api.get(path, **header)).status == 200
+    await owner.api.commit(owner.writer, *role_change(owner.writer, manager, Role.VIEWER))
+    for path, header in zip(paths, headers, strict=True):
+        assert (await server.api.get(path, **header)).code == "invitation-expired"

@@ -191,6 +191,23 @@ def test_refusals_are_one_line_and_exit_1(server: ServerProcess, owner: Cli, tmp
     owner.refused("account", "login", "--server", server.url, "--name", "someone")  # the profile is taken
 
 
+def test_whoever_stole_an_invitation_is_kept_out_by_withdrawing_it(
+    server: ServerProcess, owner: Cli, tmp_path: Path
+) -> None:
+    """Neither looking who is there nor withdrawing lets in who joined; any other command does."""
+    owner.ok("space", "create", "Home", "--kind", "family")
+    thief = new_account(server, tmp_path / "thief", f"{tmp_path.name[:50]}-thief")
+    for role in ("previewer", "viewer"):
+        thief.ok("member", "join", owner.json("member", "invite", "Ruth", "--space", "Home", "--role", role)["uri"])
+        states = [row["state"] for row in owner.json("member", "list", "--space", "Home")]
+        assert states == ["member", "joined, to be let in"]
+        if role == "previewer":
+            owner.ok("member", "withdraw", "Ruth", "--space", "Home")
+            assert len(owner.json("member", "list", "--space", "Home")) == 1
+    owner.ok("asset", "list", "--space", "Home")
+    assert [row["state"] for row in owner.json("member", "list", "--space", "Home")] == ["member", "member"]
+
+
 def test_without_a_terminal_a_missing_password_is_misuse(owner: Cli) -> None:
     """A script that set no password is told which variable to set."""
     environment = {key: value for key, value in owner.environment.items() if key != "SAFELIGHT_PASSWORD"}

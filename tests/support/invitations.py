@@ -16,6 +16,7 @@ from safelight.sync_protocol.ledger_entries import (
     JoinSpaceBody,
     LedgerKind,
     RemoveMemberBody,
+    SetRoleBody,
     join_message,
 )
 from safelight.sync_protocol.log import Entry
@@ -98,3 +99,9 @@ def removal(writer: Writer, person: Person, signer: Signer | None = None) -> tup
     readers = [(key, writer.state.tier_of(key).value) for key in stay if writer.state.tier_of(key) is not Tier.NONE]
     epoch, boxes = make_epoch(writer.state.epoch.number + 1, readers)
     return writer.entry(LedgerKind.REMOVE_MEMBER, RemoveMemberBody(person.account_id, epoch), signer), boxes
+
+
+def role_change(writer: Writer, person: Person, role: Role) -> tuple[Entry, list[NewBox]]:
+    """Build the entry that gives a member another role of the same tier, which needs no box."""
+    body = SetRoleBody(person.account_id, role, sorted(RIGHTS[role]), None, None)
+    return writer.entry(LedgerKind.SET_ROLE, body), []

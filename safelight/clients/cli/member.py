@@ -140,7 +140,7 @@ def list_(space: SpaceOption, json: JsonOption = False) -> None:
     async def look(view: SpaceView) -> tuple[list[ListedMember], list[ListedInvitation]]:
         return await list_members(view), await list_invitations(view)
 
-    members, invitations = with_space(space, look)
+    members, invitations = with_space(space, look, admits=False)
     rows = [(one.account_id, _shown(one), one.role.value, "member") for one in members]
     rows += [(one.invitation_id, one.name, one.role.value, _state(one)) for one in invitations]
     if json:
@@ -168,7 +168,7 @@ def withdraw(
     space: SpaceOption,
     json: JsonOption = False,
 ) -> None:
-    """Withdraw an invitation: it lets nobody in any more.
+    """Withdraw an invitation: it lets nobody in any more, nor who joined by it and was not let in yet.
 
     Example: safelight member withdraw "Grandma Ruth" --space Family
     """
@@ -179,7 +179,7 @@ def withdraw(
         await withdraw_invitation(view, invitation_id)
         return invitation_id
 
-    invitation_id = with_space(space, end)
+    invitation_id = with_space(space, end, admits=False)  # else whoever stole it would be let in before it is withdrawn
     if json:
         print_json({"id": invitation_id, "state": "withdrawn"})
     else:
@@ -229,10 +229,11 @@ async def _members(view: SpaceView) -> list[tuple[bytes, str]]:
 
 
 def _find(found: list[tuple[bytes, str]], who: str, what: str) -> bytes:
-    """The one of that name, or whose id begins so."""
+    """The one of that id, of that name, or whose id begins so; a name that looks like another's id hides nobody."""
     wanted = who.strip()
-    named = [id_ for id_, name in found if name == wanted]
-    named = named or [id_ for id_, _ in found if len(wanted) >= 4 and id_.hex().startswith(wanted.lower())]
+    named = [id_ for id_, _ in found if id_.hex() == wanted.lower()] or [
+        id_ for id_, name in found if name == wanted or (len(wanted) >= 4 and id_.hex().startswith(wanted.lower()))
+    ]
     if not named:
         raise Refused(Code.NOT_FOUND, f"no {what} is called {wanted[:32]!r}; `member list` shows them")
     if len(named) > 1:

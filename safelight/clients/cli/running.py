@@ -34,6 +34,7 @@ _DONE = {
     LedgerKind.REVOKE_CAMERA.value: "a camera was shut out",
     LedgerKind.INVITE_MEMBER.value: "somebody was invited, and the invitation is lost (safelight member list)",
     LedgerKind.WITHDRAW_INVITATION.value: "an invitation was withdrawn",
+    LedgerKind.JOIN_SPACE.value: "you joined this space",
     LedgerKind.ADMIT_MEMBER.value: "somebody was let in (safelight member list)",
     LedgerKind.SET_ROLE.value: "a member was given another role",
     LedgerKind.REMOVE_MEMBER.value: "a member was removed",
@@ -88,26 +89,32 @@ def with_account(work: Callable[[AccountSession], Coroutine[object, object, T]])
         return run(opened())
 
 
-def with_space(wanted: str, work: Callable[[SpaceView], Coroutine[object, object, T]]) -> T:
-    """Open the account's space of the name *wanted*, verified up to now, and do *work* in it."""
+def with_space(wanted: str, work: Callable[[SpaceView], Coroutine[object, object, T]], *, admits: bool = True) -> T:
+    """Open the account's space of the name *wanted*, verified up to now, and do *work* in it.
+
+    Who joined is let in first, unless the command is there to look who that is, or to keep them out (*admits*).
+    """
 
     async def inside(session: AccountSession) -> T:
         with await find_space(session, wanted) as view:
-            await _enter(view)
+            await _enter(view, admits=admits)
             return await work(view)
 
     return with_account(inside)
 
 
-async def _enter(view: SpaceView) -> None:
+async def _enter(view: SpaceView, *, admits: bool = True) -> None:
     """Verify a space up to now, finish what a stopped command had begun in it, and say what is to be said."""
     await view.sync()
     finished = await view.finish_interrupted()
     if finished:
         note(f"safelight: a command that was cut off before is done now: {_DONE.get(finished, finished)}")
     warn_of_problems(view.problems)
-    for admitted in await admit_joined(view):
-        note(f"safelight: {admitted.name} joined, and was let in as {admitted.role.value}")
+    for admitted in await admit_joined(view) if admits else ():
+        if admitted.refused is None:
+            note(f"safelight: {admitted.name} joined, and was let in as {admitted.role.value}")
+        else:
+            note(f"safelight: {admitted.name} joined, and cannot be let in: {admitted.refused.sentence}")
     if await begin_epoch_that_is_due(view):
         note("safelight: a device or camera was given up, and new keys were begun for it")
 

@@ -79,7 +79,7 @@ def make_epoch(
         if tier is Tier.NONE:
             continue
         info = box_info(nonce, number, account_id, tier)
-        box = hpke.seal(member.account.identity.sealing, info, full if tier is Tier.FULL else view)
+        box = _sealed(member.account.identity.sealing, info, full if tier is Tier.FULL else view)
         boxes.append(NewBox(account_id.hex(), box))
         refs.append(BoxRef(account_id, "full" if tier is Tier.FULL else "view", hashlib.sha256(box).digest()))
     full_history = view_history = b""
@@ -105,6 +105,17 @@ def make_epoch(
         view_history=view_history,
     )
     return NewEpoch(epoch, boxes, EpochSecrets(number, view, full))
+
+
+def _sealed(key: bytes, info: bytes, secret: bytes) -> bytes:
+    """Seal to *key*, or give noise where nothing can be sealed to it.
+
+    *A member whose key is no key* opens nothing, and must not stop everyone else from removing anyone.
+    """
+    try:
+        return hpke.seal(key, info, secret)
+    except Refused:
+        return secrets.token_bytes(hpke.ENCAPSULATED_SIZE_BYTES + KEY_SIZE_BYTES + hpke.TAG_SIZE_BYTES)
 
 
 def open_epoch_box(epoch: Epoch, nonce: bytes, account_id: bytes, sealing_seed: bytes, box: bytes) -> EpochSecrets:

@@ -42,13 +42,29 @@ class InvitationCode:
         return f"InvitationCode({self.invitation_id.hex()})"
 
 
+# What says that one admission is not to be, or not now. *Whoever joins with a key that nothing can be sealed to*, or by
+# an invitation whose admission the ledger refuses, must not stop everything else that managers do in the space.
+_SET_ASIDE = frozenset(
+    {
+        Code.LEDGER_RULE,
+        Code.INVITATION_EXPIRED,
+        Code.RIGHT_MISSING,
+        Code.EPOCH_OLD,
+        Code.ENTRY_STALE,
+        Code.FORMAT_UNSUPPORTED,
+        Code.QUOTA_EXCEEDED,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Somebody whom this device let in: by the name that the inviter gave them."""
+    """Somebody whom this device let in, by the name that the inviter gave them; or who waits on, for *refused*."""
 
     account_id: bytes
     name: str
     role: Role
+    refused: Refused | None = None
 
 
 def _name_place(nonce: bytes, invitation_id: bytes, epoch: int) -> bytes:
@@ -115,16 +131,24 @@ async def invited_name(space: SpaceView, invitation_id: bytes, invitation: Invit
 async def admit_joined(space: SpaceView) -> list[Admitted]:
     """Let in everyone who joined by an invitation and waits, as far as this account may: whoever's invitation it was.
 
-    What the invitation's secret vouched for stands in the verified ledger, and the box is sealed to nothing else.
+    What the invitation's secret vouched for stands in the verified ledger, and the box is sealed to nothing else. An
+    admission that is refused is told of and stops nothing: see `Admitted.refused`.
     """
     admitted = []
     for invitation_id in list(space.state.invitations):
         invitation = space.state.invitations[invitation_id]  # as it is by now
         if invitation.over or invitation.joiner is None or not _may_admit(space, invitation):
             continue
-        name = await invited_name(space, invitation_id, invitation)
-        await _admit(space, invitation_id, invitation)
-        admitted.append(Admitted(invitation.joiner.account_id, name, invitation.role))
+        name, refused = await invited_name(space, invitation_id, invitation), None
+        try:
+            await _admit(space, invitation_id, invitation)
+        except Refused as refusal:
+            if refusal.code not in _SET_ASIDE:
+                raise
+            if space.state.invitations[invitation_id].over:
+                continue  # another's device was faster
+            refused = refusal
+        admitted.append(Admitted(invitation.joiner.account_id, name, invitation.role, refused))
     return admitted
 
 

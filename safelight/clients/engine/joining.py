@@ -18,6 +18,7 @@ from safelight.sync_protocol.messages.spaces import CommitEntry, Committed
 from safelight.sync_protocol.receipts import verify_receipt
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.sealing import keytree
+from safelight.sync_protocol.wire import unpack
 
 INVITATION_HEADER = "Safelight-Invitation"
 _MAX_SIGNINGS = 4
@@ -35,10 +36,15 @@ async def join_space(session: AccountSession, uri: str) -> bytes:
     if address.server_fingerprint != ids.key_fingerprint(session.connection.server_key):
         raise Refused(Code.INVITATION_INVALID, f"it is for an account at {address.server_url}")
     memory = session.folder.memory(address.space_id)
+    for known in session.content.spaces:
+        if known.space_id == address.space_id:
+            memory.pin_ledger(Head(known.ledger_number, known.ledger_hash))
     memory.pin_ledger(address.head)
     seed = keytree.invitation_signing_seed(address.secret)
     for signing in range(_MAX_SIGNINGS):
         state = await _read_ledger(session, address, seed, memory)
+        if session.account_id in state.members:
+            raise Refused(Code.MEMBER_EXISTS)  # before the keyring says that it waits to be let in
         invitation = _check_invitation(state, address, seed)
         if invitation.joiner is not None:
             if invitation.joiner.account_id != session.account_id:
@@ -67,6 +73,7 @@ async def _read_ledger(
     message = context(Label.SIGN_INVITATION_READ, address.space_id, address.invitation_id)
     signature = base64.b64encode(signatures.sign(seed, message)).decode("ascii")
     view = LedgerView(session.connection, address.space_id, memory)
+    view.told = address.head  # also where the memory's own pin stands later than that
     path = f"/v1/spaces/{address.space_id.hex()}/invitations/{address.invitation_id.hex()}"
     state = await view.take_pages(path, headers={INVITATION_HEADER: signature}, anonymous=True)
     memory.pin_ledger(state.head)
@@ -84,6 +91,16 @@ def _check_invitation(state: LedgerState, address: InvitationAddress, seed: byte
     if ids.key_fingerprint(inviter.account.identity.signing) != address.inviter_fingerprint:
         raise Refused(Code.INVITATION_INVALID, "it was given by another than its address says")
     return invitation
+
+
+def _pending_join(memory: SpaceMemory, invitation_id: bytes) -> bytes:
+    """An earlier call's join by this very invitation; another, or what a member had sent, is not what is meant now."""
+    if not memory.pending:
+        return b""
+    entry = parse_entry(memory.pending)
+    if entry.header.kind != LedgerKind.JOIN_SPACE:
+        return b""
+    return memory.pending if unpack(entry.body, JoinSpaceBody).invitation_id == invitation_id else b""
 
 
 async def _join(
@@ -111,7 +128,8 @@ async def _join(
         log=memory.log,
         signed_ms=session.clock(),
     )
-    envelope = memory.pending or build_entry(header, body, device.signing_seed)
+    sent_before = memory.pending
+    envelope = _pending_join(memory, address.invitation_id) or build_entry(header, body, device.signing_seed)
     memory.pending = envelope
     memory.save()
     path = f"/v1/spaces/{address.space_id.hex()}/join"
@@ -121,7 +139,12 @@ async def _join(
         if is_settled(refusal):
             memory.pending = b""
             memory.save()
-        raise
+        if refusal.code is not Code.COUNTER_CONFLICT or sent_before in {b"", envelope}:
+            raise
+        # What had been sent before was taken, though its answer was lost: it has the place that this one was to have.
+        memory.position = DevicePosition(parse_entry(sent_before).header.counter, hashlib.sha256(sent_before).digest())
+        memory.save()
+        raise Refused(Code.ENTRY_STALE) from refusal
     entry_id = hashlib.sha256(envelope).digest()
     receipt = verify_receipt(
         answer.receipt,

@@ -29,6 +29,7 @@ class LedgerView:
         self._state: LedgerState | None = None
         self._lock = asyncio.Lock()
         self.log_head = NO_HEAD
+        self.told = NO_HEAD  # a place in it of which this client was told by other ways than the server
         self.space_id = space_id
 
     @property
@@ -82,6 +83,8 @@ class LedgerView:
             raise Refused(Code.ENTRY_WRONG_SPACE, "the server answered with another space")
         state = apply(self._state, entry, frame.number)
         self._memory.check_ledger_slot(state.head)
+        if known < self.told.number <= frame.number and state.head != self.told:
+            raise Refused(Code.HISTORY_FORKED, f"slot {self.told.number} of the ledger is not what it was said to be")
         if known < self._memory.ledger.number < frame.number:
             raise Refused(Code.HISTORY_FORKED, f"the ledger entry at slot {self._memory.ledger.number} is gone")
         self._state = state

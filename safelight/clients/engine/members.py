@@ -40,9 +40,11 @@ class ListedInvitation:
 async def list_members(space: SpaceView) -> list[ListedMember]:
     """List the members, in the order in which they came."""
     names = {}
-    for invitation_id, invitation in space.state.invitations.items():
-        if invitation.joiner is not None:
-            names[invitation.joiner.account_id] = await invited_name(space, invitation_id, invitation)
+    for account_id, member in space.state.members.items():
+        # By no other: *whoever also used an invitation that awaited someone else* would be listed under that name.
+        invitation = space.state.invitations.get(member.invitation_id)
+        if invitation is not None:
+            names[account_id] = await invited_name(space, member.invitation_id, invitation)
     me = space.session.account_id
     return [
         ListedMember(account_id, names.get(account_id, ""), member.role, member.rights, account_id == me)
@@ -106,7 +108,12 @@ async def begin_epoch_that_is_due(space: SpaceView) -> bool:
     """Begin the epoch that belongs to reach which someone gave up who could not begin it; whether one was begun."""
     if not space.state.epoch_due or Right.MEMBERS not in space.state.rights_of(space.session.account_id):
         return False
-    await space.rotate_epoch()
+    try:
+        await space.rotate_epoch()
+    except Refused as refusal:
+        if refusal.code not in {Code.EPOCH_OLD, Code.LEDGER_RULE, Code.QUOTA_EXCEEDED}:
+            raise
+        return False  # another's device was faster, or members came and went meanwhile: the next one sees what is due
     return True
 
 

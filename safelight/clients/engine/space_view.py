@@ -23,6 +23,7 @@ from safelight.sync_protocol.messages.spaces import EpochBox, NewBox, SpaceRow
 from safelight.sync_protocol.receipts import Receipt
 from safelight.sync_protocol.records import RecordKind
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Tier
 from safelight.sync_protocol.sealing.boxes import open_box
 from safelight.sync_protocol.wire import Signed
 
@@ -221,7 +222,8 @@ class SpaceView:
     async def epoch_secrets(self, number: int | None = None) -> EpochSecrets:
         """Return the secrets of an epoch (the one in force by default); EPOCH_MISMATCH if they are not the ledger's."""
         newest = self.state.epoch
-        if newest.number not in self._epochs:
+        opened = self._epochs.get(newest.number)
+        if opened is None or (opened.full is None and self.state.tier_of(self.session.account_id) is Tier.FULL):
             box = self.index.box(newest.number)
             if box is None or not self._is_mine(newest, box):
                 path = f"/v1/spaces/{self.space_id.hex()}/boxes/{newest.number}"

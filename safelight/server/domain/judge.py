@@ -13,7 +13,6 @@ from safelight.sync_protocol.ledger_entries import (
     BindCameraBody,
     BoxRef,
     LedgerKind,
-    RevokeCameraBody,
 )
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S
@@ -56,7 +55,7 @@ def judge_ledger_entry(
         epoch=after.epoch.number,
         members=[(account_id, member.role.value) for account_id, member in after.members.items()],
         cameras=_bound_cameras(state, after, entry, now_ms),
-        revoked_devices=_revoked_cameras(entry),
+        revoked_devices=_revoked_cameras(state, after),
         boxes=_check_boxes(after.epoch.number, _new_boxes(state, after), boxes),
     )
     return Judged(commit, after)
@@ -134,14 +133,16 @@ def _bound_cameras(before: LedgerState | None, after: LedgerState, entry: Entry,
     return [DeviceRow(body.camera_id, owner_id, after.space_id, "camera", body.device_key, now_ms)]
 
 
-def _revoked_cameras(entry: Entry) -> list[bytes]:
-    if entry.header.kind != LedgerKind.REVOKE_CAMERA:
+def _revoked_cameras(before: LedgerState | None, after: LedgerState) -> list[bytes]:
+    """The cameras that an entry shuts out: one by its name, or all of a member that is removed."""
+    if before is None:
         return []
-    return [unpack(entry.body, RevokeCameraBody).camera_id]
+    return [key for key, camera in before.cameras.items() if after.cameras[key].revoked and not camera.revoked]
 
 
 def _camera_quota(state: LedgerState, entry: Entry) -> int:
-    camera = state.cameras.get(entry.header.author_id)
+    author_id = entry.header.author_id
+    camera = None if author_id in state.members else state.cameras.get(author_id)
     return camera.quota_bytes if camera else 0
 
 

@@ -9,6 +9,7 @@ from safelight.server.domain.ports.database import KeepsSpaces
 from safelight.server.domain.ports.rows import EntryRow, SpaceRow
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.contexts import Label, context
+from safelight.sync_protocol.ledger_members import may_still_invite
 from safelight.sync_protocol.limits import MAX_CHAIN_ENTRIES, MAX_FEED_ENTRIES, MAX_FEED_SIZE_BYTES
 from safelight.sync_protocol.log import Frame, frames_to_bytes
 from safelight.sync_protocol.messages import spaces as messages
@@ -81,6 +82,8 @@ class Spaces:
     async def ledger_for_joining(self, space_id: bytes, invitation_id: bytes, signature: bytes, after: int) -> bytes:
         """Return the same to who holds an invitation's key, until it is over: who joined waits to be admitted.
 
+        Nor does *whoever was removed read on* by an invitation that they gave themselves.
+
         Raises SPACE_UNKNOWN, SIGNATURE_INVALID or INVITATION_EXPIRED.
         """
         state = await self._ledgers.state(space_id)
@@ -90,7 +93,7 @@ class Spaces:
         message = context(Label.SIGN_INVITATION_READ, space_id, invitation_id)
         signatures.verify(invitation.key, signature, message)
         expired = invitation.joiner is None and self._clock.now_ms() > invitation.expires_ms
-        if invitation.over or expired:
+        if invitation.over or expired or not may_still_invite(state, invitation):
             raise Refused(Code.INVITATION_EXPIRED)
         return await self._ledger_page(space_id, after)
 

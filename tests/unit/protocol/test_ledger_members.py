@@ -205,8 +205,9 @@ def test_an_admission_is_of_who_joined(space: Space, bert: Person, monkeypatch: 
         patch.setattr("safelight.sync_protocol.ledger_members.MAX_MEMBERS", 1)
         assert refusal(apply_next, space, entry) is Code.LEDGER_RULE
     space.take(space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body("other", camera_id=bert.account_id)))
-    taken = space.entry(LedgerKind.ADMIT_MEMBER, admit_body(space, bert, "bert"))
-    assert refusal(apply_next, space, taken) is Code.LEDGER_RULE
+    admitted = apply_next(space, space.entry(LedgerKind.ADMIT_MEMBER, admit_body(space, bert, "bert")))
+    assert admitted.cameras[bert.account_id].revoked
+    assert admitted.signing_key(bert.account_id, bert.device_id)
 
 
 def test_who_was_removed_is_not_let_in_by_a_second_invitation(space: Space, bert: Person) -> None:
@@ -222,6 +223,58 @@ def test_who_was_removed_is_not_let_in_by_a_second_invitation(space: Space, bert
     assert bert.account_id not in space.state.members
     again = space.entry(LedgerKind.ADMIT_MEMBER, admit_body(space, bert, "again"))
     assert refusal(apply_next, space, again) is Code.LEDGER_RULE
+
+
+def test_who_was_removed_kept_no_invitation(space: Space, bert: Person) -> None:
+    """An invitation given before a removal does not bring back who was removed; one given after it does."""
+    signer = member(space, bert, Role.VIEWER)
+    space.take(space.entry(LedgerKind.INVITE_MEMBER, invite_body(space, Role.EDITOR, "kept")))
+    space.take(remove_entry(space, bert))
+    kept = space.entry(LedgerKind.JOIN_SPACE, join_body(space, bert, "kept"), signer)
+    assert refusal(apply_next, space, kept) is Code.INVITATION_EXPIRED
+    carla = Person("carla")
+    apply_next(space, space.entry(LedgerKind.JOIN_SPACE, join_body(space, carla, "kept"), signer_of(carla)))
+    space.take(space.entry(LedgerKind.INVITE_MEMBER, invite_body(space, Role.EDITOR, "anew")))
+    space.take(space.entry(LedgerKind.JOIN_SPACE, join_body(space, bert, "anew"), signer), signer)
+    space.take(space.entry(LedgerKind.ADMIT_MEMBER, admit_body(space, bert, "anew")))
+    assert space.state.members[bert.account_id].invitation_id == id_of("invitation anew")
+
+
+def test_what_a_member_began_does_not_come_back_with_it(space: Space, bert: Person) -> None:
+    """A removed member's cameras and invitations, used or not, are over, also when it is a manager again."""
+    manager, carla, dora = member(space, bert, Role.MANAGER), Person("carla"), Person("dora")
+    for name in ("carla", "dora"):
+        space.take(space.entry(LedgerKind.INVITE_MEMBER, invite_body(space, Role.EDITOR, name), manager), manager)
+    by_carla = signer_of(carla)
+    space.take(space.entry(LedgerKind.JOIN_SPACE, join_body(space, carla, "carla"), by_carla), by_carla)
+    for name in ("phone", "tablet"):
+        space.take(space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body(name), manager), manager)
+    phone, tablet = space.camera_signer("phone"), space.camera_signer("tablet")
+    space.take(space.entry(LedgerKind.BIND_CAMERA, space.bind_body("phone"), phone), phone)
+    own = space.camera("owner's")
+    space.take(remove_entry(space, bert))
+    space.take(space.entry(LedgerKind.INVITE_MEMBER, invite_body(space, Role.MANAGER, "again")))
+    space.take(space.entry(LedgerKind.JOIN_SPACE, join_body(space, bert, "again"), manager), manager)
+    space.take(space.entry(LedgerKind.ADMIT_MEMBER, admit_body(space, bert, "again")))
+    assert space.state.signing_key(phone.author_id, phone.device_id) is None
+    assert space.state.signing_key(own.author_id, own.device_id)
+    bind = space.entry(LedgerKind.BIND_CAMERA, space.bind_body("tablet"), tablet)
+    assert refusal(apply_next, space, bind) is Code.SIGNER_UNKNOWN
+    admission = space.entry(LedgerKind.ADMIT_MEMBER, admit_body(space, carla, "carla"))
+    assert refusal(apply_next, space, admission) is Code.LEDGER_RULE
+    late = space.entry(LedgerKind.JOIN_SPACE, join_body(space, dora, "dora"), signer_of(dora))
+    assert refusal(apply_next, space, late) is Code.INVITATION_EXPIRED
+
+
+def test_a_member_keeps_the_invitation_that_it_came_by(space: Space, bert: Person) -> None:
+    """By it people are named, whatever others the same account took, and whatever it becomes."""
+    signer = joining(space, bert, Role.PREVIEWER)
+    space.take(space.entry(LedgerKind.INVITE_MEMBER, invite_body(space, Role.VIEWER, "grandma")))
+    space.take(space.entry(LedgerKind.JOIN_SPACE, join_body(space, bert, "grandma"), signer), signer)
+    space.take(space.entry(LedgerKind.ADMIT_MEMBER, admit_body(space, bert, "bert")))
+    space.take(role_entry(space, bert, Role.EDITOR))
+    assert space.state.members[bert.account_id].invitation_id == id_of("invitation bert")
+    assert space.state.members[space.owner.account_id].invitation_id == b""
 
 
 def test_invitations_end_with_what_their_giver_may_give(space: Space, bert: Person) -> None:

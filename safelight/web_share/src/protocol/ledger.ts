@@ -119,14 +119,15 @@ async function create(
   const message = context(Label.SIGN_GENESIS_IDENTITY, deviceId, body.terms);
   await verify(account.identity.signing, body.identitySignature, message);
   checkPolicy(terms.kind, terms.policy);
-  const owner: Member = { id: terms.accountId, role: "owner", account, rights: RIGHTS.owner };
+  const owner: Member = { id: terms.accountId, role: "owner", account, rights: RIGHTS.owner, invitationId: new Uint8Array() };
   const members = new Map([[toHex(owner.id), owner]]);
   checkEpoch(terms.epoch, 1, members);
   const { kind, nonce, accountId: creatorId, policy, name, dedupe, epoch } = terms;
   const head = { number, hash: entry.id };
   const id = await spaceId(entry.envelope);
   const begun = { spaceId: id, head, kind, nonce, creatorId, policy, name, dedupe, members };
-  return { ...begun, epochs: [epoch], cameras: new Map(), invitations: new Map(), isEpochDue: false };
+  const nobody = { cameras: new Map(), invitations: new Map(), removed: new Map() };
+  return { ...begun, ...nobody, epochs: [epoch], isEpochDue: false };
 }
 
 function checkPolicy(kind: SpaceKind, policy: Policy): void {

@@ -56,8 +56,8 @@ function invite(body: InviteMemberBody): Change {
     }
     if (body.epoch !== epochOf(state).number) throw new Refused(Code.EPOCH_OLD);
     const { invitationId: id, key, role, expiresMs, name, epoch: nameEpoch } = body;
-    const invitedBy = entry.header.authorId;
-    return withInvitation(state, { id, invitedBy, key, role, rights, expiresMs, name, nameEpoch, over: false });
+    const given = { invitedBy: entry.header.authorId, givenAt: state.head.number, over: false };
+    return withInvitation(state, { ...given, id, key, role, rights, expiresMs, name, nameEpoch });
   };
 }
 
@@ -86,6 +86,10 @@ function join(body: JoinSpaceBody): Change {
     const key = deviceKey(account, deviceId);
     if (!equal(authorId, account.accountId) || !key) throw new Refused(Code.SIGNER_UNKNOWN);
     if (state.members.has(toHex(account.accountId))) throw new Refused(Code.MEMBER_EXISTS);
+    if ((state.removed.get(toHex(account.accountId)) ?? 0) > invitation.givenAt) {
+      // *Whoever was removed lets themselves in again* by an invitation that they kept.
+      throw new Refused(Code.INVITATION_EXPIRED, "this account was removed after it was given");
+    }
     const { number, hash } = account.head;
     const parts = [state.spaceId, body.invitationId, deviceId, uint(number), hash];
     const byIdentity = context(Label.SIGN_JOIN_IDENTITY, ...parts);
@@ -105,9 +109,6 @@ function admit(body: AdmitMemberBody): Change {
     if (!joiner || !equal(joiner.accountId, body.accountId)) {
       throw new Refused(Code.LEDGER_RULE, "that account did not join by this invitation");
     }
-    if (state.cameras.has(toHex(joiner.accountId))) {
-      throw new Refused(Code.LEDGER_RULE, "the account's id is taken by a camera");
-    }
     if (!mayStillInvite(state, invitation)) throw new Refused(Code.INVITATION_EXPIRED);
     checkGives(state, entry, role, rights);
     if (state.members.size >= MAX_MEMBERS) throw new Refused(Code.LEDGER_RULE, "there are too many members");
@@ -117,8 +118,13 @@ function admit(body: AdmitMemberBody): Change {
       const isTheirs = other.joiner !== undefined && equal(other.joiner.accountId, body.accountId);
       return [key, isTheirs ? { ...other, over: true } : other];
     });
-    const admitted = withMember(state, { id: body.accountId, role, account: joiner, rights });
-    return withBox({ ...admitted, invitations: new Map(invitations) }, body.accountId, TIERS[role], body.box);
+    const { accountId, invitationId } = body;
+    const admitted = withMember(state, { id: accountId, role, account: joiner, rights, invitationId });
+    // *Whoever adds keeps someone out for good* by certifying a camera under their id: only malice makes the two the same.
+    const cameras = mapped(state.cameras, (camera) =>
+      equal(camera.id, accountId) ? { ...camera, revoked: true } : camera,
+    );
+    return withBox({ ...admitted, cameras, invitations: new Map(invitations) }, accountId, TIERS[role], body.box);
   };
 }
 
@@ -144,6 +150,7 @@ function setRole(body: SetRoleBody): Change {
   };
 }
 
+/** What the member had begun ends with it, for good: its cameras and its invitations, should it ever come back. */
 function remove(body: RemoveMemberBody): Change {
   return async (state, entry) => {
     await authorise(state, entry, "members");
@@ -151,7 +158,14 @@ function remove(body: RemoveMemberBody): Change {
     checkOtherOwner(state, body.accountId);
     checkNotOneself(entry, body.accountId);
     const members = new Map([...state.members].filter(([key]) => key !== toHex(body.accountId)));
-    return afterLoss({ ...state, members }, entry, body.epoch);
+    const cameras = mapped(state.cameras, (camera) =>
+      equal(camera.certifiedBy, body.accountId) ? { ...camera, revoked: true } : camera,
+    );
+    const invitations = mapped(state.invitations, (invitation) =>
+      equal(invitation.invitedBy, body.accountId) ? { ...invitation, over: true } : invitation,
+    );
+    const removed = new Map([...state.removed, [toHex(body.accountId), state.head.number]]);
+    return afterLoss({ ...state, members, cameras, invitations, removed }, entry, body.epoch);
   };
 }
 
@@ -199,6 +213,10 @@ function checkNotOneself(entry: Entry, accountId: Bytes): void {
 function mayStillInvite(state: LedgerState, invitation: Invitation): boolean {
   const { invitedBy, role, rights } = invitation;
   return mayManage(state, invitedBy, role) && isWithin(rights, rightsOf(state, invitedBy));
+}
+
+function mapped<T>(items: ReadonlyMap<string, T>, change: (item: T) => T): ReadonlyMap<string, T> {
+  return new Map([...items].map(([key, item]) => [key, change(item)]));
 }
 
 function openInvitation(state: LedgerState, invitationId: Bytes): Invitation {

@@ -7,15 +7,22 @@ import { verifyEntry, type Entry, type Head } from "./log.ts";
 import { Code, Refused } from "./refusals.ts";
 import { CAMERA_RIGHTS, MANAGES, TIERS, type Right, type Role, type Tier } from "./roles.ts";
 
-/** An account in the space: its role, its own ledger as far as it counts here, and its rights. */
+/** An account in the space: its role, its own ledger as far as it counts here, its rights, and how it came in.
+ *
+ * `invitationId` is that by which it was admitted; empty for who made the space.
+ */
 export interface Member {
   readonly id: Bytes;
   readonly role: Role;
   readonly account: AccountState;
   readonly rights: ReadonlySet<Right>;
+  readonly invitationId: Bytes;
 }
 
-/** An invitation: given, then used once by `joiner`, and over when that was admitted or it was withdrawn. */
+/** An invitation: given, then used once by `joiner`, and over when that was admitted or it was withdrawn.
+ *
+ * `givenAt` is the ledger entry that its giver had before it.
+ */
 export interface Invitation {
   readonly id: Bytes;
   readonly invitedBy: Bytes;
@@ -25,6 +32,7 @@ export interface Invitation {
   readonly expiresMs: number;
   readonly name: Bytes;
   readonly nameEpoch: number;
+  readonly givenAt: number;
   readonly joiner?: AccountState;
   readonly over: boolean;
 }
@@ -45,7 +53,8 @@ export interface Camera {
 
 /** Who may do what in a space, up to the ledger entry at `head`; members, cameras, invitations by id in hexadecimal.
  *
- * An epoch is due where somebody lost reach who could not begin the epoch that belongs to it.
+ * `removed` has, by account, the ledger entry before its last removal. An epoch is due where somebody lost reach who could
+ * not begin the epoch that belongs to it.
  */
 export interface LedgerState {
   readonly spaceId: Bytes;
@@ -60,6 +69,7 @@ export interface LedgerState {
   readonly epochs: readonly [Epoch, ...Epoch[]];
   readonly cameras: ReadonlyMap<string, Camera>;
   readonly invitations: ReadonlyMap<string, Invitation>;
+  readonly removed: ReadonlyMap<string, number>;
   readonly isEpochDue: boolean;
 }
 

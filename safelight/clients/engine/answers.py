@@ -22,7 +22,17 @@ MAX_URL_LENGTH = 1024
 _UNJUDGED_STATUSES = frozenset({401, 408, 429})
 _SPACES = re.compile(" {2,}")
 # What an answer to HEAD, which has no body, can mean.
-_BY_STATUS = {401: Code.SESSION_REQUIRED, 403: Code.FORBIDDEN, 404: Code.NOT_FOUND, 410: Code.NOT_FOUND}
+_BY_STATUS = {
+    401: Code.SESSION_REQUIRED,
+    403: Code.FORBIDDEN,
+    404: Code.NOT_FOUND,
+    408: Code.TIMED_OUT,
+    409: Code.UPLOAD_BUSY,
+    410: Code.NOT_FOUND,
+    429: Code.RATE_LIMITED,
+    503: Code.STORAGE_UNAVAILABLE,
+    507: Code.STORAGE_FULL,
+}
 
 
 class ConnectionCut(Exception):

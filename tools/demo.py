@@ -17,7 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,27 +54,16 @@ class Demo:
     def run(self, profile: str, *arguments: str, stdin: str = "") -> Any:
         """Run a `safelight` command with one of the demo's profiles and return its JSON."""
         say(f"$ safelight {shlex.join(arguments)}", dim=True)
-        done = subprocess.run(
-            [BIN / "safelight", *arguments, "--json"],
-            check=False,
-            input=stdin,
-            stdout=subprocess.PIPE,
-            env=self.environment(profile),
-            text=True,
-        )
-        if done.returncode == STOPPED:
-            raise KeyboardInterrupt
-        if done.returncode:
+        code, said = command("safelight", *arguments, "--json", stdin=stdin, env=self.environment(profile))
+        if code:
             sys.exit(f"the demo ends here: `safelight {shlex.join(arguments)}` failed")
-        return json.loads(done.stdout)
+        return json.loads(said)
 
     def show(self, profile: str, *arguments: str) -> None:
         """Run a command whose own words and progress the person shall see."""
         say(f"$ safelight {shlex.join(arguments)}", dim=True)
-        done = subprocess.run([BIN / "safelight", *arguments], check=False, env=self.environment(profile))
-        if done.returncode == STOPPED:
-            raise KeyboardInterrupt
-        if done.returncode not in (0, 1):  # 1: some files could not be uploaded, which was said
+        code, _ = command("safelight", *arguments, env=self.environment(profile), shown=True)
+        if code not in (0, 1):  # 1: some files could not be uploaded, which was said
             sys.exit("the demo ends here")
 
     def environment(self, profile: str) -> dict[str, str]:
@@ -87,6 +76,39 @@ class Demo:
             "SAFELIGHT_PASSWORD": self.state["password"],
             "SAFELIGHT_LINK_PASSWORD": self.state["link_password"],
         }
+
+
+def command(
+    name: str, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None, shown: bool = False
+) -> tuple[int, str]:
+    """Run one of our commands to its end; returns its exit code, and what it printed unless that is *shown*.
+
+    Ctrl-C is for the demo, which then ends the command: one that is only just starting could not take it in good order.
+    """
+    process = subprocess.Popen(
+        [BIN / name, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=None if shown else subprocess.PIPE,
+        env=env,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate(stdin)
+    except BaseException:
+        process.terminate()
+        process.communicate()
+        raise
+    if process.returncode == STOPPED:
+        raise KeyboardInterrupt
+    return process.returncode, said or ""
+
+
+def stop(*_: object) -> None:
+    """End the demo at the first Ctrl-C. Whoever presses it again meanwhile does not disturb what ends in order."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: None)
+    raise KeyboardInterrupt
 
 
 def say(text: str = "", *, dim: bool = False) -> None:
@@ -118,7 +140,6 @@ def serving(data: Path, listen: str) -> Iterator["subprocess.Popen[str]"]:
                 sys.exit("\n".join([*said, f"The server did not start (see {log.name}). Is another demo running?"]))
             yield process
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends in order, however often Ctrl-C is pressed
             process.terminate()
             process.wait()
 
@@ -136,9 +157,10 @@ def set_up(demo: Demo, url: str) -> None:
         return
     demo.keep(password=words(4), link_password=words(2))
     data = str(demo.folder / "server")
-    invite = subprocess.run(
-        [BIN / "safelight-server", "invite", "--data", data], check=True, stdout=subprocess.PIPE, text=True
-    ).stdout.split()[-1]
+    code, invite = command("safelight-server", "invite", "--data", data)
+    if code:
+        sys.exit("the demo ends here: `safelight-server invite` failed")
+    invite = invite.split()[-1]
     demo.run("owner", "account", "create", "--server", url, "--name", ACCOUNT, "--invite", invite)
     # A work space: its links may hold originals, so that the page can offer them.
     demo.run("owner", "space", "create", SPACE, "--kind", "work")
@@ -156,12 +178,9 @@ def share(demo: Demo) -> str:
     if not shown:
         sys.exit("There is no picture in this folder that can be shown, so there is nothing to share.")
     say(f"$ safelight album add {shlex.quote(ALBUM)} --space {SPACE} … ({len(shown)} assets)", dim=True)
-    subprocess.run(
-        [BIN / "safelight", "album", "add", ALBUM, "--space", SPACE, *shown],
-        check=True,
-        env=demo.environment("owner"),
-        stdout=subprocess.DEVNULL,
-    )
+    code, _ = command("safelight", "album", "add", ALBUM, "--space", SPACE, *shown, env=demo.environment("owner"))
+    if code:
+        sys.exit("the demo ends here: `safelight album add` failed")
     made = demo.run("owner", "link", "create", "--album", ALBUM, "--space", SPACE, "--password", "--expires", "7d")
     return str(made["url"])
 
@@ -215,5 +234,6 @@ def run_demo(demo: Demo, photos: Path | None, listen: str, *, once: bool) -> Non
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # however it ends, its server ends with it
+    for ending in (signal.SIGINT, signal.SIGTERM):  # however it ends, its server ends with it
+        signal.signal(ending, stop)
     main()

@@ -130,7 +130,8 @@ def _joins(cases: Cases) -> None:
         ("by one that who was removed got since", _joined_by_a_new_one, None),
         ("with keys that the secret did not vouch for", _joined_with_other_keys, Code.SIGNATURE_INVALID),
         ("in another's name", _joined_in_anothers_name, Code.SIGNATURE_INVALID),
-        ("by another's device", _joined_by_anothers_device, Code.SIGNER_UNKNOWN),
+        ("by another's device", _joined_by_anothers_device, Code.SIGNATURE_INVALID),
+        ("by a device that the account has not", _joined_by_no_device, Code.SIGNER_UNKNOWN),
         ("by a member", _joined_by_a_member, Code.MEMBER_EXISTS),
     ):
         _replay(cases, f"joined: {name}", make, expect)
@@ -197,6 +198,12 @@ def _joined_in_anothers_name(family: _Family) -> Entry:
 def _joined_by_anothers_device(family: _Family) -> Entry:
     body = join_body(family.invited().space, family.carla, "carla")
     return family.space.entry(LedgerKind.JOIN_SPACE, body, signer_of(Person("mallory")))
+
+
+def _joined_by_no_device(family: _Family) -> Entry:
+    device_id = id_of("no device of hers")
+    body = join_body(family.invited().space, family.carla, "carla", device_id=device_id)
+    return family.space.entry(LedgerKind.JOIN_SPACE, body, signer_of(family.carla), device_id=device_id)
 
 
 def _joined_by_a_member(family: _Family) -> Entry:

@@ -5,6 +5,7 @@ has the secret of its key. The join is the joiner's own word, and only that secr
 seals the keys of the space to what was vouched for.
 """
 
+import hashlib
 from dataclasses import replace
 
 from safelight.sync_protocol import signatures
@@ -22,7 +23,7 @@ from safelight.sync_protocol.ledger_entries import (
 from safelight.sync_protocol.ledger_epochs import after_loss, with_box
 from safelight.sync_protocol.ledger_state import Invitation, LedgerState, Member, authorise
 from safelight.sync_protocol.limits import INVITATION_MAX_AGE_S, MAX_MEMBERS
-from safelight.sync_protocol.log import Entry, verify_entry
+from safelight.sync_protocol.log import Entry, Head, verify_entry
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import TIERS, Right, Role, Tier, may_hold, reads
 from safelight.sync_protocol.wire import Signed
@@ -93,6 +94,10 @@ def _join(state: LedgerState, entry: Entry, body: JoinSpaceBody) -> LedgerState:
     header = entry.header
     if header.signed_ms > invitation.expires_ms:
         raise Refused(Code.INVITATION_EXPIRED)
+    head = Head(len(body.account_entries), hashlib.sha256(body.account_entries[-1]).digest())
+    signed = (state.space_id, body.invitation_id, header.device_id, head)
+    # First, of all that costs: *a thousand entries to verify*, sent by one who has no secret.
+    signatures.verify(invitation.key, body.invitation_signature, join_message(Label.SIGN_JOIN_INVITATION, *signed))
     account = apply_account_entries(None, body.account_entries)
     key = account.device_key(header.device_id)
     if header.author_id != account.account_id or key is None:
@@ -102,11 +107,8 @@ def _join(state: LedgerState, entry: Entry, body: JoinSpaceBody) -> LedgerState:
     if state.removed.get(account.account_id, 0) > invitation.given_at:
         # *Whoever was removed lets themselves in again* by an invitation that they kept.
         raise Refused(Code.INVITATION_EXPIRED, "this account was removed after it was given")
-    signed = (state.space_id, body.invitation_id, header.device_id, account.head)
     by_identity = join_message(Label.SIGN_JOIN_IDENTITY, *signed)
     signatures.verify(account.identity.signing, body.identity_signature, by_identity)
-    by_invitation = join_message(Label.SIGN_JOIN_INVITATION, *signed)
-    signatures.verify(invitation.key, body.invitation_signature, by_invitation)
     verify_entry(entry, key)
     return _with_invitation(state, body.invitation_id, replace(invitation, joiner=account))
 

@@ -47,10 +47,10 @@ def invite_body(
     return InviteMemberBody(**{**values, **changes})  # type: ignore[arg-type]  # values by name
 
 
-def join_body(space: Space, person: Person, name: str, **changes: object) -> JoinSpaceBody:
-    """Build *person*'s join by the invitation *name*."""
+def join_body(space: Space, person: Person, name: str, *, device_id: bytes = b"", **changes: object) -> JoinSpaceBody:
+    """Build *person*'s join by the invitation *name*, from the person's own device or another."""
     invitation_id = id_of(f"invitation {name}")
-    signed = (space.state.space_id, invitation_id, person.device_id, person.account.head)
+    signed = (space.state.space_id, invitation_id, device_id or person.device_id, person.account.head)
     values: dict[str, object] = {
         "invitation_id": invitation_id,
         "account_entries": list(person.entries),

@@ -176,12 +176,30 @@ def test_a_server_in_the_middle_gains_nothing(space: Space, bert: Person) -> Non
     assert refusal(apply_next, space, space.entry(LedgerKind.JOIN_SPACE, forged, signer)) is Code.SIGNATURE_INVALID
     honest = join_body(space, bert, "bert")
     by_another = space.entry(LedgerKind.JOIN_SPACE, honest, signer_of(mallory))
-    assert refusal(apply_next, space, by_another) is Code.SIGNER_UNKNOWN
+    assert refusal(apply_next, space, by_another) is Code.SIGNATURE_INVALID
+    in_anothers_name = space.entry(LedgerKind.JOIN_SPACE, honest, signer, author_id=mallory.account_id)
+    assert refusal(apply_next, space, in_anothers_name) is Code.SIGNER_UNKNOWN
     thief = signer_of(bert)
     thief.seed = seed_of("thief")
     assert refusal(apply_next, space, space.entry(LedgerKind.JOIN_SPACE, honest, thief)) is Code.SIGNATURE_INVALID
-    stranger = space.entry(LedgerKind.JOIN_SPACE, honest, signer, device_id=id_of("another device"))
+    vouched = join_body(space, bert, "bert", device_id=id_of("another device"))
+    stranger = space.entry(LedgerKind.JOIN_SPACE, vouched, signer, device_id=id_of("another device"))
     assert refusal(apply_next, space, stranger) is Code.SIGNER_UNKNOWN
+
+
+def test_nobody_without_the_secret_has_an_account_verified(
+    space: Space, bert: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """*A thousand entries to verify, sent again and again*: the invitation's signature is looked at first."""
+    space.take(space.entry(LedgerKind.INVITE_MEMBER, invite_body(space, Role.VIEWER, "bert")))
+    forged = join_body(space, bert, "bert", invitation_signature=bytes(64))
+    entry = space.entry(LedgerKind.JOIN_SPACE, forged, signer_of(bert))
+
+    def never(*_: object) -> None:
+        raise AssertionError("an account was verified")
+
+    monkeypatch.setattr("safelight.sync_protocol.ledger_members.apply_account_entries", never)
+    assert refusal(apply_next, space, entry) is Code.SIGNATURE_INVALID
 
 
 def test_an_admission_is_of_who_joined(space: Space, bert: Person, monkeypatch: pytest.MonkeyPatch) -> None:

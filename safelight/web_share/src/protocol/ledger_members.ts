@@ -3,7 +3,7 @@
  */
 
 import { applyAccountEntries, deviceKey } from "./account_ledger.ts";
-import { equal, toHex, type Bytes } from "./bytes.ts";
+import { equal, sha256, toHex, type Bytes } from "./bytes.ts";
 import { Label, context, uint } from "./contexts.ts";
 import {
   admitMemberBody,
@@ -82,6 +82,10 @@ function join(body: JoinSpaceBody): Change {
     if (invitation.joiner) throw new Refused(Code.INVITATION_USED);
     const { signedMs, deviceId, authorId } = entry.header;
     if (signedMs > invitation.expiresMs) throw new Refused(Code.INVITATION_EXPIRED);
+    const head = await sha256(body.accountEntries.at(-1) ?? new Uint8Array(0));
+    const parts = [state.spaceId, body.invitationId, deviceId, uint(body.accountEntries.length), head];
+    // First, of all that costs: *a thousand entries to verify*, sent by one who has no secret.
+    await verify(invitation.key, body.invitationSignature, context(Label.SIGN_JOIN_INVITATION, ...parts));
     const account = await applyAccountEntries(undefined, body.accountEntries);
     const key = deviceKey(account, deviceId);
     if (!equal(authorId, account.accountId) || !key) throw new Refused(Code.SIGNER_UNKNOWN);
@@ -90,11 +94,8 @@ function join(body: JoinSpaceBody): Change {
       // *Whoever was removed lets themselves in again* by an invitation that they kept.
       throw new Refused(Code.INVITATION_EXPIRED, "this account was removed after it was given");
     }
-    const { number, hash } = account.head;
-    const parts = [state.spaceId, body.invitationId, deviceId, uint(number), hash];
     const byIdentity = context(Label.SIGN_JOIN_IDENTITY, ...parts);
     await verify(account.identity.signing, body.identitySignature, byIdentity);
-    await verify(invitation.key, body.invitationSignature, context(Label.SIGN_JOIN_INVITATION, ...parts));
     await verifyEntry(entry, key);
     return withInvitation(state, { ...invitation, joiner: account });
   };

@@ -91,7 +91,9 @@ def invite(
     say(code.uri)
     note(f"{name.strip()} will be a {role.value}: {_ABOUT[role]}.")
     note("They need an account on this server, and then: safelight member join, which asks for this invitation.")
-    note("Whoever uses it first joins: send it to nobody else. Your next command in this space lets them in.")
+    note(
+        "Whoever uses it first joins: send it to nobody else. Your next command in this space, but member list and withdraw, lets them in."
+    )
 
 
 def _max_age_s(expires: str) -> int:
@@ -212,16 +214,19 @@ def remove(who: MemberArgument, space: SpaceOption, json: JsonOption = False) ->
     Example: safelight member remove Max --space Family
     """
 
-    async def shut_out(view: SpaceView) -> bytes:
+    async def shut_out(view: SpaceView) -> tuple[bytes, list[str]]:
         account_id = _find(await _members(view), who, "member")
         await remove_member(view, account_id)
-        return account_id
+        return account_id, [one.name for one in await list_invitations(view)]
 
-    account_id = with_space(space, shut_out)
+    account_id, invited = with_space(space, shut_out)
     if json:
-        print_json({"id": account_id, "state": "removed"})
-    else:
-        say("Removed. What they could read until now they may have kept; nobody can take that back.")
+        print_json({"id": account_id, "state": "removed", "open_invitations": invited})
+        return
+    say("Removed. What they could read until now they may have kept; nobody can take that back.")
+    if invited:
+        # *Under another account's name* they could use one that they were sent, or saw.
+        note(f"Still open: the invitations for {', '.join(invited)}. Withdraw any that they may have: member withdraw.")
 
 
 async def _members(view: SpaceView) -> list[tuple[bytes, str]]:

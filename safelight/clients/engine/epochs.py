@@ -9,13 +9,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from safelight.sync_protocol.account_ledger import AccountState
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ledger_entries import BoxRef, Epoch
 from safelight.sync_protocol.ledger_state import Member
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES
 from safelight.sync_protocol.messages.spaces import NewBox
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.roles import TIERS, Tier
+from safelight.sync_protocol.roles import TIERS, Role, Tier
 from safelight.sync_protocol.sealing import hpke, keytree
 from safelight.sync_protocol.sealing.boxes import open_box, random_nonce, seal_box
 
@@ -58,6 +59,14 @@ def _history_place(nonce: bytes, number: int, tier: Tier) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberBox:
+    """A member's box of an epoch, and how a ledger entry names it."""
+
+    ref: BoxRef
+    new: NewBox
+
+
+@dataclass(frozen=True, slots=True)
 class NewEpoch:
     """An epoch for a ledger entry, the boxes that go with it, and its secrets."""
 
@@ -72,16 +81,9 @@ def make_epoch(
     """Make the epoch *number* for all *members* that read, handing down *previous* (which must hold both tiers)."""
     full = secret or secrets.token_bytes(KEY_SIZE_BYTES)
     view = keytree.view_secret(full)
-    boxes: list[NewBox] = []
-    refs: list[BoxRef] = []
-    for account_id, member in sorted(members.items()):
-        tier = TIERS[member.role]
-        if tier is Tier.NONE:
-            continue
-        info = box_info(nonce, number, account_id, tier)
-        box = _sealed(member.account.identity.sealing, info, full if tier is Tier.FULL else view)
-        boxes.append(NewBox(account_id.hex(), box))
-        refs.append(BoxRef(account_id, "full" if tier is Tier.FULL else "view", hashlib.sha256(box).digest()))
+    made = EpochSecrets(number, view, full)
+    readers = [member for _, member in sorted(members.items()) if TIERS[member.role] is not Tier.NONE]
+    boxes = [_box_or_noise(made, nonce, member) for member in readers]
     full_history = view_history = b""
     if previous is not None:
         full_history = seal_box(
@@ -100,22 +102,39 @@ def make_epoch(
         number=number,
         full_inbox=hpke.public_key(keytree.full_inbox_seed(full)),
         view_inbox=hpke.public_key(keytree.view_inbox_seed(view)),
-        boxes=refs,
+        boxes=[box.ref for box in boxes],
         full_history=full_history,
         view_history=view_history,
     )
-    return NewEpoch(epoch, boxes, EpochSecrets(number, view, full))
+    return NewEpoch(epoch, [box.new for box in boxes], made)
 
 
-def _sealed(key: bytes, info: bytes, secret: bytes) -> bytes:
-    """Seal to *key*, or give noise where nothing can be sealed to it.
+def member_box(held: EpochSecrets, nonce: bytes, account: AccountState, role: Role) -> MemberBox | None:
+    """Seal an epoch's secret to *account*, at the tier of its *role*; None for one that reads nothing.
 
-    *A member whose key is no key* opens nothing, and must not stop everyone else from removing anyone.
+    Raises FORBIDDEN where one does not hold that tier oneself, FORMAT_UNSUPPORTED where its key is no key.
     """
+    tier = TIERS[role]
+    if tier is Tier.NONE:
+        return None
+    info = box_info(nonce, held.number, account.account_id, tier)
+    secret = held.require_full() if tier is Tier.FULL else held.view
+    return _boxed(account.account_id, tier, hpke.seal(account.identity.sealing, info, secret))
+
+
+def _box_or_noise(made: EpochSecrets, nonce: bytes, member: Member) -> MemberBox:
+    """*A member whose key is no key* opens nothing, and must not stop everyone else from removing anyone."""
     try:
-        return hpke.seal(key, info, secret)
+        box = member_box(made, nonce, member.account, member.role)
     except Refused:
-        return secrets.token_bytes(hpke.ENCAPSULATED_SIZE_BYTES + KEY_SIZE_BYTES + hpke.TAG_SIZE_BYTES)
+        box = None
+    size_bytes = hpke.ENCAPSULATED_SIZE_BYTES + KEY_SIZE_BYTES + hpke.TAG_SIZE_BYTES
+    return box or _boxed(member.account.account_id, TIERS[member.role], secrets.token_bytes(size_bytes))
+
+
+def _boxed(account_id: bytes, tier: Tier, box: bytes) -> MemberBox:
+    ref = BoxRef(account_id, "full" if tier is Tier.FULL else "view", hashlib.sha256(box).digest())
+    return MemberBox(ref, NewBox(account_id.hex(), box))
 
 
 def open_epoch_box(epoch: Epoch, nonce: bytes, account_id: bytes, sealing_seed: bytes, box: bytes) -> EpochSecrets:

@@ -1,11 +1,10 @@
 """The inviter's side of new members: inviting, withdrawing, and letting in who joined (docs/spec/log.md §5)."""
 
-import hashlib
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from safelight.clients.engine.epochs import box_info
+from safelight.clients.engine.epochs import member_box
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import check_name
 from safelight.sync_protocol import ids, signatures
@@ -13,7 +12,6 @@ from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.invitations import InvitationAddress, build_invitation_uri
 from safelight.sync_protocol.ledger_entries import (
     AdmitMemberBody,
-    BoxRef,
     InviteMemberBody,
     LedgerKind,
     WithdrawInvitationBody,
@@ -21,10 +19,9 @@ from safelight.sync_protocol.ledger_entries import (
 from safelight.sync_protocol.ledger_state import Invitation
 from safelight.sync_protocol.limits import INVITATION_MAX_AGE_S, KEY_SIZE_BYTES
 from safelight.sync_protocol.log import Head
-from safelight.sync_protocol.messages.spaces import NewBox
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.roles import RIGHTS, TIERS, Right, Role, Tier
-from safelight.sync_protocol.sealing import hpke, keytree
+from safelight.sync_protocol.roles import RIGHTS, Right, Role
+from safelight.sync_protocol.sealing import keytree
 from safelight.sync_protocol.sealing.boxes import open_box, random_nonce, seal_box
 
 DEFAULT_INVITATION_AGE_S = 3 * 24 * 60 * 60
@@ -161,14 +158,7 @@ def _may_admit(space: SpaceView, invitation: Invitation) -> bool:
 async def _admit(space: SpaceView, invitation_id: bytes, invitation: Invitation) -> None:
     if invitation.joiner is None:
         raise Refused(Code.LEDGER_RULE, "nobody joined by this invitation")
-    held, tier = await space.epoch_secrets(), TIERS[invitation.role]
-    account_id = invitation.joiner.account_id
-    boxes, ref = [], None
-    if tier is not Tier.NONE:
-        info = box_info(space.state.nonce, held.number, account_id, tier)
-        secret = held.require_full() if tier is Tier.FULL else held.view
-        box = hpke.seal(invitation.joiner.identity.sealing, info, secret)
-        boxes = [NewBox(account_id.hex(), box)]
-        ref = BoxRef(account_id, "full" if tier is Tier.FULL else "view", hashlib.sha256(box).digest())
-    body = AdmitMemberBody(invitation_id, account_id, held.number, ref)
-    await space.commit(LedgerKind.ADMIT_MEMBER, body, boxes=boxes)
+    held = await space.epoch_secrets()
+    box = member_box(held, space.state.nonce, invitation.joiner, invitation.role)
+    body = AdmitMemberBody(invitation_id, invitation.joiner.account_id, held.number, box.ref if box else None)
+    await space.commit(LedgerKind.ADMIT_MEMBER, body, boxes=[box.new] if box else ())

@@ -1,18 +1,15 @@
 """Members of a space, as those who manage them see them: listed, given another role, removed (docs/spec/log.md §5)."""
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from safelight.clients.engine.epochs import box_info, make_epoch
+from safelight.clients.engine.epochs import make_epoch, member_box
 from safelight.clients.engine.invitations import invited_name
 from safelight.clients.engine.space_view import SpaceView
-from safelight.sync_protocol.ledger_entries import BoxRef, LedgerKind, RemoveMemberBody, SetRoleBody
+from safelight.sync_protocol.ledger_entries import LedgerKind, RemoveMemberBody, SetRoleBody
 from safelight.sync_protocol.ledger_state import Member
-from safelight.sync_protocol.messages.spaces import NewBox
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.roles import RIGHTS, TIERS, Right, Role, Tier, reads
-from safelight.sync_protocol.sealing import hpke
+from safelight.sync_protocol.roles import RIGHTS, TIERS, Right, Role, reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +78,9 @@ async def set_role(space: SpaceView, account_id: bytes, role: Role, rights: Coll
         new = make_epoch(held.number + 1, space.state.nonce, changed, held)
         await space.commit_epoch(LedgerKind.SET_ROLE, SetRoleBody(account_id, role, named, None, new.epoch), new)
         return
-    box = hpke.seal(
-        member.account.identity.sealing,
-        box_info(space.state.nonce, held.number, account_id, tier),
-        held.require_full() if tier is Tier.FULL else held.view,
-    )
-    rises = tier is not before
-    ref = BoxRef(account_id, "full" if tier is Tier.FULL else "view", hashlib.sha256(box).digest())
-    body = SetRoleBody(account_id, role, named, ref if rises else None, None)
-    await space.commit(LedgerKind.SET_ROLE, body, boxes=[NewBox(account_id.hex(), box)] if rises else ())
+    box = member_box(held, space.state.nonce, member.account, role) if tier is not before else None
+    body = SetRoleBody(account_id, role, named, box.ref if box else None, None)
+    await space.commit(LedgerKind.SET_ROLE, body, boxes=[box.new] if box else ())
 
 
 async def remove_member(space: SpaceView, account_id: bytes) -> None:

@@ -124,7 +124,8 @@ class Part:
         with self._lock:
             if self._fd >= 0:
                 with suppress(OSError):  # a disk that fails, or is read-only
-                    os.ftruncate(self._fd, self.durable_bytes)
+                    if os.fstat(self._fd).st_size > self.durable_bytes:
+                        os.ftruncate(self._fd, self.durable_bytes)
             self._close()
             return Hashed(self.durable_bytes, self._durable_hasher) if self.durable_bytes and not self._sealed else None
 

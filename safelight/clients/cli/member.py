@@ -91,9 +91,8 @@ def invite(
     say(code.uri)
     note(f"{name.strip()} will be a {role.value}: {_ABOUT[role]}.")
     note("They need an account on this server, and then: safelight member join, which asks for this invitation.")
-    note(
-        "Whoever uses it first joins: send it to nobody else. Your next command in this space, but member list and withdraw, lets them in."
-    )
+    note("Whoever uses it first joins: send it to nobody else.")
+    note("Your next command in this space lets them in, unless it is member list or member withdraw.")
 
 
 def _max_age_s(expires: str) -> int:

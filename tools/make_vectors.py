@@ -13,6 +13,7 @@ from tools import (
     vector_cases_members,
     vector_cases_sealed,
     vector_cases_signatures,
+    vector_cases_vaults,
 )
 from tools.vector_operations import VECTORS, Values, dump
 
@@ -20,7 +21,7 @@ FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
     "contexts.json": ("Contexts and the numbers in them.", vector_cases_keys.contexts),
     "padding.json": ("Padmé sizes and the padding of small values.", vector_cases_keys.padding),
     "keytree.json": ("Every derivation of the key tree.", vector_cases_keys.keytree),
-    "passwords.json": ("Argon2id, recovery words, account secrets.", vector_cases_keys.passwords_and_words),
+    "passwords.json": ("Argon2id, recovery words, account and vault secrets.", vector_cases_keys.passwords_and_words),
     "fingerprints.json": ("Fingerprints of keys and of contents.", vector_cases_keys.fingerprints),
     "boxes.json": ("Small values under XChaCha20-Poly1305.", vector_cases_sealed.boxes),
     "hpke.json": ("Values sealed to a public key.", vector_cases_sealed.sealing_to_keys),
@@ -33,6 +34,7 @@ FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
     "logs.json": ("The log's chain.", vector_cases_logs.logs),
     "spaces.json": ("Whole logs: what a reader takes, sets aside, and stops at.", vector_cases_logs.spaces),
     "members.json": ("Members of a space, from invitation to removal.", vector_cases_members.members),
+    "vaults.json": ("Vaults, whose members bring a key for them.", vector_cases_vaults.vaults),
     "promises.json": ("Receipts and pairing codes.", vector_cases_ledgers.promises),
 }
 

@@ -14,6 +14,8 @@ _FROM_KEY = (
     ("identity_signing_seed", "account secret"),
     ("identity_sealing_seed", "account secret"),
     ("keyring_key", "account secret"),
+    ("vault_account_key", "account secret"),
+    ("vault_sealing_seed", "vault secret"),
     ("view_secret", "epoch secret"),
     ("full_inbox_seed", "epoch secret"),
     ("view_inbox_seed", "view secret"),
@@ -94,6 +96,7 @@ def keytree() -> list[Values]:
         cases.add(derivation, "keytree", derivation_text=derivation, key=seeded("link secret", 16))
     for derivation in _FROM_LINK_PASSWORD:
         cases.add(derivation, "keytree", derivation_text=derivation, key=seeded("link base and stretched", 64))
+    cases.add("vault_wrap_key", "keytree", derivation_text="vault_wrap_key", key=seeded("account and passphrase", 64))
     view = {"derivation_text": "asset_metadata_key", "key": seeded("asset view key")}
     cases.add("asset_metadata_key of the view tier", "keytree", **view)
     for name in _RENDITIONS:
@@ -138,6 +141,7 @@ def passwords_and_words() -> list[Values]:
     cases.add("recovery keys", "recovery.keys", entropy=entropy)
     _words(cases, entropy)
     _wrapped_secrets(cases)
+    _vault_secrets(cases)
     return cases.cases
 
 
@@ -177,6 +181,19 @@ def _wrapped_secrets(cases: Cases) -> None:
     cases.add("unwrap with another key", operation, refused, **{**inputs, "wrap_key": seeded("another")})
     cases.add("unwrap for another account", operation, refused, **{**inputs, "account_id": seeded("another", 16)})
     cases.add("unwrap as another unlocker", operation, refused, **{**inputs, "unlocker_text": "recovery"})
+
+
+def _vault_secrets(cases: Cases) -> None:
+    wrap_key, account_id, nonce = seeded("vault wrap key"), seeded("account id", 16), seeded("nonce")
+    wrapped = passwords.wrap_vault_secret(
+        wrap_key, account_id, nonce, seeded("vault secret"), random=lambda size: seeded(f"vault wrap {size}", size)
+    )
+    inputs = {"wrap_key": wrap_key, "account_id": account_id, "nonce": nonce, "wrapped": wrapped}
+    operation, refused = "vault-secret.unwrap", Code.OPEN_FAILED
+    cases.add("unwrap a vault secret", operation, **inputs)
+    cases.add("with another passphrase's key", operation, refused, **{**inputs, "wrap_key": seeded("another")})
+    cases.add("for another account's vault", operation, refused, **{**inputs, "account_id": seeded("another", 16)})
+    cases.add("of another vault", operation, refused, **{**inputs, "nonce": seeded("another")})
 
 
 def fingerprints() -> list[Values]:

@@ -190,6 +190,10 @@ def _unwrap(v: Values) -> Values:
     return {"secret": secret}
 
 
+def _unwrap_vault(v: Values) -> Values:
+    return {"secret": passwords.unwrap_vault_secret(v["wrap_key"], v["account_id"], v["nonce"], v["wrapped"])}
+
+
 OPERATIONS: dict[str, Operation] = {
     "context": lambda v: {"context": context(Label(v["label_text"]), *v["parts"])},
     "uint": lambda v: {"encoded": uint(v["value"])},
@@ -219,6 +223,7 @@ OPERATIONS: dict[str, Operation] = {
         zip(("auth_key", "wrap_key", "signing_seed"), passwords.recovery_keys(v["entropy"]), strict=True)
     ),
     "account-secret.unwrap": _unwrap,
+    "vault-secret.unwrap": _unwrap_vault,
     "signature.public-key": lambda v: {"public_key": signatures.public_key_of(v["seed"])},
     "signature.sign": lambda v: {"signature": signatures.sign(v["seed"], v["message"])},
     "signature.verify": _verify,

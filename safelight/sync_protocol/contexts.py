@@ -52,6 +52,12 @@ class Label(StrEnum):
     PROFILE_WRAP = "profile/wrap"
     PROFILE_SECRETS = "profile/secrets"
 
+    # Vaults: derived from the account secret and the vault's passphrase together
+    VAULT_ACCOUNT_KEY = "vault/account-key"
+    VAULT_WRAP_KEY = "vault/wrap-key"
+    VAULT_SECRET = "vault/secret"
+    VAULT_SEALING = "vault/sealing"
+
     # Epochs
     EPOCH_BOX = "epoch/member-box"
     VIEW_SECRET = "epoch/view-secret"

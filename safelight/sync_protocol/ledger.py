@@ -25,7 +25,7 @@ from safelight.sync_protocol.ledger_entries import (
 )
 from safelight.sync_protocol.ledger_epochs import after_loss, check_epoch, with_epoch
 from safelight.sync_protocol.ledger_members import change_members
-from safelight.sync_protocol.ledger_state import Camera, LedgerState, Member, authorise
+from safelight.sync_protocol.ledger_state import Camera, LedgerState, Member, authorise, check_vault_key
 from safelight.sync_protocol.limits import PAIRING_MAX_AGE_S
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry, Head, verify_entry
 from safelight.sync_protocol.refusals import Code, Refused
@@ -95,7 +95,8 @@ def _create(state: LedgerState | None, entry: Entry, body: CreateSpaceBody, numb
     message = context(Label.SIGN_GENESIS_IDENTITY, header.device_id, body.terms)
     signatures.verify(account.identity.signing, body.identity_signature, message)
     _check_policy(terms.kind, terms.policy)
-    members = {terms.account_id: Member.usual(Role.OWNER, account)}
+    check_vault_key(terms.kind, account, terms.vault_key)
+    members = {terms.account_id: Member.usual(Role.OWNER, account, terms.vault_key)}
     check_epoch(terms.epoch, 1, members)
     return LedgerState(
         space_id=ids.space_id(entry.envelope),

@@ -73,13 +73,15 @@ class SpaceTerms(Signed, frozen=True):
 
     `nonce` stands for the space wherever its id cannot yet be known. `name` is boxed under the view metadata key
     (`context(SPACE_FIELD, nonce, "name", epoch)`), `dedupe` holds the dedupe key boxed under the full metadata key
-    (`context(SPACE_FIELD, nonce, "dedupe", epoch)`).
+    (`context(SPACE_FIELD, nonce, "dedupe", epoch)`). `vault_key` is what the creator's boxes are sealed to in a vault;
+    in other spaces there is none.
     """
 
     kind: SpaceKind
     nonce: Hash
     account_id: Id
     account_entries: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=1000)]
+    vault_key: InboxKey | None
     policy: Policy
     epoch: Epoch
     name: SealedField
@@ -172,10 +174,12 @@ class JoinSpaceBody(Signed, frozen=True):
     """An account's own word that it joins, by one invitation: its whole ledger, signed by its identity and the key.
 
     Both sign `join_message`; the entry is signed by a device of the account. It reads nothing until it is admitted.
+    `vault_key` is what its boxes are to be sealed to in a vault; in other spaces there is none.
     """
 
     invitation_id: Id
     account_entries: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=1000)]
+    vault_key: InboxKey | None
     identity_signature: SignatureBytes
     invitation_signature: SignatureBytes
 
@@ -242,10 +246,14 @@ def bind_message(space_id: bytes, camera_id: bytes, device_key: bytes) -> bytes:
     return context(Label.SIGN_CAMERA_BIND, space_id, camera_id, device_key)
 
 
-def join_message(label: Label, space_id: bytes, invitation_id: bytes, device_id: bytes, account: Head) -> bytes:
+def join_message(
+    label: Label, space_id: bytes, invitation_id: bytes, device_id: bytes, account: Head, vault_key: bytes | None
+) -> bytes:
     """Return what the joiner's identity and the invitation's key sign, each under its own *label*.
 
     *account* is the head of the account's ledger, whose hash stands for its keys: a server that puts others in their
-    place has no signature of the invitation's key, and one that offers the join elsewhere none of the identity.
+    place has no signature of the invitation's key, and one that offers the join elsewhere none of the identity. The
+    same holds for *vault_key*, which stands in no account's ledger.
     """
-    return context(label, space_id, invitation_id, device_id, uint(account.number), account.hash)
+    parts = (space_id, invitation_id, device_id, uint(account.number), account.hash, vault_key or b"")
+    return context(label, *parts)

@@ -21,7 +21,7 @@ from safelight.sync_protocol.ledger_entries import (
     join_message,
 )
 from safelight.sync_protocol.ledger_epochs import after_loss, with_box
-from safelight.sync_protocol.ledger_state import Invitation, LedgerState, Member, authorise
+from safelight.sync_protocol.ledger_state import Invitation, LedgerState, Member, authorise, check_vault_key
 from safelight.sync_protocol.limits import INVITATION_MAX_AGE_S, MAX_MEMBERS
 from safelight.sync_protocol.log import Entry, Head, verify_entry
 from safelight.sync_protocol.refusals import Code, Refused
@@ -50,8 +50,6 @@ def change_members(state: LedgerState, entry: Entry, body: Signed) -> LedgerStat
 
 def _invite(state: LedgerState, entry: Entry, body: InviteMemberBody) -> LedgerState:
     authorise(state, entry, Right.MEMBERS)
-    if state.kind == "vault":
-        raise Refused(Code.LEDGER_RULE, "a vault takes no members by invitation")
     rights = _checked_rights(state, entry, body.role, body.rights)
     if body.invitation_id in state.invitations:
         raise Refused(Code.LEDGER_RULE, "the invitation's id is taken")
@@ -95,7 +93,7 @@ def _join(state: LedgerState, entry: Entry, body: JoinSpaceBody) -> LedgerState:
     if header.signed_ms > invitation.expires_ms:
         raise Refused(Code.INVITATION_EXPIRED)
     head = Head(len(body.account_entries), hashlib.sha256(body.account_entries[-1]).digest())
-    signed = (state.space_id, body.invitation_id, header.device_id, head)
+    signed = (state.space_id, body.invitation_id, header.device_id, head, body.vault_key)
     # First, of all that costs: *a thousand entries to verify*, sent by one who has no secret.
     signatures.verify(invitation.key, body.invitation_signature, join_message(Label.SIGN_JOIN_INVITATION, *signed))
     account = apply_account_entries(None, body.account_entries)
@@ -110,7 +108,9 @@ def _join(state: LedgerState, entry: Entry, body: JoinSpaceBody) -> LedgerState:
     by_identity = join_message(Label.SIGN_JOIN_IDENTITY, *signed)
     signatures.verify(account.identity.signing, body.identity_signature, by_identity)
     verify_entry(entry, key)
-    return _with_invitation(state, body.invitation_id, replace(invitation, joiner=account))
+    check_vault_key(state.kind, account, body.vault_key)
+    joined = replace(invitation, joiner=account, vault_key=body.vault_key)
+    return _with_invitation(state, body.invitation_id, joined)
 
 
 def _admit(state: LedgerState, entry: Entry, body: AdmitMemberBody) -> LedgerState:
@@ -127,7 +127,7 @@ def _admit(state: LedgerState, entry: Entry, body: AdmitMemberBody) -> LedgerSta
         raise Refused(Code.LEDGER_RULE, "there are too many members")
     if body.epoch != state.epoch.number:
         raise Refused(Code.EPOCH_OLD)
-    member = Member(invitation.role, joiner, invitation.rights, body.invitation_id)
+    member = Member(invitation.role, joiner, invitation.rights, body.invitation_id, invitation.vault_key)
     # *Whoever was removed is let in again* by a second invitation, whose giver's device admits of itself.
     invitations = {
         key: replace(other, over=True) if other.joiner and other.joiner.account_id == body.account_id else other

@@ -15,24 +15,33 @@ from safelight.sync_protocol.roles import CAMERA_RIGHTS, MANAGES, RIGHTS, TIERS,
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An account in the space: its role, its own ledger as far as it counts here, its rights, and how it came in."""
+    """An account in the space: its role, its own ledger as far as it counts here, its rights, and how it came in.
+
+    In a vault it has a key of its own, which opens with the vault's second secret alone (docs/spec/keys.md §10).
+    """
 
     role: Role
     account: AccountState
     rights: frozenset[Right]
     invitation_id: bytes = b""  # by which it was admitted; empty for who made the space
+    vault_key: bytes | None = None
 
     @classmethod
-    def usual(cls, role: Role, account: AccountState) -> "Member":
+    def usual(cls, role: Role, account: AccountState, vault_key: bytes | None = None) -> "Member":
         """A member with the rights that its role usually has."""
-        return cls(role, account, RIGHTS[role])
+        return cls(role, account, RIGHTS[role], vault_key=vault_key)
+
+    @property
+    def sealing_key(self) -> bytes:
+        """The public key to which the boxes of its epochs are sealed."""
+        return self.account.identity.sealing if self.vault_key is None else self.vault_key
 
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
     """An invitation: given, then used once by `joiner`, and over when that was admitted or it was withdrawn.
 
-    `given_at` is the ledger entry that its giver had before it.
+    `given_at` is the ledger entry that its giver had before it, `vault_key` what the joiner brought into a vault.
     """
 
     invited_by: bytes
@@ -44,6 +53,7 @@ class Invitation:
     name_epoch: int
     given_at: int
     joiner: AccountState | None = None
+    vault_key: bytes | None = None
     over: bool = False
 
 
@@ -121,6 +131,17 @@ class LedgerState:
         if camera is None or camera.device_key is None or camera.revoked or not self.may_add(camera.certified_by):
             return None
         return camera
+
+
+def check_vault_key(kind: SpaceKind, account: AccountState, vault_key: bytes | None) -> None:
+    """Who comes into a vault brings a key for it, and only there; raises LEDGER_RULE.
+
+    *A vault that opens without its second secret*: the account's own sealing key is none.
+    """
+    if (vault_key is not None) != (kind == "vault"):
+        raise Refused(Code.LEDGER_RULE, "a vault's members have a key for it, and no others")
+    if vault_key == account.identity.sealing:
+        raise Refused(Code.LEDGER_RULE, "a vault's key is another one than the account's")
 
 
 def authorise(state: LedgerState, entry: Entry, right: Right | None) -> None:

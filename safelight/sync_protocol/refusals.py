@@ -103,6 +103,7 @@ class Code(StrEnum):
     SPACE_INJECTED = "space-injected"
     PROFILE_MISSING = "profile-missing"
     PROFILE_LOCKED = "profile-locked"
+    VAULT_LOCKED = "vault-locked"
     PROFILE_EXISTS = "profile-exists"
     PROFILE_BUSY = "profile-busy"
     FILE_UNREADABLE = "file-unreadable"
@@ -223,6 +224,7 @@ TABLE: dict[Code, Row] = {
         400, "There is no Safelight profile for this here; create an account, log in or add a camera first."
     ),
     Code.PROFILE_LOCKED: Row(403, "The password does not unlock this profile."),
+    Code.VAULT_LOCKED: Row(403, "This vault is locked; only its own passphrase opens it."),
     Code.PROFILE_EXISTS: Row(409, "This profile folder is in use already; choose another with SAFELIGHT_PROFILE."),
     Code.PROFILE_BUSY: Row(409, "Another Safelight process is using this profile; wait for it to finish."),
     Code.FILE_CHANGED: Row(409, "The file changed while it was read; it will be read again."),

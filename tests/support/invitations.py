@@ -53,10 +53,12 @@ class Invitation:
 
     def join(self, writer: Writer, person: Person, signer: Signer, **changes: object) -> Entry:
         """Build *person*'s join, by its device *signer*."""
-        signed = (writer.space_id, self.invitation_id, signer.device_id, person.state.head)
+        brought = os.urandom(1216) if writer.state.kind == "vault" else None
+        signed = (writer.space_id, self.invitation_id, signer.device_id, person.state.head, brought)
         body = JoinSpaceBody(
             invitation_id=self.invitation_id,
             account_entries=list(person.entries),
+            vault_key=brought,
             identity_signature=signatures.sign(person.identity_seed, join_message(Label.SIGN_JOIN_IDENTITY, *signed)),
             invitation_signature=signatures.sign(self.seed, join_message(Label.SIGN_JOIN_INVITATION, *signed)),
         )

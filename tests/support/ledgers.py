@@ -58,6 +58,11 @@ class Person:
         self.take(self.entry(AccountKind.CREATE, body))
 
     @property
+    def vault_key(self) -> bytes:
+        """What its boxes are sealed to in a vault."""
+        return inbox_of(f"vault {self.name}")
+
+    @property
     def account(self) -> AccountState:
         """The account's state."""
         if self.state is None:
@@ -112,6 +117,7 @@ class Space:
             nonce=seed_of("nonce"),
             account_id=owner.account_id,
             account_entries=list(owner.entries),
+            vault_key=owner.vault_key if kind == "vault" else None,
             policy=Policy(1, links),  # type: ignore[arg-type]  # likewise
             epoch=self.epoch(1, [(owner.account_id, Tier.FULL)]),
             name=b"sealed name",

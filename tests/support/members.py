@@ -1,6 +1,7 @@
 """Members of a space made from fixed seeds: invitations, joins and admissions, as honest clients would sign them."""
 
 from collections.abc import Collection
+from types import EllipsisType
 
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.contexts import Label
@@ -47,13 +48,27 @@ def invite_body(
     return InviteMemberBody(**{**values, **changes})  # type: ignore[arg-type]  # values by name
 
 
-def join_body(space: Space, person: Person, name: str, *, device_id: bytes = b"", **changes: object) -> JoinSpaceBody:
-    """Build *person*'s join by the invitation *name*, from the person's own device or another."""
+def join_body(
+    space: Space,
+    person: Person,
+    name: str,
+    *,
+    device_id: bytes = b"",
+    vault_key: bytes | EllipsisType | None = ...,
+    **changes: object,
+) -> JoinSpaceBody:
+    """Build *person*'s join by the invitation *name*, from the person's own device or another.
+
+    It brings the *vault_key* that belongs to the space's kind unless another, or none, is given.
+    """
     invitation_id = id_of(f"invitation {name}")
-    signed = (space.state.space_id, invitation_id, device_id or person.device_id, person.account.head)
+    usual = person.vault_key if space.state.kind == "vault" else None
+    brought = usual if isinstance(vault_key, EllipsisType) else vault_key
+    signed = (space.state.space_id, invitation_id, device_id or person.device_id, person.account.head, brought)
     values: dict[str, object] = {
         "invitation_id": invitation_id,
         "account_entries": list(person.entries),
+        "vault_key": brought,
         "identity_signature": signatures.sign(person.identity_seed, join_message(Label.SIGN_JOIN_IDENTITY, *signed)),
         "invitation_signature": signatures.sign(
             seed_of(f"invitation {name}"), join_message(Label.SIGN_JOIN_INVITATION, *signed)

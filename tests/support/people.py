@@ -13,6 +13,7 @@ from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import create_space, find_space
 from safelight.clients.engine.uploads import upload_blob
+from safelight.sync_protocol.ledger_entries import SpaceKind
 from safelight.sync_protocol.receipts import Receipt
 from safelight.sync_protocol.records import FullPart, RenditionInfo, RenditionName, ViewPart
 from safelight.sync_protocol.sealing.fingerprints import content_fingerprint
@@ -29,13 +30,20 @@ class Someone:
     name: str
     words: list[str]
     password: str = PASSWORD
+    passphrase: str | None = None  # of its vaults, which nobody can be asked for without it
+    asked: int = 0
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AccountSession]:
         """Open the account."""
         with ProfileFolder(self.path) as folder:
-            async with open_account(folder, self.password) as session:
+            async with open_account(folder, self.password, ask_passphrase=self.ask_passphrase) as session:
                 yield session
+
+    async def ask_passphrase(self) -> str | None:
+        """Type the passphrase, if it is known."""
+        self.asked += 1
+        return self.passphrase
 
     @asynccontextmanager
     async def space(self, name: str) -> AsyncIterator[SpaceView]:
@@ -55,10 +63,10 @@ async def new_someone(server: ServerProcess, path: Path, name: str, *, url: str 
     return Someone(path, name, created.recovery_words)
 
 
-async def new_space(someone: Someone, name: str, kind: str = "family") -> bytes:
-    """Make a space."""
+async def new_space(someone: Someone, name: str, kind: SpaceKind = "family") -> bytes:
+    """Make a space; a vault with the passphrase that its owner has."""
     async with someone.session() as session:
-        return await create_space(session, name, "work" if kind == "work" else "family")
+        return await create_space(session, name, kind, someone.passphrase if kind == "vault" else None)
 
 
 async def add_file(space: SpaceView, path: Path, *, preview: bytes = b"", spool: Path | None = None) -> Receipt:

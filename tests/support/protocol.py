@@ -106,6 +106,7 @@ class Writer:
             nonce=os.urandom(32),
             account_id=self.owner.account_id,
             account_entries=list(self.owner.entries),
+            vault_key=os.urandom(1216) if kind == "vault" else None,
             policy=Policy(1, links_policy),  # type: ignore[arg-type]  # a word of three
             epoch=epoch,
             name=b"sealed name",

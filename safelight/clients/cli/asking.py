@@ -1,7 +1,8 @@
 """Asking for passwords, words and codes: on a terminal by a prompt that shows nothing, elsewhere by the environment.
 
-`SAFELIGHT_PASSWORD` is the account's password, `SAFELIGHT_NEW_PASSWORD` the one that replaces it, and
-`SAFELIGHT_LINK_PASSWORD` a link's. None is ever taken from the command line, where other users of the computer see it.
+`SAFELIGHT_PASSWORD` is the account's password, `SAFELIGHT_NEW_PASSWORD` the one that replaces it,
+`SAFELIGHT_LINK_PASSWORD` a link's, `SAFELIGHT_VAULT_PASSPHRASE` a vault's and `SAFELIGHT_NEW_VAULT_PASSPHRASE` the one
+that replaces it. None is ever taken from the command line, where other users of the computer see it.
 """
 
 import getpass
@@ -10,9 +11,13 @@ import sys
 
 import typer
 
+from safelight.clients.engine.vaults import MIN_PASSPHRASE_LENGTH
+
 PASSWORD_VARIABLE = "SAFELIGHT_PASSWORD"
 NEW_PASSWORD_VARIABLE = "SAFELIGHT_NEW_PASSWORD"
 LINK_PASSWORD_VARIABLE = "SAFELIGHT_LINK_PASSWORD"
+PASSPHRASE_VARIABLE = "SAFELIGHT_VAULT_PASSPHRASE"
+NEW_PASSPHRASE_VARIABLE = "SAFELIGHT_NEW_VAULT_PASSPHRASE"
 _TRIES = 3
 _MAX_LINE_LENGTH = 8192
 
@@ -45,6 +50,19 @@ def ask_new_password(prompt: str = "Password", *, variable: str = PASSWORD_VARIA
         else:
             typer.echo("These were not the same.", err=True)
     raise Misuse("no password was chosen")
+
+
+async def ask_passphrase() -> str | None:
+    """Return a vault's passphrase; None where there is nobody to ask, and the environment does not say."""
+    from_environment = os.environ.get(PASSPHRASE_VARIABLE)
+    if from_environment is not None or not sys.stdin.isatty():
+        return from_environment
+    return getpass.getpass("The vault's passphrase: ")
+
+
+def ask_new_passphrase(*, variable: str = PASSPHRASE_VARIABLE) -> str:
+    """Return a vault's new passphrase, typed twice the same."""
+    return ask_new_password("A passphrase for the vault", variable=variable, min_length=MIN_PASSPHRASE_LENGTH)
 
 
 def ask_words() -> str:

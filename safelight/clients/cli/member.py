@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from safelight.clients.cli.asking import Misuse, ask_invitation
+from safelight.clients.cli.asking import Misuse, ask_invitation, ask_new_passphrase
 from safelight.clients.cli.asset import SpaceOption
 from safelight.clients.cli.expiry import parse_expiry
 from safelight.clients.cli.output import Column, JsonOption, note, print_json, print_qr, print_table, say
@@ -124,8 +124,13 @@ def join(
     """
     invitation = ask_invitation(uri)
 
+    async def choose_passphrase() -> str | None:
+        note("This is a vault, and opens with a passphrase of your own. Choose one that you do not use elsewhere.")
+        note("Whoever forgets it opens nothing there any more, not with recovery words either.")
+        return ask_new_passphrase()
+
     async def enter(session: AccountSession) -> bytes:
-        return await join_space(session, invitation)
+        return await join_space(session, invitation, choose_passphrase)
 
     space_id = with_account(enter)
     if json:

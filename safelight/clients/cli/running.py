@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import uvloop
 
-from safelight.clients.cli.asking import ask_password
+from safelight.clients.cli.asking import ask_passphrase, ask_password
 from safelight.clients.cli.output import note
 from safelight.clients.engine.account_session import AccountSession, open_account
 from safelight.clients.engine.index import Problem
@@ -83,7 +83,7 @@ def with_account(work: Callable[[AccountSession], Coroutine[object, object, T]])
             note("safelight: this account's recovery words were not shown yet: safelight account recovery")
 
         async def opened() -> T:
-            async with open_account(folder, password) as session:
+            async with open_account(folder, password, ask_passphrase=ask_passphrase) as session:
                 return await work(session)
 
         return run(opened())
@@ -133,12 +133,13 @@ async def in_spaces(
 ) -> T | None:
     """Do *work* in one space after the other, each verified up to now, until it returns something; return that.
 
-    Only spaces that count for the account are entered; those that are refused are named on stderr.
+    Only spaces that count for the account are entered, and no vault that is shut; those that are refused are named on
+    stderr.
     """
     listing = await list_spaces(session)
     for space_id, refusal in listing.refused.items():
         note(f"safelight: space {space_id.hex()[:12]}: {refusal.sentence}")
-    counting = {summary.space_id for summary in listing.spaces}
+    counting = {summary.space_id for summary in listing.spaces if not summary.is_shut}
     for known in session.content.spaces:
         if known.space_id not in counting:
             continue

@@ -14,6 +14,7 @@ from safelight.clients.engine.keyring_document import KeyringContent, KeyringDoc
 from safelight.clients.engine.profile import AccountProfile, ProfileFolder
 from safelight.clients.engine.profile_secrets import ProfileSecrets, unwrap
 from safelight.clients.engine.unlocking import check_account_pin
+from safelight.clients.engine.vaults import AskPassphrase, Vaults, nobody
 from safelight.sync_protocol.account_ledger import AccountState, apply_account_entries
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.accounts import AccountLedger
@@ -24,7 +25,13 @@ class AccountSession:
     """One account on one device, connected. Use `open_account`."""
 
     def __init__(
-        self, folder: ProfileFolder, profile: AccountProfile, held: ProfileSecrets, connection: Connection, clock: Clock
+        self,
+        folder: ProfileFolder,
+        profile: AccountProfile,
+        held: ProfileSecrets,
+        connection: Connection,
+        clock: Clock,
+        ask_passphrase: AskPassphrase = nobody,
     ) -> None:
         self.folder = folder
         self.profile = profile
@@ -33,6 +40,7 @@ class AccountSession:
         self.keys = AccountKeys(held.account_secret)
         self.device = DeviceKey(profile.device_id, held.signing_seed)
         self.keyring = KeyringDocument(connection, profile.account_id, held.account_secret, profile.keyring_version)
+        self.vaults = Vaults(profile.account_id, held.account_secret, ask_passphrase)
         self.entries: list[bytes] = []
         self._state: AccountState | None = None
 
@@ -89,25 +97,30 @@ class AccountSession:
             self.folder.save(pinned)
 
     def close(self) -> None:
-        """Keep what was pinned meanwhile."""
+        """Forget what vaults were open, and keep what was pinned meanwhile."""
+        self.vaults.shut_all()
         if self._state is not None:
             self._pin()
 
 
 @asynccontextmanager
 async def open_account(
-    folder: ProfileFolder, password: str | None = None, *, clock: Clock = now_ms
+    folder: ProfileFolder,
+    password: str | None = None,
+    *,
+    clock: Clock = now_ms,
+    ask_passphrase: AskPassphrase = nobody,
 ) -> AsyncIterator[AccountSession]:
     """Open this folder's account: unlocked, connected, its ledger and keyring verified.
 
-    *password* is needed where `profile_secrets.needs_password` says so. Raises PROFILE_MISSING, PROFILE_LOCKED, and
-    what `AccountSession.refresh` raises.
+    *password* is needed where `profile_secrets.needs_password` says so; *ask_passphrase* opens vaults. Raises
+    PROFILE_MISSING, PROFILE_LOCKED, and what `AccountSession.refresh` raises.
     """
     profile = folder.load_account()
     held = await asyncio.to_thread(unwrap, profile, password)
     device = DeviceKey(profile.device_id, held.signing_seed)
     async with Connection(profile.server_url, server_key=profile.server_key, device=device) as connection:
-        session = AccountSession(folder, profile, held, connection, clock)
+        session = AccountSession(folder, profile, held, connection, clock, ask_passphrase)
         await session.refresh()
         try:
             yield session

@@ -80,11 +80,10 @@ class FailedAsset:
 
 
 class AssetReader:
-    """Opens the assets of one space. A roll is opened once and its keys kept as long as the reader."""
+    """Opens the assets of one space. A roll is opened once and its keys kept as long as those of the epochs."""
 
     def __init__(self, space: SpaceView) -> None:
         self._space = space
-        self._rolls: dict[bytes, RollKeys] = {}
         self._record: tuple[int, AddAssetsBody] | None = None
 
     async def open(self, place: AssetPlace) -> OpenedAsset:
@@ -103,7 +102,7 @@ class AssetReader:
             try:
                 yield await self.open(place)
             except Refused as refusal:
-                if refusal.code in (Code.SERVER_UNREACHABLE, Code.EPOCH_MISMATCH):
+                if refusal.code in (Code.SERVER_UNREACHABLE, Code.EPOCH_MISMATCH, Code.VAULT_LOCKED):
                     raise
                 yield FailedAsset(place.asset_id, refusal)
 
@@ -158,14 +157,16 @@ class AssetReader:
         return self._record[1].assets[place.position]
 
     async def _roll(self, roll_id: bytes) -> RollKeys:
-        if roll_id not in self._rolls:
+        rolls = self._space.rolls
+        self._space.session.vaults.used(self._space.space_id)
+        if roll_id not in rolls:
             place = self._space.index.roll(roll_id)
             envelope = self._space.index.envelope_at(place.number) if place else None
             if place is None or envelope is None:
                 raise Refused(Code.ROLL_UNKNOWN)
             held = await self._space.epoch_secrets(place.epoch)
             body = unpack(parse_entry(envelope).body, OpenRollBody)
-            self._rolls[roll_id] = open_roll(
+            rolls[roll_id] = open_roll(
                 body, self._space.space_id, place.device_id, view_secret=held.view, epoch_secret=held.full
             )
-        return self._rolls[roll_id]
+        return rolls[roll_id]

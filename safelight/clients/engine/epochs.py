@@ -9,14 +9,13 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from safelight.sync_protocol.account_ledger import AccountState
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ledger_entries import BoxRef, Epoch
 from safelight.sync_protocol.ledger_state import Member
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES
 from safelight.sync_protocol.messages.spaces import NewBox
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.roles import TIERS, Role, Tier
+from safelight.sync_protocol.roles import TIERS, Tier
 from safelight.sync_protocol.sealing import hpke, keytree
 from safelight.sync_protocol.sealing.boxes import open_box, random_nonce, seal_box
 
@@ -109,23 +108,23 @@ def make_epoch(
     return NewEpoch(epoch, [box.new for box in boxes], made)
 
 
-def member_box(held: EpochSecrets, nonce: bytes, account: AccountState, role: Role) -> MemberBox | None:
-    """Seal an epoch's secret to *account*, at the tier of its *role*; None for one that reads nothing.
+def member_box(held: EpochSecrets, nonce: bytes, member: Member) -> MemberBox | None:
+    """Seal an epoch's secret to *member*, at the tier of its role; None for one that reads nothing.
 
     Raises FORBIDDEN where one does not hold that tier oneself, FORMAT_UNSUPPORTED where its key is no key.
     """
-    tier = TIERS[role]
+    tier, account_id = TIERS[member.role], member.account.account_id
     if tier is Tier.NONE:
         return None
-    info = box_info(nonce, held.number, account.account_id, tier)
+    info = box_info(nonce, held.number, account_id, tier)
     secret = held.require_full() if tier is Tier.FULL else held.view
-    return _boxed(account.account_id, tier, hpke.seal(account.identity.sealing, info, secret))
+    return _boxed(account_id, tier, hpke.seal(member.sealing_key, info, secret))
 
 
 def _box_or_noise(made: EpochSecrets, nonce: bytes, member: Member) -> MemberBox:
     """*A member whose key is no key* opens nothing, and must not stop everyone else from removing anyone."""
     try:
-        box = member_box(made, nonce, member.account, member.role)
+        box = member_box(made, nonce, member)
     except Refused:
         box = None
     size_bytes = hpke.ENCAPSULATED_SIZE_BYTES + KEY_SIZE_BYTES + hpke.TAG_SIZE_BYTES

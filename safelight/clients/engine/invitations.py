@@ -16,7 +16,7 @@ from safelight.sync_protocol.ledger_entries import (
     LedgerKind,
     WithdrawInvitationBody,
 )
-from safelight.sync_protocol.ledger_state import Invitation
+from safelight.sync_protocol.ledger_state import Invitation, Member
 from safelight.sync_protocol.limits import INVITATION_MAX_AGE_S, KEY_SIZE_BYTES
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.refusals import Code, Refused
@@ -159,6 +159,7 @@ async def _admit(space: SpaceView, invitation_id: bytes, invitation: Invitation)
     if invitation.joiner is None:
         raise Refused(Code.LEDGER_RULE, "nobody joined by this invitation")
     held = await space.epoch_secrets()
-    box = member_box(held, space.state.nonce, invitation.joiner, invitation.role)
+    joiner = Member(invitation.role, invitation.joiner, invitation.rights, invitation_id, invitation.vault_key)
+    box = member_box(held, space.state.nonce, joiner)
     body = AdmitMemberBody(invitation_id, invitation.joiner.account_id, held.number, box.ref if box else None)
     await space.commit(LedgerKind.ADMIT_MEMBER, body, boxes=[box.new] if box else ())

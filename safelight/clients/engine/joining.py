@@ -8,6 +8,7 @@ from safelight.clients.engine.answers import is_settled
 from safelight.clients.engine.keyring_document import KnownSpace, with_space
 from safelight.clients.engine.ledger_view import LedgerView
 from safelight.clients.engine.memory import SpaceMemory
+from safelight.clients.engine.vaults import AskPassphrase, nobody
 from safelight.sync_protocol import ids, signatures
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.invitations import InvitationAddress, parse_invitation_uri
@@ -17,20 +18,22 @@ from safelight.sync_protocol.log import ENTRY_VERSION, DevicePosition, Head, Hea
 from safelight.sync_protocol.messages.spaces import CommitEntry, Committed
 from safelight.sync_protocol.receipts import verify_receipt
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.sealing import keytree
+from safelight.sync_protocol.sealing import hpke, keytree
 from safelight.sync_protocol.wire import unpack
 
 INVITATION_HEADER = "Safelight-Invitation"
 _MAX_SIGNINGS = 4
 
 
-async def join_space(session: AccountSession, uri: str) -> bytes:
+async def join_space(session: AccountSession, uri: str, choose_passphrase: AskPassphrase = nobody) -> bytes:
     """Join the space that the invitation *uri* names, and return its id; it is read once a member let this account in.
+
+    Into a vault one brings a passphrase of one's own: *choose_passphrase* is asked for it.
 
     The ledger is verified down to the place that the invitation names, and that its inviter is who gave it, before
     anything is signed. The keyring lists the space first: one that it does not list was slipped in. After a lost answer
     the same call may be made again. Raises INVITATION_INVALID, INVITATION_EXPIRED, INVITATION_USED (someone else used
-    it: tell the inviter), MEMBER_EXISTS and the ledger's refusals.
+    it: tell the inviter), MEMBER_EXISTS, VAULT_LOCKED and the ledger's refusals.
     """
     address = parse_invitation_uri(uri)
     if address.server_fingerprint != ids.key_fingerprint(session.connection.server_key):
@@ -41,6 +44,7 @@ async def join_space(session: AccountSession, uri: str) -> bytes:
             memory.pin_ledger(Head(known.ledger_number, known.ledger_hash))
     memory.pin_ledger(address.head)
     seed = keytree.invitation_signing_seed(address.secret)
+    vault_key: bytes | None = None
     for signing in range(_MAX_SIGNINGS):
         state = await _read_ledger(session, address, seed, memory)
         if session.account_id in state.members:
@@ -50,9 +54,11 @@ async def join_space(session: AccountSession, uri: str) -> bytes:
             if invitation.joiner.account_id != session.account_id:
                 raise Refused(Code.INVITATION_USED)
             break  # an earlier call was interrupted after the server had taken it
+        if state.kind == "vault" and vault_key is None:
+            vault_key = await _vault_key(session, state, memory, choose_passphrase)
         await _list_in_keyring(session, address.space_id, state.head)
         try:
-            await _join(session, address, seed, state, memory)
+            await _join(session, address, seed, state, memory, vault_key)
             break
         except Refused as refusal:
             if refusal.code is not Code.ENTRY_STALE or signing == _MAX_SIGNINGS - 1:
@@ -65,6 +71,34 @@ async def _list_in_keyring(session: AccountSession, space_id: bytes, head: Head)
     content = session.content
     known = KnownSpace(space_id, confirmed=False, ledger_number=head.number, ledger_hash=head.hash)
     await session.keyring.update(lambda kept: with_space(kept or content, known))
+
+
+async def _vault_key(
+    session: AccountSession, state: LedgerState, memory: SpaceMemory, choose_passphrase: AskPassphrase
+) -> bytes:
+    """Return this account's key for a vault; a new one is in the keyring before anyone seals anything to it.
+
+    One that an earlier join may have brought already is kept: in its place another would open nothing.
+    """
+    known = next((each for each in session.content.spaces if each.space_id == state.space_id), None)
+    if known is not None and known.vault is not None and _may_have_joined(session, state, memory):
+        return hpke.public_key(await session.vaults.seed(known))
+    passphrase = await choose_passphrase()
+    if passphrase is None:
+        raise Refused(Code.VAULT_LOCKED, "to join it, choose a passphrase of your own")
+    made = await session.vaults.make(state.nonce, passphrase)
+    content, head = session.content, state.head
+    listed = KnownSpace(
+        state.space_id, confirmed=False, ledger_number=head.number, ledger_hash=head.hash, vault=made.wrap
+    )
+    await session.keyring.update(lambda kept: with_space(kept or content, listed))
+    session.vaults.hold(state.space_id, made.secret)
+    return made.public_key
+
+
+def _may_have_joined(session: AccountSession, state: LedgerState, memory: SpaceMemory) -> bool:
+    joiners = (each.joiner for each in state.invitations.values() if not each.over and each.joiner is not None)
+    return bool(memory.pending) or any(joiner.account_id == session.account_id for joiner in joiners)
 
 
 async def _read_ledger(
@@ -104,14 +138,20 @@ def _pending_join(memory: SpaceMemory, invitation_id: bytes) -> bytes:
 
 
 async def _join(
-    session: AccountSession, address: InvitationAddress, seed: bytes, state: LedgerState, memory: SpaceMemory
+    session: AccountSession,
+    address: InvitationAddress,
+    seed: bytes,
+    state: LedgerState,
+    memory: SpaceMemory,
+    vault_key: bytes | None,
 ) -> None:
     """Commit the join, signed by this device, the identity and the invitation's key, and verify its receipt."""
     device, position = session.device, memory.position
-    signed = (address.space_id, address.invitation_id, device.device_id, session.state.head)
+    signed = (address.space_id, address.invitation_id, device.device_id, session.state.head, vault_key)
     body = JoinSpaceBody(
         invitation_id=address.invitation_id,
         account_entries=session.entries,
+        vault_key=vault_key,
         identity_signature=signatures.sign(session.keys.signing_seed, join_message(Label.SIGN_JOIN_IDENTITY, *signed)),
         invitation_signature=signatures.sign(seed, join_message(Label.SIGN_JOIN_INVITATION, *signed)),
     )

@@ -5,6 +5,8 @@ The server keeps it and numbers its versions; it cannot read, change or, unseen,
 
 from collections.abc import Callable
 
+import msgspec
+
 from safelight.clients.engine.connection import Connection
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.messages.accounts import Keyring, PutKeyring
@@ -16,16 +18,28 @@ from safelight.sync_protocol.wire import Sealed, pack, unpack
 _MAX_ATTEMPTS = 5
 
 
+class VaultWrap(Sealed, frozen=True):
+    """An account's secret of one vault, under the account secret and the vault's passphrase together (`vaults`)."""
+
+    nonce: bytes
+    salt: bytes
+    memory_kib: int
+    passes: int
+    wrapped: bytes
+
+
 class KnownSpace(Sealed, frozen=True):
     """A space that this account made or joined, and the newest ledger head that one of its devices saw there.
 
-    `confirmed` is false between listing a space that is about to be made and the receipt for its genesis.
+    `confirmed` is false between listing a space that is about to be made and the receipt for its genesis. `vault` is
+    there for vaults, and for them alone.
     """
 
     space_id: bytes
     confirmed: bool = True
     ledger_number: int = 0
     ledger_hash: bytes = b""
+    vault: VaultWrap | None = None
 
 
 class KeyringContent(Sealed, frozen=True):
@@ -89,6 +103,13 @@ class KeyringDocument:
 
 
 def with_space(content: KeyringContent, known: KnownSpace) -> KeyringContent:
-    """Return *content* with *known* in place of what it said of that space."""
+    """Return *content* with *known* in place of what it said of that space.
+
+    A vault's wrap stays until there is another: whoever only moves a pin knows nothing of it, and without it nothing in
+    the vault would ever open again.
+    """
     others = [space for space in content.spaces if space.space_id != known.space_id]
+    if known.vault is None:
+        before = next((space.vault for space in content.spaces if space.space_id == known.space_id), None)
+        known = msgspec.structs.replace(known, vault=before)
     return KeyringContent(content.server_key, content.account_number, content.account_hash, [*others, known])

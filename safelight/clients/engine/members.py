@@ -78,7 +78,7 @@ async def set_role(space: SpaceView, account_id: bytes, role: Role, rights: Coll
         new = make_epoch(held.number + 1, space.state.nonce, changed, held)
         await space.commit_epoch(LedgerKind.SET_ROLE, SetRoleBody(account_id, role, named, None, new.epoch), new)
         return
-    box = member_box(held, space.state.nonce, member.account, role) if tier is not before else None
+    box = member_box(held, space.state.nonce, replace(member, role=role)) if tier is not before else None
     body = SetRoleBody(account_id, role, named, box.ref if box else None, None)
     await space.commit(LedgerKind.SET_ROLE, body, boxes=[box.new] if box else ())
 

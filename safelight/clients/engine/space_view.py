@@ -14,6 +14,7 @@ from safelight.clients.engine.epochs import EpochSecrets, NewEpoch
 from safelight.clients.engine.index import Index, Problem
 from safelight.clients.engine.keyring_document import KnownSpace, with_space
 from safelight.clients.engine.log_reader import LogReader
+from safelight.clients.engine.rolls import RollKeys
 from safelight.clients.engine.unlocking import check_account_pin
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, Epoch, LedgerKind, RotateEpochBody
@@ -39,7 +40,10 @@ class SpaceView:
         self.memory.pin_ledger(Head(known.ledger_number, known.ledger_hash))
         self._index: Index | None = None
         self._reader: LogReader | None = None
+        self._known = known
         self._epochs: dict[int, EpochSecrets] = {}
+        self.rolls: dict[bytes, RollKeys] = {}  # opened once, and kept as long as the epochs are
+        self._end_listening = session.vaults.when_shut(known.space_id, self._forget_keys)
         self._advanced = False
         self.committer = Committer(
             session.connection,
@@ -53,6 +57,10 @@ class SpaceView:
         )
 
     def __enter__(self) -> Self:
+        if self.is_vault:
+            # What is in a vault is never on the disk, not even as sealed as it came.
+            self._open_index(None)
+            return self
         path = self.session.folder.space_folder(self.space_id) / "index.sqlite"
         try:
             self._open_index(path)
@@ -63,7 +71,7 @@ class SpaceView:
             self._open_index(path)
         return self
 
-    def _open_index(self, path: Path) -> None:
+    def _open_index(self, path: Path | None) -> None:
         self._index = Index(path)
         self._reader = LogReader(self.space_id, self._index, self.memory)
 
@@ -77,6 +85,13 @@ class SpaceView:
     ) -> None:
         self.memory.save()
         self._close_index()
+        self._end_listening()
+        self._forget_keys()
+
+    @property
+    def is_vault(self) -> bool:
+        """Whether it opens with a second secret, as this account's keyring says."""
+        return self._known.vault is not None
 
     @property
     def index(self) -> Index:
@@ -170,6 +185,8 @@ class SpaceView:
             raise Refused(Code.SPACE_UNKNOWN, "this account is no member of it")
         if member.account.identity != self.session.keys.identity:
             raise Refused(Code.LEDGER_RULE, "the space names another identity for this account")
+        if (self.state.kind == "vault") != self.is_vault:
+            raise Refused(Code.LEDGER_RULE, "the keyring and the ledger do not agree whether it is a vault")
         check_account_pin(self.session.entries, member.account.head)
 
     async def _advance_account(self) -> None:
@@ -221,6 +238,7 @@ class SpaceView:
 
     async def epoch_secrets(self, number: int | None = None) -> EpochSecrets:
         """Return the secrets of an epoch (the one in force by default); EPOCH_MISMATCH if they are not the ledger's."""
+        self.session.vaults.used(self.space_id)
         newest = self.state.epoch
         opened = self._epochs.get(newest.number)
         if opened is None or (opened.full is None and self.state.tier_of(self.session.account_id) is Tier.FULL):
@@ -228,11 +246,12 @@ class SpaceView:
             if box is None or not self._is_mine(newest, box):
                 path = f"/v1/spaces/{self.space_id.hex()}/boxes/{newest.number}"
                 box = (await self.session.connection.request("GET", path, None, EpochBox)).box
-                held = self._open(newest, box)
+                held = await self._open(newest, box)
                 self.index.add_box(newest.number, box)
             else:
-                held = self._open(newest, box)
+                held = await self._open(newest, box)
             self._epochs = epochs.open_all_epochs(self.state.epochs, self.state.nonce, held)
+            self.rolls.clear()  # opened at the tier that was read before
         wanted = newest.number if number is None else number
         if wanted not in self._epochs:
             raise Refused(Code.EPOCH_OLD, f"there is no epoch {wanted}")
@@ -243,9 +262,14 @@ class SpaceView:
         mine = (ref.hash for ref in epoch.boxes if ref.account_id == self.session.account_id)
         return hashlib.sha256(box).digest() in mine
 
-    def _open(self, epoch: Epoch, box: bytes) -> EpochSecrets:
-        seed = self.session.keys.sealing_seed
+    async def _open(self, epoch: Epoch, box: bytes) -> EpochSecrets:
+        keys, vaults = self.session.keys, self.session.vaults
+        seed = await vaults.seed(self._known) if self.is_vault else keys.sealing_seed
         return epochs.open_epoch_box(epoch, self.state.nonce, self.session.account_id, seed, box)
+
+    def _forget_keys(self) -> None:
+        self._epochs.clear()
+        self.rolls.clear()
 
     async def next_epoch(self) -> NewEpoch:
         """Make the epoch that follows the one in force, for its members; this account must read the full tier."""

@@ -4,6 +4,9 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
 
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.epochs import make_epoch
@@ -22,12 +25,13 @@ from safelight.sync_protocol.roles import Role
 from safelight.sync_protocol.sealing.boxes import random_nonce, seal_box
 from safelight.sync_protocol.wire import pack
 
+_LINKS: dict[SpaceKind, Literal["none", "view", "full"]] = {"family": "view", "work": "full", "vault": "none"}
 _MIN_PREFIX = re.compile(r"[0-9a-f]{6,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class SpaceSummary:
-    """A space that counts: verified, with its name opened."""
+    """A space that counts: verified, with its name opened; that of a vault that is shut is empty."""
 
     space_id: bytes
     name: str
@@ -35,6 +39,7 @@ class SpaceSummary:
     role: Role
     used_bytes: int
     quota_bytes: int
+    is_shut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +62,24 @@ def check_name(name: str, what: str) -> str:
     return name
 
 
-async def create_space(session: AccountSession, name: str, kind: SpaceKind) -> bytes:
-    """Make a space of *kind* and return its id; this account is its owner.
+async def create_space(session: AccountSession, name: str, kind: SpaceKind, passphrase: str | None = None) -> bytes:
+    """Make a space of *kind* and return its id; this account is its owner. A vault needs a *passphrase*, and is open.
 
     The keyring lists the space before the server takes it: a space that it does not list is one that was slipped in.
-    Raises POLICY_FORBIDS for a vault, which this version cannot make, and BAD_REQUEST for a name that is taken.
+    Raises BAD_REQUEST for a name that is taken, and for a passphrase that is too short or missing.
     """
     name = check_name(name, "a space's name")
-    if kind == "vault":
-        raise Refused(Code.POLICY_FORBIDS, "a vault needs a second secret, which this version cannot make yet")
+    if (kind == "vault") != (passphrase is not None):
+        raise Refused(Code.BAD_REQUEST, "a vault, and only that, has a passphrase")
     if any(space.name == name for space in (await list_spaces(session)).spaces):
         raise Refused(Code.BAD_REQUEST, "a space of that name is there already")
-    envelope, boxes = _sign_genesis(session, name, kind)
+    nonce = secrets.token_bytes(HASH_SIZE_BYTES)
+    vault = None if passphrase is None else await session.vaults.make(nonce, passphrase)
+    envelope, boxes = _sign_genesis(session, name, kind, nonce, vault.public_key if vault else None)
     space_id = ids.space_id(envelope)
     content = session.content
-    await session.keyring.update(lambda known: with_space(known or content, KnownSpace(space_id, confirmed=False)))
+    begun = KnownSpace(space_id, confirmed=False, vault=vault.wrap if vault else None)
+    await session.keyring.update(lambda known: with_space(known or content, begun))
     answer = await session.connection.request("POST", "/v1/spaces", CommitEntry(envelope, boxes), Committed)
     entry_id = hashlib.sha256(envelope).digest()
     receipt = verify_receipt(
@@ -89,12 +97,15 @@ async def create_space(session: AccountSession, name: str, kind: SpaceKind) -> b
     memory.save()
     confirmed = KnownSpace(space_id, ledger_number=receipt.number, ledger_hash=entry_id)
     await session.keyring.update(lambda known: with_space(known or content, confirmed))
+    if vault is not None:
+        session.vaults.hold(space_id, vault.secret)
     return space_id
 
 
-def _sign_genesis(session: AccountSession, name: str, kind: SpaceKind) -> tuple[bytes, list[NewBox]]:
-    nonce = secrets.token_bytes(HASH_SIZE_BYTES)
-    members = {session.account_id: Member.usual(Role.OWNER, session.state)}
+def _sign_genesis(
+    session: AccountSession, name: str, kind: SpaceKind, nonce: bytes, vault_key: bytes | None
+) -> tuple[bytes, list[NewBox]]:
+    members = {session.account_id: Member.usual(Role.OWNER, session.state, vault_key)}
     epoch = make_epoch(1, nonce, members, None)
     dedupe_key = secrets.token_bytes(KEY_SIZE_BYTES)
     terms = pack(
@@ -103,7 +114,8 @@ def _sign_genesis(session: AccountSession, name: str, kind: SpaceKind) -> tuple[
             nonce=nonce,
             account_id=session.account_id,
             account_entries=session.entries,
-            policy=Policy(min_version=1, links="view" if kind == "family" else "full"),
+            vault_key=vault_key,
+            policy=Policy(min_version=1, links=_LINKS[kind]),
             epoch=epoch.epoch,
             name=seal_box(
                 epoch.secrets.view_metadata_key, field_place(nonce, "name", 1), name.encode(), nonce=random_nonce()
@@ -173,21 +185,77 @@ async def _summary(session: AccountSession, known: KnownSpace, row: SpaceRow) ->
     with SpaceView(session, known) as view:
         state = await view.sync()
         role = state.members[session.account_id].role
-        return SpaceSummary(known.space_id, await view.name(), state.kind, role, row.used_bytes, row.quota_bytes)
+        is_shut = view.is_vault and not session.vaults.is_open(known.space_id)
+        name = "" if is_shut else await view.name()
+        return SpaceSummary(known.space_id, name, state.kind, role, row.used_bytes, row.quota_bytes, is_shut)
 
 
 async def find_space(session: AccountSession, wanted: str) -> SpaceView:
     """Return the space named *wanted* (or with an id that begins so), not yet entered.
 
-    Raises SPACE_UNKNOWN, or BAD_REQUEST where two spaces have that name; a space that was refused says why.
+    Where none of those that are open has that name, it may be a vault's, and a passphrase is asked for. Raises
+    SPACE_UNKNOWN, VAULT_LOCKED for a passphrase that opens none, or BAD_REQUEST where two spaces have that name; a
+    space that was refused says why.
     """
     listing = await list_spaces(session)
     named = [summary.space_id for summary in listing.spaces if summary.name == wanted]
     if not named and _MIN_PREFIX.fullmatch(wanted):
         named = [summary.space_id for summary in listing.spaces if summary.space_id.hex().startswith(wanted)]
+    if not named:
+        named = await _vaults_named(
+            session, [summary.space_id for summary in listing.spaces if summary.is_shut], wanted
+        )
     if len(named) > 1:
         raise Refused(Code.BAD_REQUEST, "more than one space has that name; use its id")
     if not named:
         serious = [refusal for refusal in listing.refused.values() if refusal.code is not Code.SPACE_INJECTED]
-        raise serious[0] if serious else Refused(Code.SPACE_UNKNOWN, wanted)
-    return SpaceView(session, next(known for known in session.content.spaces if known.space_id == named[0]))
+        shut = any(summary.is_shut for summary in listing.spaces)
+        missing = Refused(Code.SPACE_UNKNOWN, f"{wanted}, unless it is a vault, which is shut" if shut else wanted)
+        raise serious[0] if serious else missing
+    return SpaceView(session, _known(session, named[0]))
+
+
+def _known(session: AccountSession, space_id: bytes) -> KnownSpace:
+    return next(known for known in session.content.spaces if known.space_id == space_id)
+
+
+async def _vaults_named(session: AccountSession, shut: list[bytes], wanted: str) -> list[bytes]:
+    """Of vaults that are shut, those that one passphrase opens and that have the name: not even that is told before."""
+    passphrase = await session.vaults.ask() if shut else None
+    if passphrase is None:
+        return []
+    opened = [space_id for space_id in shut if await _opens(session, _known(session, space_id), passphrase)]
+    if not opened:
+        raise Refused(Code.VAULT_LOCKED, "the passphrase is another one")
+    named = []
+    for space_id in opened:
+        with SpaceView(session, _known(session, space_id)) as view:
+            await view.sync()
+            if await view.name() == wanted:
+                named.append(space_id)
+    return named
+
+
+async def _opens(session: AccountSession, known: KnownSpace, passphrase: str) -> bool:
+    if known.vault is None:
+        return False
+    try:
+        await session.vaults.open(known.space_id, known.vault, passphrase)
+    except Refused as refusal:
+        if refusal.code is not Code.VAULT_LOCKED:
+            raise
+        return False
+    return True
+
+
+async def change_passphrase(session: AccountSession, space_id: bytes, passphrase: str) -> None:
+    """Put another *passphrase* in place of a vault's; the key itself stays.
+
+    Raises BAD_REQUEST for what is no vault and for one that is too short, VAULT_LOCKED where it does not open.
+    """
+    known = _known(session, space_id)
+    if known.vault is None:
+        raise Refused(Code.BAD_REQUEST, "only a vault has a passphrase")
+    wrap = await session.vaults.rewrap(known, passphrase)
+    content, changed = session.content, msgspec.structs.replace(known, vault=wrap)
+    await session.keyring.update(lambda kept: with_space(kept or content, changed))

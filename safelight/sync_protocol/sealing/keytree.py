@@ -47,6 +47,25 @@ def keyring_key(account_secret: bytes) -> bytes:
     return _from_key(account_secret, Label.KEYRING_KEY)
 
 
+# Vault
+
+
+def vault_account_key(account_secret: bytes) -> bytes:
+    """Return what the account gives to opening its vaults; nothing opens by it alone."""
+    return _from_key(account_secret, Label.VAULT_ACCOUNT_KEY)
+
+
+def vault_wrap_key(account_key_and_stretched: bytes) -> bytes:
+    """Return the key over a vault secret, from vault account key (32 bytes) ‖ Argon2id of the passphrase (32 bytes)."""
+    require_size(account_key_and_stretched, 2 * KEY_SIZE_BYTES, "account key and stretched passphrase")
+    return derive(account_key_and_stretched, Label.VAULT_WRAP_KEY)
+
+
+def vault_sealing_seed(vault_secret: bytes) -> bytes:
+    """Return the X-Wing seed of a member's key in one vault: what its epoch boxes there are sealed to."""
+    return _from_key(vault_secret, Label.VAULT_SEALING)
+
+
 # Epoch
 
 

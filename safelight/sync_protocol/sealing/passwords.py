@@ -20,6 +20,7 @@ from safelight.sync_protocol.limits import (
     ARGON2_MIN_MEMORY_KIB,
     ARGON2_MIN_PASSES,
     ARGON2_SALT_SIZE_BYTES,
+    HASH_SIZE_BYTES,
     ID_SIZE_BYTES,
     KEY_SIZE_BYTES,
 )
@@ -136,6 +137,30 @@ def unwrap_account_secret(wrap_key: bytes, account_id: bytes, unlocker_kind: str
     secret = floe.open_bytes(wrap_key, _unlocker_context(account_id, unlocker_kind), wrapped)
     require_key(secret, "an account secret")
     return secret
+
+
+def wrap_vault_secret(
+    wrap_key: bytes, account_id: bytes, nonce: bytes, secret: bytes, *, random: floe.Random = secrets.token_bytes
+) -> bytes:
+    """Return an account's secret of the vault with the genesis *nonce*, sealed under `keytree.vault_wrap_key`."""
+    require_key(secret, "a vault secret")
+    return floe.seal_bytes(wrap_key, _vault_context(account_id, nonce), secret, random=random)
+
+
+def unwrap_vault_secret(wrap_key: bytes, account_id: bytes, nonce: bytes, wrapped: bytes) -> bytes:
+    """Return the 32-byte vault secret in *wrapped*; the reverse of `wrap_vault_secret`.
+
+    Refuses as `floe.open_bytes`, and a secret of another size with LENGTH_MISMATCH.
+    """
+    secret = floe.open_bytes(wrap_key, _vault_context(account_id, nonce), wrapped)
+    require_key(secret, "a vault secret")
+    return secret
+
+
+def _vault_context(account_id: bytes, nonce: bytes) -> bytes:
+    require_size(account_id, ID_SIZE_BYTES, "an account id")
+    require_size(nonce, HASH_SIZE_BYTES, "a space's nonce")
+    return context(Label.VAULT_SECRET, account_id, nonce)
 
 
 def _unlocker_context(account_id: bytes, unlocker_kind: str) -> bytes:

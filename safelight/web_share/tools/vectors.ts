@@ -149,6 +149,14 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
       i.bytes("wrapped"),
     ),
   }),
+  "vault-secret.unwrap": async (i) => ({
+    secret: await passwords.unwrapVaultSecret(
+      i.bytes("wrap_key"),
+      i.bytes("account_id"),
+      i.bytes("nonce"),
+      i.bytes("wrapped"),
+    ),
+  }),
   "signature.public-key": (i) => ({ public_key: script.publicKeyOf(i.bytes("seed")) }),
   "signature.sign": (i) => ({ signature: script.sign(i.bytes("seed"), i.bytes("message")) }),
   "signature.verify": async (i) => {

@@ -26,7 +26,7 @@ FROM_SECRET = (
     keytree.link_password_salt,
     keytree.link_picks_key,
 )
-FROM_PASSWORD = (keytree.link_key_with_password, keytree.link_password_proof)
+FROM_PASSWORD = (keytree.link_key_with_password, keytree.link_password_proof, keytree.vault_wrap_key)
 FROM_32_BYTES = [function for function in FROM_KEY if function not in FROM_SECRET + FROM_PASSWORD]
 
 
@@ -42,7 +42,7 @@ def test_derive_is_hkdf_over_the_context() -> None:
 
 def test_no_two_derivations_give_one_key() -> None:
     """From one and the same key every named function derives something else: each has a label of its own."""
-    assert len(FROM_32_BYTES) == 26
+    assert len(FROM_32_BYTES) == 28
     derived = [function(KEY) for function in FROM_32_BYTES]
     derived += [keytree.rendition_key(KEY, "original", bytes(16)), keytree.link_page_key(KEY, 0)]
     assert len(set(derived)) == len(derived)

@@ -43,6 +43,16 @@ export const identitySigningSeed = (accountSecret: Bytes) => fromKey(accountSecr
 export const identitySealingSeed = (accountSecret: Bytes) => fromKey(accountSecret, Label.IDENTITY_SEALING);
 export const keyringKey = (accountSecret: Bytes) => fromKey(accountSecret, Label.KEYRING_KEY);
 
+// Vault
+
+export const vaultAccountKey = (accountSecret: Bytes) => fromKey(accountSecret, Label.VAULT_ACCOUNT_KEY);
+export const vaultSealingSeed = (vaultSecret: Bytes) => fromKey(vaultSecret, Label.VAULT_SEALING);
+
+export async function vaultWrapKey(accountKeyAndStretched: Bytes): Promise<Bytes> {
+  requireSize(accountKeyAndStretched, 2 * KEY_SIZE_BYTES, "account key and stretched passphrase");
+  return derive(accountKeyAndStretched, Label.VAULT_WRAP_KEY);
+}
+
 // Epoch
 
 export const viewSecret = (epochSecret: Bytes) => fromKey(epochSecret, Label.VIEW_SECRET);

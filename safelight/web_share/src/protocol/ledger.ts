@@ -26,7 +26,16 @@ import {
 } from "./ledger_entries.ts";
 import { afterLoss, checkEpoch, withEpoch } from "./ledger_epochs.ts";
 import { MEMBER_CHANGES, type Change } from "./ledger_members.ts";
-import { authorise, epochOf, mayAdd, rightsOf, type Camera, type LedgerState, type Member } from "./ledger_state.ts";
+import {
+  authorise,
+  checkVaultKey,
+  epochOf,
+  mayAdd,
+  rightsOf,
+  type Camera,
+  type LedgerState,
+  type Member,
+} from "./ledger_state.ts";
 import { PAIRING_MAX_AGE_S } from "./limits.ts";
 import { ENTRY_VERSION, isSameHead, verifyEntry, type Entry } from "./log.ts";
 import { Code, Refused } from "./refusals.ts";
@@ -119,7 +128,15 @@ async function create(
   const message = context(Label.SIGN_GENESIS_IDENTITY, deviceId, body.terms);
   await verify(account.identity.signing, body.identitySignature, message);
   checkPolicy(terms.kind, terms.policy);
-  const owner: Member = { id: terms.accountId, role: "owner", account, rights: RIGHTS.owner, invitationId: new Uint8Array() };
+  checkVaultKey(terms.kind, account, terms.vaultKey);
+  const owner: Member = {
+    id: terms.accountId,
+    role: "owner",
+    account,
+    rights: RIGHTS.owner,
+    invitationId: new Uint8Array(),
+    vaultKey: terms.vaultKey,
+  };
   const members = new Map([[toHex(owner.id), owner]]);
   checkEpoch(terms.epoch, 1, members);
   const { kind, nonce, accountId: creatorId, policy, name, dedupe, epoch } = terms;

@@ -37,6 +37,7 @@ export const spaceTerms = signed({
   nonce: hash,
   accountId: id,
   accountEntries,
+  vaultKey: nullable(inboxKey),
   policy,
   epoch,
   name: sealedField,
@@ -108,6 +109,7 @@ export type WithdrawInvitationBody = Shaped<typeof withdrawInvitationBody>;
 export const joinSpaceBody = signed({
   invitationId: id,
   accountEntries,
+  vaultKey: nullable(inboxKey),
   identitySignature: signatureBytes,
   invitationSignature: signatureBytes,
 });

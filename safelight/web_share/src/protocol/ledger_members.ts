@@ -20,7 +20,16 @@ import {
   type WithdrawInvitationBody,
 } from "./ledger_entries.ts";
 import { afterLoss, withBox } from "./ledger_epochs.ts";
-import { authorise, epochOf, mayManage, rightsOf, type Invitation, type LedgerState, type Member } from "./ledger_state.ts";
+import {
+  authorise,
+  checkVaultKey,
+  epochOf,
+  mayManage,
+  rightsOf,
+  type Invitation,
+  type LedgerState,
+  type Member,
+} from "./ledger_state.ts";
 import { INVITATION_MAX_AGE_S, MAX_MEMBERS } from "./limits.ts";
 import { verifyEntry, type Entry } from "./log.ts";
 import { Code, Refused } from "./refusals.ts";
@@ -43,7 +52,6 @@ export const MEMBER_CHANGES: readonly (readonly [string, (body: Bytes) => Change
 function invite(body: InviteMemberBody): Change {
   return async (state, entry) => {
     await authorise(state, entry, "members");
-    if (state.kind === "vault") throw new Refused(Code.LEDGER_RULE, "a vault takes no members by invitation");
     const rights = checkedRights(state, entry, body.role, body.rights);
     if (state.invitations.has(toHex(body.invitationId))) {
       throw new Refused(Code.LEDGER_RULE, "the invitation's id is taken");
@@ -56,7 +64,7 @@ function invite(body: InviteMemberBody): Change {
     }
     if (body.epoch !== epochOf(state).number) throw new Refused(Code.EPOCH_OLD);
     const { invitationId: id, key, role, expiresMs, name, epoch: nameEpoch } = body;
-    const given = { invitedBy: entry.header.authorId, givenAt: state.head.number, over: false };
+    const given = { invitedBy: entry.header.authorId, givenAt: state.head.number, vaultKey: null, over: false };
     return withInvitation(state, { ...given, id, key, role, rights, expiresMs, name, nameEpoch });
   };
 }
@@ -83,7 +91,8 @@ function join(body: JoinSpaceBody): Change {
     const { signedMs, deviceId, authorId } = entry.header;
     if (signedMs > invitation.expiresMs) throw new Refused(Code.INVITATION_EXPIRED);
     const head = await sha256(body.accountEntries.at(-1) ?? new Uint8Array(0));
-    const parts = [state.spaceId, body.invitationId, deviceId, uint(body.accountEntries.length), head];
+    const brought = body.vaultKey ?? new Uint8Array(0);
+    const parts = [state.spaceId, body.invitationId, deviceId, uint(body.accountEntries.length), head, brought];
     // First, of all that costs: *a thousand entries to verify*, sent by one who has no secret.
     await verify(invitation.key, body.invitationSignature, context(Label.SIGN_JOIN_INVITATION, ...parts));
     const account = await applyAccountEntries(undefined, body.accountEntries);
@@ -97,7 +106,8 @@ function join(body: JoinSpaceBody): Change {
     const byIdentity = context(Label.SIGN_JOIN_IDENTITY, ...parts);
     await verify(account.identity.signing, body.identitySignature, byIdentity);
     await verifyEntry(entry, key);
-    return withInvitation(state, { ...invitation, joiner: account });
+    checkVaultKey(state.kind, account, body.vaultKey);
+    return withInvitation(state, { ...invitation, joiner: account, vaultKey: body.vaultKey });
   };
 }
 
@@ -120,7 +130,8 @@ function admit(body: AdmitMemberBody): Change {
       return [key, isTheirs ? { ...other, over: true } : other];
     });
     const { accountId, invitationId } = body;
-    const admitted = withMember(state, { id: accountId, role, account: joiner, rights, invitationId });
+    const { vaultKey } = invitation;
+    const admitted = withMember(state, { id: accountId, role, account: joiner, rights, invitationId, vaultKey });
     // *Whoever adds keeps someone out for good* by certifying a camera under their id: only malice makes the two the same.
     const cameras = mapped(state.cameras, (camera) =>
       equal(camera.id, accountId) ? { ...camera, revoked: true } : camera,

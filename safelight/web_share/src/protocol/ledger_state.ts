@@ -9,7 +9,8 @@ import { CAMERA_RIGHTS, MANAGES, TIERS, type Right, type Role, type Tier } from 
 
 /** An account in the space: its role, its own ledger as far as it counts here, its rights, and how it came in.
  *
- * `invitationId` is that by which it was admitted; empty for who made the space.
+ * `invitationId` is that by which it was admitted; empty for who made the space. In a vault it has a key of its own, which
+ * opens with the vault's second secret alone.
  */
 export interface Member {
   readonly id: Bytes;
@@ -17,11 +18,15 @@ export interface Member {
   readonly account: AccountState;
   readonly rights: ReadonlySet<Right>;
   readonly invitationId: Bytes;
+  readonly vaultKey: Bytes | null;
 }
+
+/** The public key to which the boxes of a member's epochs are sealed. */
+export const sealingKey = (member: Member): Bytes => member.vaultKey ?? member.account.identity.sealing;
 
 /** An invitation: given, then used once by `joiner`, and over when that was admitted or it was withdrawn.
  *
- * `givenAt` is the ledger entry that its giver had before it.
+ * `givenAt` is the ledger entry that its giver had before it, `vaultKey` what the joiner brought into a vault.
  */
 export interface Invitation {
   readonly id: Bytes;
@@ -34,6 +39,7 @@ export interface Invitation {
   readonly nameEpoch: number;
   readonly givenAt: number;
   readonly joiner?: AccountState;
+  readonly vaultKey: Bytes | null;
   readonly over: boolean;
 }
 
@@ -115,6 +121,19 @@ function standingCamera(state: LedgerState, cameraId: Bytes): Camera | undefined
   const camera = state.cameras.get(toHex(cameraId));
   const stands = camera?.deviceKey && !camera.revoked && mayAdd(state, camera.certifiedBy);
   return stands ? camera : undefined;
+}
+
+/** Who comes into a vault brings a key for it, and only there.
+ *
+ * *A vault that opens without its second secret*: the account's own sealing key is none.
+ */
+export function checkVaultKey(kind: SpaceKind, account: AccountState, vaultKey: Bytes | null): void {
+  if ((vaultKey !== null) !== (kind === "vault")) {
+    throw new Refused(Code.LEDGER_RULE, "a vault's members have a key for it, and no others");
+  }
+  if (vaultKey && equal(vaultKey, account.identity.sealing)) {
+    throw new Refused(Code.LEDGER_RULE, "a vault's key is another one than the account's");
+  }
 }
 
 /** Check by the ledger at the entry's slot that its signer stands, signed it, and has `right` (none: any standing). */

@@ -16,6 +16,7 @@ import {
   ARGON2_MIN_MEMORY_KIB,
   ARGON2_MIN_PASSES,
   ARGON2_SALT_SIZE_BYTES,
+  HASH_SIZE_BYTES,
   ID_SIZE_BYTES,
   KEY_SIZE_BYTES,
 } from "./limits.ts";
@@ -114,6 +115,36 @@ export async function unwrapAccountSecret(
   const secret = await openBytes(wrapKey, unlockerContext(accountId, unlockerKind), wrapped);
   requireKey(secret, "an account secret");
   return secret;
+}
+
+/** An account's secret of the vault with the genesis `nonce`, sealed under `keytree.vaultWrapKey`. */
+export async function wrapVaultSecret(
+  wrapKey: Bytes,
+  accountId: Bytes,
+  nonce: Bytes,
+  secret: Bytes,
+  random: Random = randomBytes,
+): Promise<Bytes> {
+  requireKey(secret, "a vault secret");
+  return sealBytes(wrapKey, vaultContext(accountId, nonce), secret, { random });
+}
+
+/** The reverse; LENGTH_MISMATCH if what was wrapped is no vault secret. */
+export async function unwrapVaultSecret(
+  wrapKey: Bytes,
+  accountId: Bytes,
+  nonce: Bytes,
+  wrapped: Uint8Array,
+): Promise<Bytes> {
+  const secret = await openBytes(wrapKey, vaultContext(accountId, nonce), wrapped);
+  requireKey(secret, "a vault secret");
+  return secret;
+}
+
+function vaultContext(accountId: Bytes, nonce: Bytes): Bytes {
+  requireSize(accountId, ID_SIZE_BYTES, "an account id");
+  requireSize(nonce, HASH_SIZE_BYTES, "a space's nonce");
+  return context(Label.VAULT_SECRET, accountId, nonce);
 }
 
 function unlockerContext(accountId: Bytes, unlockerKind: string): Bytes {

@@ -152,11 +152,9 @@ def rotation_message(label: Label, header: AccountHeader, identity: Identity) ->
     return context(label, pack(header), pack(identity))
 
 
-def build_account_entry(
-    kind: AccountKind, body: Signed, signing_seed: bytes, *, account: bytes, head: Head, signed_ms: int
-) -> bytes:
-    """Sign an entry that follows *head* with the identity's *signing_seed*; returns the envelope's bytes."""
-    header = AccountHeader(
+def account_header(kind: AccountKind, *, account: bytes, head: Head, signed_ms: int) -> AccountHeader:
+    """Return the header of the entry that follows *head*."""
+    return AccountHeader(
         version=ACCOUNT_ENTRY_VERSION,
         critical=True,
         kind=kind.value,
@@ -165,6 +163,13 @@ def build_account_entry(
         previous_id=head.hash,
         signed_ms=signed_ms,
     )
+
+
+def build_account_entry(
+    kind: AccountKind, body: Signed, signing_seed: bytes, *, account: bytes, head: Head, signed_ms: int
+) -> bytes:
+    """Sign an entry that follows *head* with the identity's *signing_seed*; returns the envelope's bytes."""
+    header = account_header(kind, account=account, head=head, signed_ms=signed_ms)
     return build_envelope(header, body, Label.SIGN_ACCOUNT_ENTRY, signing_seed)
 
 

@@ -96,6 +96,32 @@ async def test_change_account(database: Database) -> None:
     assert await database.session(session.token_hash) is None
 
 
+async def test_a_change_with_a_keyring(database: Database) -> None:
+    """Both or neither: where the keyring is not the next one, nothing of the change is kept."""
+    account_id, _ = await add_account(database)
+    for version, expected in ((2, 0), (1, 1), (1, 1), (2, 2)):
+        account = await database.account(account_id)
+        assert account is not None
+        change = AccountChange(
+            account_id,
+            account.ledger_number,
+            [(account.ledger_number + 1, some_hash(), b"next")],
+            NOW_MS,
+            keyring=(version, b"a keyring"),
+        )
+        before = await database.account_entries(account_id, 0)
+        kept = (await database.keyring(account_id))[0]
+        if version == kept + 1:
+            await database.change_account(change)
+            assert len(await database.account_entries(account_id, 0)) == len(before) + 1
+        else:
+            with pytest.raises(Refused) as refusal:
+                await database.change_account(change)
+            assert refusal.value.code is Code.KEYRING_CONFLICT
+            assert await database.account_entries(account_id, 0) == before
+        assert (await database.keyring(account_id))[0] == expected
+
+
 async def test_account_ledger_has_one_next_entry(database: Database) -> None:
     """Of two that append at one place one does; a change at an old place writes nothing."""
     account_id, _ = await add_account(database)

@@ -232,8 +232,33 @@ async def test_a_new_password(server: Server) -> None:
     entry = person.set_unlocker("password", person.wrapped["password"])
     assert (await api.post(path, AppendAccountEntries([entry]))).code == "bad-request"
     wrong = msgspec.structs.replace(person.unlocker("password"), wrapped=b"something else")
-    assert (await api.post(path, AppendAccountEntries([entry], wrong))).code == "ledger-rule"
-    assert (await api.post(path, AppendAccountEntries([entry], person.unlocker("password")))).status == 200
+    assert (await api.post(path, AppendAccountEntries([entry], [wrong]))).code == "ledger-rule"
+    assert (await api.post(path, AppendAccountEntries([entry], [person.unlocker("password")]))).status == 200
+    assert (await unlock(server, person)).wrapped == person.wrapped["password"]
+
+
+async def test_a_new_identity_comes_whole(server: Server) -> None:
+    """*An account that nothing opens any more*: with every unlocker anew and the next keyring, or not at all."""
+    person, api = await server.account()
+    path = f"/v1/accounts/{person.account_id.hex()}/ledger"
+    assert (await api.post("/v1/keyring", PutKeyring(1, b"first"), "PUT")).status == 200
+    entries = [person.rotate_identity()]
+    for kind in ("password", "recovery"):
+        person.wrapped[kind], person.auth_keys[kind] = os.urandom(200), os.urandom(32)
+        entries.append(person.take(person.set_unlocker(kind, person.wrapped[kind])))
+    unlockers = [person.unlocker("password"), person.unlocker("recovery")]
+    for code, asked in (
+        ("bad-request", AppendAccountEntries(entries[:1], [], PutKeyring(2, b"second"))),
+        ("bad-request", AppendAccountEntries(entries[:2], unlockers[:1], PutKeyring(2, b"second"))),
+        ("bad-request", AppendAccountEntries(entries, unlockers)),
+        ("keyring-conflict", AppendAccountEntries(entries, unlockers, PutKeyring(3, b"second"))),
+        ("keyring-conflict", AppendAccountEntries(entries, unlockers, PutKeyring(1, b"second"))),
+    ):
+        assert (await api.post(path, asked)).code == code
+        assert (await api.get("/v1/keyring")).as_(Keyring) == Keyring(1, b"first")
+        assert len((await api.get(path)).as_(AccountLedger).entries) == 3
+    await api.post(path, AppendAccountEntries(entries, unlockers, PutKeyring(2, b"second")))
+    assert (await api.get("/v1/keyring")).as_(Keyring) == Keyring(2, b"second")
     assert (await unlock(server, person)).wrapped == person.wrapped["password"]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from safelight.sync_protocol import account_ledger, signatures
 from safelight.sync_protocol.account_ledger import AccountKind, AccountState, Identity, Unlocker
+from safelight.sync_protocol.contexts import Label
 from safelight.sync_protocol.log import NO_HEAD
 from safelight.sync_protocol.messages.accounts import CreateAccount, NewUnlocker
 from safelight.sync_protocol.wire import Signed
@@ -94,6 +95,26 @@ class Person:
     def revoke_device(self, device_id: bytes) -> bytes:
         """Take a device away; returns the entry."""
         return self.take(self.entry(AccountKind.REVOKE_DEVICE, account_ledger.RevokeDeviceBody(device_id)))
+
+    def rotate_identity(self) -> bytes:
+        """Take a new identity, vouched for by the recovery key; returns the entry."""
+        seed = os.urandom(32)
+        identity = Identity(signatures.public_key_of(seed), os.urandom(INBOX_SIZE_BYTES))
+        at = {"account": self.account_id, "head": self.state.head, "signed_ms": now_ms()}
+        header = account_ledger.account_header(AccountKind.ROTATE_IDENTITY, **at)  # type: ignore[arg-type]  # as below
+        by_recovery, by_itself = (
+            signatures.sign(key, account_ledger.rotation_message(label, header, identity))
+            for key, label in ((self.recovery_seed, Label.SIGN_IDENTITY_RECOVERY), (seed, Label.SIGN_IDENTITY_NEW))
+        )
+        body = account_ledger.RotateIdentityBody(identity, by_recovery, by_itself)
+        entry = account_ledger.build_account_entry(
+            AccountKind.ROTATE_IDENTITY,
+            body,
+            self.identity_seed,
+            **at,  # type: ignore[arg-type]  # see above
+        )
+        self.identity_seed, self.identity = seed, identity
+        return self.take(entry)
 
     def unlocker(self, kind: str) -> NewUnlocker:
         """Return an unlocker as the server gets it."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from safelight.clients.cli import account, album, asset, camera, link, member, space
+from safelight.clients.cli import account, album, asset, camera, device, link, member, space
 
 _EPILOG = (
     "The profile folder is SAFELIGHT_PROFILE, or your system's place for such data. Without a terminal, "
@@ -22,6 +22,7 @@ app = typer.Typer(
     epilog=_EPILOG,
 )
 app.add_typer(account.app, name="account")
+app.add_typer(device.app, name="device")
 app.add_typer(space.app, name="space")
 app.add_typer(member.app, name="member")
 app.add_typer(camera.app, name="camera")

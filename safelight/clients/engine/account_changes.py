@@ -60,7 +60,7 @@ async def _set_password(connection: Connection, opened: OpenedAccount, password:
     """Set the account's password at the server, and return the ledger's new head."""
     chain = opened.chain()
     unlocker = await password_unlocker(chain, password, signed_ms)
-    await append_entries(connection, opened, AppendAccountEntries(chain.entries, unlocker))
+    await append_entries(connection, opened, AppendAccountEntries(chain.entries, [unlocker]))
     return chain.head
 
 
@@ -85,7 +85,7 @@ async def recovery_words(folder: ProfileFolder, password: str | None, *, clock: 
         folder.save(profile)
         chain = opened.chain()
         unlocker = recovery_unlocker(chain, entropy, clock())
-        await append_entries(connection, opened, AppendAccountEntries(chain.entries, unlocker))
+        await append_entries(connection, opened, AppendAccountEntries(chain.entries, [unlocker]))
         words = passwords.new_recovery_words(entropy)
         # *Words that open nothing*: a server that said yes and kept the old ones is found out while the old ones count.
         await unlock_account(connection, profile.name, Unlocker.RECOVERY, " ".join(words))

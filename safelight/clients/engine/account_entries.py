@@ -11,10 +11,12 @@ from safelight.sync_protocol.account_ledger import (
     AddDeviceBody,
     CreateAccountBody,
     Identity,
+    RotateIdentityBody,
     SetUnlockerBody,
     Unlocker,
     build_account_entry,
 )
+from safelight.sync_protocol.contexts import Label
 from safelight.sync_protocol.limits import ARGON2_SALT_SIZE_BYTES, HASH_SIZE_BYTES
 from safelight.sync_protocol.log import NO_HEAD, Head
 from safelight.sync_protocol.messages.accounts import NewUnlocker
@@ -55,6 +57,23 @@ class EntryChain:
         )
         self.entries.append(envelope)
         self.head = Head(self.head.number + 1, hashlib.sha256(envelope).digest())
+
+    def rotate(self, keys: AccountKeys, recovery_seed: bytes, signed_ms: int) -> None:
+        """Put the identity of *keys* in place of the one in force; that signs it, the recovery key does, and itself."""
+        header = account_ledger.account_header(
+            AccountKind.ROTATE_IDENTITY, account=self.account_id, head=self.head, signed_ms=signed_ms
+        )
+        by_recovery, by_itself = (
+            account_ledger.rotation_message(label, header, keys.identity)
+            for label in (Label.SIGN_IDENTITY_RECOVERY, Label.SIGN_IDENTITY_NEW)
+        )
+        body = RotateIdentityBody(
+            keys.identity,
+            signatures.sign(recovery_seed, by_recovery),
+            signatures.sign(keys.signing_seed, by_itself),
+        )
+        self.add(AccountKind.ROTATE_IDENTITY, body, signed_ms)
+        self.keys = keys
 
 
 def device_body(device: DeviceKey) -> AddDeviceBody:

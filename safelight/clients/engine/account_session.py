@@ -1,7 +1,7 @@
 """An account at work on this device: its profile unlocked, its own ledger verified, its keyring fetched."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -12,13 +12,14 @@ from safelight.clients.engine.clock import Clock, now_ms
 from safelight.clients.engine.connection import Connection, DeviceKey
 from safelight.clients.engine.keyring_document import KeyringContent, KeyringDocument
 from safelight.clients.engine.profile import AccountProfile, ProfileFolder
-from safelight.clients.engine.profile_secrets import ProfileSecrets, unwrap
+from safelight.clients.engine.profile_secrets import ProfileSecrets, rewrap, unwrap
 from safelight.clients.engine.unlocking import check_account_pin
 from safelight.clients.engine.vaults import AskPassphrase, Vaults, nobody
 from safelight.sync_protocol.account_ledger import AccountState, apply_account_entries
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.accounts import AccountLedger
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.sealing import keytree
 
 
 class AccountSession:
@@ -38,6 +39,7 @@ class AccountSession:
         self.connection = connection
         self.clock = clock
         self.keys = AccountKeys(held.account_secret)
+        self.next_secret = held.next_account_secret
         self.device = DeviceKey(profile.device_id, held.signing_seed)
         self.keyring = KeyringDocument(connection, profile.account_id, held.account_secret, profile.keyring_version)
         self.vaults = Vaults(profile.account_id, held.account_secret, ask_passphrase)
@@ -63,26 +65,36 @@ class AccountSession:
             self.connection.server_key, self.state.head.number, self.state.head.hash
         )
 
+    def sealing_seeds(self) -> Iterator[bytes]:
+        """Yield the seeds of what may be sealed to this account: its identity's, and then those of its former ones."""
+        yield self.keys.sealing_seed
+        yield from map(keytree.identity_sealing_seed, self.content.former_secrets)
+
+    def keep(self, profile: AccountProfile) -> None:
+        """Save a changed profile."""
+        self.profile = profile
+        self.folder.save(profile)
+
     async def refresh(self) -> None:
         """Fetch and verify the account's ledger and keyring, and pin both.
 
         HISTORY_ROLLED_BACK, HISTORY_FORKED and LEDGER_RULE when the server shows another account than it did;
         DEVICE_REVOKED when this device was revoked by another.
         """
-        path = f"/v1/accounts/{self.account_id.hex()}/ledger?after=0"
-        ledger = await self.connection.request("GET", path, None, AccountLedger)
-        state = apply_account_entries(None, ledger.entries)
+        entries = await _own_ledger(self.connection, self.account_id)
+        state = apply_account_entries(None, entries)
         if state.account_id != self.account_id:
             raise Refused(Code.LEDGER_RULE, "the server answered with another account's ledger")
-        check_account_pin(ledger.entries, Head(self.profile.account_number, self.profile.account_hash))
+        check_account_pin(entries, Head(self.profile.account_number, self.profile.account_hash))
         self.keys.check(state)
         if state.device_key(self.device.device_id) is None:
             raise Refused(Code.DEVICE_REVOKED)
-        self.entries, self._state = ledger.entries, state
+        self.entries, self._state = entries, state
         content = await self.keyring.fetch()
         if content is not None:
-            check_account_pin(ledger.entries, Head(content.account_number, content.account_hash))
+            check_account_pin(entries, Head(content.account_number, content.account_hash))
         await self.keyring.update(pin_account(self.connection.server_key, state.head))
+        self.vaults.know_former(self.content.former_secrets)
         self._pin()
 
     def _pin(self) -> None:
@@ -93,14 +105,33 @@ class AccountSession:
             keyring_version=self.keyring.version,
         )
         if pinned != self.profile:
-            self.profile = pinned
-            self.folder.save(pinned)
+            self.keep(pinned)
 
     def close(self) -> None:
         """Forget what vaults were open, and keep what was pinned meanwhile."""
         self.vaults.shut_all()
         if self._state is not None:
             self._pin()
+
+
+async def _adopt_next(
+    folder: ProfileFolder, profile: AccountProfile, held: ProfileSecrets, password: str | None, connection: Connection
+) -> tuple[AccountProfile, ProfileSecrets]:
+    """A new identity was on its way when this device stopped: take over its secret, if it counts by now."""
+    entries = await _own_ledger(connection, profile.account_id)
+    check_account_pin(entries, Head(profile.account_number, profile.account_hash))
+    if apply_account_entries(None, entries).identity != AccountKeys(held.next_account_secret).identity:
+        return profile, held  # it does not count, or not yet
+    held = msgspec.structs.replace(held, account_secret=held.next_account_secret, next_account_secret=b"")
+    profile = await asyncio.to_thread(rewrap, profile, held, password)
+    folder.save(profile)
+    return profile, held
+
+
+async def _own_ledger(connection: Connection, account_id: bytes) -> list[bytes]:
+    path = f"/v1/accounts/{account_id.hex()}/ledger?after=0"
+    ledger = await connection.request("GET", path, None, AccountLedger)
+    return ledger.entries
 
 
 @asynccontextmanager
@@ -120,6 +151,8 @@ async def open_account(
     held = await asyncio.to_thread(unwrap, profile, password)
     device = DeviceKey(profile.device_id, held.signing_seed)
     async with Connection(profile.server_url, server_key=profile.server_key, device=device) as connection:
+        if held.next_account_secret:
+            profile, held = await _adopt_next(folder, profile, held, password, connection)
         session = AccountSession(folder, profile, held, connection, clock, ask_passphrase)
         await session.refresh()
         try:

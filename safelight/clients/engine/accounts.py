@@ -198,7 +198,7 @@ async def recover(
         chain = opened.chain()
         chain.add(AccountKind.ADD_DEVICE, device_body(device), clock())
         unlocker = await password_unlocker(chain, new_password, clock())
-        await append_entries(connection, opened, AppendAccountEntries(chain.entries, unlocker))
+        await append_entries(connection, opened, AppendAccountEntries(chain.entries, [unlocker]))
         return await _finish(
             folder, connection, name, device, opened, chain.head, new_password, use_system_keyring=use_system_keyring
         )
@@ -279,6 +279,6 @@ def pin_account(server_key: bytes, head: Head) -> Callable[[KeyringContent | Non
             return KeyringContent(server_key, head.number, head.hash)
         if content.account_number >= head.number:
             return content
-        return KeyringContent(content.server_key, head.number, head.hash, content.spaces)
+        return msgspec.structs.replace(content, account_number=head.number, account_hash=head.hash)
 
     return change

@@ -43,12 +43,20 @@ class KnownSpace(Sealed, frozen=True):
 
 
 class KeyringContent(Sealed, frozen=True):
-    """What the keyring says. `account_number` and `account_hash` pin the account's own ledger for new devices."""
+    """What the keyring says. `account_number` and `account_hash` pin the account's own ledger for new devices.
+
+    `former_secrets` are the account secrets before this one, newest first: what was sealed to the identities that they
+    made, or lies under them, still opens.
+    """
 
     server_key: bytes
     account_number: int
     account_hash: bytes
     spaces: list[KnownSpace] = []
+    former_secrets: list[bytes] = []
+
+    def __repr__(self) -> str:
+        return "KeyringContent(…)"
 
 
 class KeyringDocument:
@@ -85,9 +93,8 @@ class KeyringDocument:
             if content == self.content:
                 return content
             version = self.version + 1
-            sealed = seal_box(self._key, self._place(version), pack(content), nonce=random_nonce())
             try:
-                await self._connection.request("PUT", "/v1/keyring", PutKeyring(version, sealed), Keyring)
+                await self._connection.request("PUT", "/v1/keyring", self.next_version(content), Keyring)
             except Refused as refusal:
                 if refusal.code is not Code.KEYRING_CONFLICT:
                     raise
@@ -97,6 +104,11 @@ class KeyringDocument:
             self.version, self.content = version, content
             return content
         raise Refused(Code.KEYRING_CONFLICT)
+
+    def next_version(self, content: KeyringContent) -> PutKeyring:
+        """Seal *content* as the version that follows the one that was fetched."""
+        version = self.version + 1
+        return PutKeyring(version, seal_box(self._key, self._place(version), pack(content), nonce=random_nonce()))
 
     def _place(self, version: int) -> bytes:
         return context(Label.KEYRING, self._account_id, uint(version))
@@ -112,4 +124,4 @@ def with_space(content: KeyringContent, known: KnownSpace) -> KeyringContent:
     if known.vault is None:
         before = next((space.vault for space in content.spaces if space.space_id == known.space_id), None)
         known = msgspec.structs.replace(known, vault=before)
-    return KeyringContent(content.server_key, content.account_number, content.account_hash, [*others, known])
+    return msgspec.structs.replace(content, spaces=[*others, known])

@@ -23,12 +23,14 @@ _GOOD_PRIORITY = 1  # keyring's own measure; below are plain files and the one t
 class ProfileSecrets(Sealed, frozen=True):
     """What an account's device holds: the account secret, and the seed that this device signs with.
 
-    `recovery_entropy` are the recovery words, for as long as they were not shown.
+    `recovery_entropy` are the recovery words, for as long as they were not shown. `next_account_secret` is what a new
+    identity comes from, from before the server hears of it until it is known to count.
     """
 
     account_secret: bytes
     signing_seed: bytes
     recovery_entropy: bytes = b""
+    next_account_secret: bytes = b""
 
     def __repr__(self) -> str:
         return "ProfileSecrets(…)"

@@ -3,6 +3,8 @@
 import hashlib
 import sqlite3
 from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -183,11 +185,12 @@ class SpaceView:
         member = self.state.members.get(self.session.account_id)
         if member is None:
             raise Refused(Code.SPACE_UNKNOWN, "this account is no member of it")
-        if member.account.identity != self.session.keys.identity:
+        check_account_pin(self.session.entries, member.account.head)
+        is_current = member.account.head == self.session.state.head
+        if is_current and member.account.identity != self.session.keys.identity:
             raise Refused(Code.LEDGER_RULE, "the space names another identity for this account")
         if (self.state.kind == "vault") != self.is_vault:
             raise Refused(Code.LEDGER_RULE, "the keyring and the ledger do not agree whether it is a vault")
-        check_account_pin(self.session.entries, member.account.head)
 
     async def _advance_account(self) -> None:
         """A new device counts here once the account's own ledger, as far as it counts here, names it."""
@@ -201,6 +204,9 @@ class SpaceView:
         except Refused as refusal:
             if refusal.code is not Code.EPOCH_REQUIRED:
                 raise
+            if self.is_vault and not self.session.vaults.is_open(self.space_id):
+                self._advanced = False  # nobody is asked for a passphrase for that: when it is opened next
+                return
             new = await self.next_epoch()
             body = AdvanceAccountBody(self.session.account_id, news, new.epoch)
             await self.committer.commit(LedgerKind.ADVANCE_ACCOUNT, body, boxes=new.boxes)
@@ -263,18 +269,25 @@ class SpaceView:
         return hashlib.sha256(box).digest() in mine
 
     async def _open(self, epoch: Epoch, box: bytes) -> EpochSecrets:
-        keys, vaults = self.session.keys, self.session.vaults
-        seed = await vaults.seed(self._known) if self.is_vault else keys.sealing_seed
-        return epochs.open_epoch_box(epoch, self.state.nonce, self.session.account_id, seed, box)
+        vaults, nonce, account_id = self.session.vaults, self.state.nonce, self.session.account_id
+        seeds = [await vaults.seed(self._known)] if self.is_vault else list(self.session.sealing_seeds())
+        for seed in seeds[:-1]:
+            with suppress(Refused):  # it is sealed to a former identity, until the next epoch
+                return epochs.open_epoch_box(epoch, nonce, account_id, seed, box)
+        return epochs.open_epoch_box(epoch, nonce, account_id, seeds[-1], box)
 
     def _forget_keys(self) -> None:
         self._epochs.clear()
         self.rolls.clear()
 
     async def next_epoch(self) -> NewEpoch:
-        """Make the epoch that follows the one in force, for its members; this account must read the full tier."""
-        held = await self.epoch_secrets()
-        return epochs.make_epoch(held.number + 1, self.state.nonce, self.state.members, held)
+        """Make the epoch that follows the one in force, for its members; this account must read the full tier.
+
+        Its own box is sealed to the identity that it has by now, which the space may not have heard of yet.
+        """
+        held, me = await self.epoch_secrets(), self.session.account_id
+        member = replace(self.state.members[me], account=self.session.state)
+        return epochs.make_epoch(held.number + 1, self.state.nonce, {**self.state.members, me: member}, held)
 
     async def rotate_epoch(self) -> Receipt:
         """Begin a new epoch without any other change."""

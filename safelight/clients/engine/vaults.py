@@ -6,7 +6,8 @@ passphrase together: whoever holds a device that is signed in, but has no passph
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from safelight.clients.engine.keyring_document import KnownSpace, VaultWrap
@@ -54,10 +55,14 @@ class Vaults:
     def __init__(self, account_id: bytes, account_secret: bytes, ask: AskPassphrase = nobody) -> None:
         """Hold none; *ask* is asked when one is to be opened."""
         self._account_id = account_id
-        self._account_key = keytree.vault_account_key(account_secret)
+        self._account_keys = [keytree.vault_account_key(account_secret)]
         self._ask = ask
         self._open: dict[bytes, _Open] = {}
         self._told: dict[bytes, list[Callable[[], None]]] = {}
+
+    def know_former(self, secrets: Sequence[bytes]) -> None:
+        """Open what lies under the account's former secrets, too: a new identity changes no vault."""
+        self._account_keys[1:] = map(keytree.vault_account_key, secrets)
 
     async def make(self, nonce: bytes, passphrase: str) -> NewVault:
         """Make this account's key for the vault with the genesis *nonce*.
@@ -141,15 +146,14 @@ class Vaults:
         if len(passphrase) < MIN_PASSPHRASE_LENGTH:
             raise Refused(Code.BAD_REQUEST, f"a vault's passphrase has at least {MIN_PASSPHRASE_LENGTH} characters")
         salt, costs = secrets.token_bytes(ARGON2_SALT_SIZE_BYTES), DEFAULT_COSTS
-        wrapped = wrap_vault_secret(self._key(passphrase, salt, costs), self._account_id, nonce, secret)
+        key = keytree.vault_wrap_key(self._account_keys[0] + stretch(passphrase, salt, costs))
+        wrapped = wrap_vault_secret(key, self._account_id, nonce, secret)
         return VaultWrap(nonce, salt, costs.memory_kib, costs.passes, wrapped)
 
     def _unwrap(self, wrap: VaultWrap, passphrase: str) -> bytes:
-        key = self._key(passphrase, wrap.salt, Costs(wrap.memory_kib, wrap.passes))
-        try:
-            return unwrap_vault_secret(key, self._account_id, wrap.nonce, wrap.wrapped)
-        except Refused:
-            raise Refused(Code.VAULT_LOCKED, "the passphrase is another one") from None
-
-    def _key(self, passphrase: str, salt: bytes, costs: Costs) -> bytes:
-        return keytree.vault_wrap_key(self._account_key + stretch(passphrase, salt, costs))
+        stretched = stretch(passphrase, wrap.salt, Costs(wrap.memory_kib, wrap.passes))
+        for account_key in self._account_keys:
+            with suppress(Refused):
+                key = keytree.vault_wrap_key(account_key + stretched)
+                return unwrap_vault_secret(key, self._account_id, wrap.nonce, wrap.wrapped)
+        raise Refused(Code.VAULT_LOCKED, "the passphrase is another one")

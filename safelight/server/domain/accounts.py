@@ -6,7 +6,7 @@ import secrets
 import unicodedata
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from safelight.server.domain.access import Who, account_of
 from safelight.server.domain.addresses import network_of
@@ -130,17 +130,24 @@ class Accounts:
     async def append(
         self, who: Who, account_id: bytes, request: messages.AppendAccountEntries
     ) -> messages.AccountLedger:
-        """Append entries to the own ledger, all or none; raises ACCOUNT_LEDGER_CONFLICT and the ledger's own."""
+        """Append entries to the own ledger, all or none, with the unlockers and the keyring that belong to them.
+
+        Raises ACCOUNT_LEDGER_CONFLICT, KEYRING_CONFLICT and the ledger's own.
+        """
         account = await self._database.account(account_id)
         if account is None or who.account_id != account_id:
             raise Refused(Code.NOT_FOUND)
         _check_known(request.entries)
         before = apply_account_entries(None, await self._database.account_entries(account_id, 0))
         after = apply_account_entries(before, request.entries)
-        unlockers = [_check_unlocker(request.unlocker, after)] if request.unlocker else []
+        unlockers = [_check_unlocker(unlocker, after) for unlocker in request.unlockers]
         if after.unlockers != {**before.unlockers, **{row.kind: _sha256(row.wrapped) for row in unlockers}}:
             raise Refused(Code.BAD_REQUEST, "an unlocker that the ledger sets comes with what it is made of")
-        await self._database.change_account(_change(before, after, request.entries, unlockers, self._clock.now_ms()))
+        if before.identity != after.identity:
+            _check_whole(after, unlockers, request.keyring)
+        change = _change(before, after, request.entries, unlockers, self._clock.now_ms())
+        keyring = (request.keyring.version, request.keyring.sealed) if request.keyring else None
+        await self._database.change_account(replace(change, keyring=keyring))
         return messages.AccountLedger(account_id.hex(), account.name, request.entries)
 
     async def keyring(self, who: Who) -> messages.Keyring:
@@ -215,6 +222,12 @@ def _check_unlocker(unlocker: messages.NewUnlocker, state: AccountState) -> Unlo
         memory_kib=unlocker.memory_kib,
         passes=unlocker.passes,
     )
+
+
+def _check_whole(after: AccountState, unlockers: Sequence[UnlockerRow], keyring: messages.PutKeyring | None) -> None:
+    """*An account that nothing opens any more*: a new identity comes with every unlocker anew, and with its keyring."""
+    if keyring is None or {unlocker.kind for unlocker in unlockers} != set(after.unlockers):
+        raise Refused(Code.BAD_REQUEST, "a new identity comes with all unlockers and the keyring")
 
 
 def _change(

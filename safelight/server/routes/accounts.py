@@ -100,7 +100,8 @@ ROUTES = [
         Auth.SESSION_OR_TICKET,
         request=messages.AppendAccountEntries,
         response=messages.AccountLedger,
-        refusals=(*_LEDGER, Code.NOT_FOUND, Code.PASSWORD_COST_REFUSED),
+        refusals=(*_LEDGER, Code.NOT_FOUND, Code.PASSWORD_COST_REFUSED, Code.KEYRING_CONFLICT),
+        max_body_bytes=LARGEST_BODY_SIZE_BYTES,
     ),
     Route(
         "GET",

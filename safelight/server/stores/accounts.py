@@ -59,7 +59,7 @@ class AccountRows(Engine):
         return UnlockerRow(*rows[0]) if rows else None
 
     async def change_account(self, change: AccountChange) -> None:
-        """Append to an account's ledger; raises ACCOUNT_LEDGER_CONFLICT if it is no longer at the expected number."""
+        """Append to an account's ledger; raises ACCOUNT_LEDGER_CONFLICT, and KEYRING_CONFLICT with a keyring."""
 
         async def work(tx: Transaction) -> None:
             if await tx.rows(SQL["lock"], account_id=change.account_id) != [(change.expected_number,)]:
@@ -68,6 +68,8 @@ class AccountRows(Engine):
                 number, entry_id, _ = change.entries[-1]
                 await tx.rows(SQL["advance"], account_id=change.account_id, ledger_number=number, ledger_hash=entry_id)
             await _write_change(tx, change)
+            if change.keyring is not None:
+                await _put_keyring(tx, change.account_id, *change.keyring)
 
         await self._write(work)
 
@@ -85,14 +87,18 @@ class AccountRows(Engine):
         """Keep the next version; raises KEYRING_CONFLICT unless *version* is one more than the one kept."""
 
         async def work(tx: Transaction) -> None:
-            if version == 1:
-                kept = await tx.rows(SQL["first_keyring"], account_id=account_id, sealed=sealed)
-            else:
-                kept = await tx.rows(SQL["next_keyring"], account_id=account_id, sealed=sealed, before=version - 1)
-            if not kept:
-                raise Refused(Code.KEYRING_CONFLICT)
+            await _put_keyring(tx, account_id, version, sealed)
 
         await self._write(work)
+
+
+async def _put_keyring(tx: Transaction, account_id: bytes, version: int, sealed: bytes) -> None:
+    if version == 1:
+        kept = await tx.rows(SQL["first_keyring"], account_id=account_id, sealed=sealed)
+    else:
+        kept = await tx.rows(SQL["next_keyring"], account_id=account_id, sealed=sealed, before=version - 1)
+    if not kept:
+        raise Refused(Code.KEYRING_CONFLICT)
 
 
 async def _write_change(tx: Transaction, change: AccountChange) -> None:

@@ -87,11 +87,22 @@ class Unlocked(Response, frozen=True):
     ticket_expires_ms: int
 
 
-class AppendAccountEntries(Request, frozen=True):
-    """Entries that follow the ledger's head, all or none; with the new unlocker where one is set."""
+class PutKeyring(Request, frozen=True):
+    """The next version of the keyring; KEYRING_CONFLICT unless it follows the one kept."""
 
-    entries: Annotated[list[EntryBytes], msgspec.Meta(min_length=1, max_length=8)]
-    unlocker: NewUnlocker | None = None
+    version: Annotated[int, msgspec.Meta(ge=1)]
+    sealed: Annotated[bytes, msgspec.Meta(max_length=MAX_KEYRING_SIZE_BYTES)]
+
+
+class AppendAccountEntries(Request, frozen=True):
+    """Entries that follow the ledger's head, all or none; with the unlockers that they set.
+
+    A new identity brings the next `keyring` as well, sealed under what it made: without that nothing would open it.
+    """
+
+    entries: Annotated[list[EntryBytes], msgspec.Meta(min_length=1, max_length=256)]
+    unlockers: Annotated[list[NewUnlocker], msgspec.Meta(max_length=2)] = []
+    keyring: PutKeyring | None = None
 
 
 class AccountLedger(Response, frozen=True):
@@ -100,13 +111,6 @@ class AccountLedger(Response, frozen=True):
     account_id: str
     name: str
     entries: list[bytes]
-
-
-class PutKeyring(Request, frozen=True):
-    """The next version of the keyring; KEYRING_CONFLICT unless it follows the one kept."""
-
-    version: Annotated[int, msgspec.Meta(ge=1)]
-    sealed: Annotated[bytes, msgspec.Meta(max_length=MAX_KEYRING_SIZE_BYTES)]
 
 
 class Keyring(Response, frozen=True):

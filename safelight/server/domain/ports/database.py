@@ -84,7 +84,10 @@ class KeepsAccounts(Protocol):
         ...
 
     async def change_account(self, change: AccountChange) -> None:
-        """Append to an account's ledger; raises ACCOUNT_LEDGER_CONFLICT if it is no longer at the expected number."""
+        """Append to an account's ledger, with all that the change brings.
+
+        Raises ACCOUNT_LEDGER_CONFLICT if it is no longer at the expected number, and what `put_keyring` raises.
+        """
         ...
 
     async def account_entries(self, account_id: bytes, after: int) -> list[bytes]:

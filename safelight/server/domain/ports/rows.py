@@ -52,6 +52,7 @@ class AccountChange:
     devices: Sequence[DeviceRow] = ()
     revoked_devices: Sequence[bytes] = ()
     unlockers: Sequence[UnlockerRow] = ()
+    keyring: tuple[int, bytes] | None = None  # version, sealed
 
 
 @dataclass(frozen=True, slots=True)

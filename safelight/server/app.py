@@ -16,6 +16,7 @@ from safelight.server.domain.bells import Bells
 from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
 from safelight.server.domain.commits import Commits
 from safelight.server.domain.downloads import Downloads
+from safelight.server.domain.holding import Holding
 from safelight.server.domain.leases import Leases
 from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.links import Links
@@ -186,6 +187,7 @@ def build_services(
             ),
         ),
         downloads=Downloads(database, blobs, ledgers),
+        holding=Holding(database, ledgers, clock, settings.upload_max_uncommitted_bytes),
         links=Links(
             database,
             blobs,

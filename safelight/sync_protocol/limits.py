@@ -27,6 +27,7 @@ MAX_ROLL_AGE_S = 24 * 60 * 60
 
 MANIFEST_PAGE_ASSETS = 500
 MAX_MANIFEST_PAGES = 200
+MAX_HELD_AT_ONCE = 1000  # blobs that one request lets another space hold
 MAX_LINK_BLOBS = 200_000
 
 # Argon2id: a server that offers less is refused, and so is one that offers a memory bomb.

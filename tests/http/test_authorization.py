@@ -36,6 +36,7 @@ from tests.support.asking import (
     create_space,
     end_session,
     finish_unlock,
+    hold,
     in_space,
     invitation_ledger,
     join,
@@ -139,6 +140,13 @@ OF_AN_ACCOUNT: Mapping[str, Expected] = {"": {**each(f"{ACCOUNTS} ticket", OK), 
 FULL_READERS = readers(**each("owner viewer", OK), **each("previewer contributor camera", "forbidden"))
 ALL_IN_IT = readers(**each(MINE, OK))
 
+# Of those who may not, each for its own reason.
+HOLDERS = {
+    **each("viewer previewer", "right-missing"),
+    **each("contributor camera", "forbidden"),
+    "stranger": "space-unknown",
+}
+
 ROWS: dict[str, Row] = {
     "GET /health": replace(everyone(OK), send=plain("GET", "/health")),
     "GET /ready": replace(everyone(OK), send=plain("GET", "/ready")),
@@ -203,6 +211,17 @@ ROWS: dict[str, Row] = {
     "GET /v1/spaces/{space}/bell": Row(bell, ALL_IN_IT),
     "GET /v1/spaces/{space}/blobs/{name}": Row(blob("GET"), BLOBS),
     "HEAD /v1/spaces/{space}/blobs/{name}": Row(blob("HEAD"), BLOBS),
+    "POST /v1/spaces/{space}/blobs": Row(
+        hold,
+        {
+            "own": {**HOLDERS, "owner": OK},
+            "original": {**HOLDERS, "owner": OK},
+            "loose": {**HOLDERS, "owner": "not-found"},
+            "away": {**HOLDERS, "owner": "space-unknown", "contributor": "space-unknown"},
+            "other": {**each(ACCOUNTS, "space-unknown"), "camera": "forbidden"},
+            "unknown": {**each(ACCOUNTS, "space-unknown"), "camera": "forbidden"},
+        },
+    ),
     "OPTIONS /v1/blobs": replace(everyone(OK), send=plain("OPTIONS", "/v1/blobs")),
     "POST /v1/blobs": Row(
         upload, readers(**each("owner contributor camera", OK), **each("viewer previewer", "right-missing"))

@@ -15,6 +15,7 @@ from safelight.sync_protocol.messages.accounts import (
     Keyring,
     PutKeyring,
 )
+from safelight.sync_protocol.messages.blobs import HoldBlobs
 from safelight.sync_protocol.messages.links import OpenLink
 from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession
 from safelight.sync_protocol.messages.spaces import CommitEntry, Committed, DevicePositionRow
@@ -224,6 +225,16 @@ async def bell(world: World, caller: Caller, of: str) -> Answer:
         response = await connection.response()
     named = {name.title(): value for name, value in response.headers.items()}
     return Answer(200 if response.status == 101 else response.status, named, response.body)
+
+
+async def hold(world: World, caller: Caller, of: str) -> Answer:
+    """Let a space hold what the owner's space holds: its preview, its original, or what no record names there."""
+    source, target = world.owner.writer.space_id, "own" if of in {"original", "loose", "away"} else of
+    names = {"original": world.original.name, "loose": world.loose.name}
+    if of == "away":
+        source = world.stranger.writer.space_id
+    request = HoldBlobs(source.hex(), [names.get(of, world.preview.name)])
+    return await caller.send("POST", f"{world.space(target)}/blobs", request)
 
 
 def blob(method: str) -> Send:

@@ -97,13 +97,13 @@ def with_space(wanted: str, work: Callable[[SpaceView], Coroutine[object, object
 
     async def inside(session: AccountSession) -> T:
         with await find_space(session, wanted) as view:
-            await _enter(view, admits=admits)
+            await enter(view, admits=admits)
             return await work(view)
 
     return with_account(inside)
 
 
-async def _enter(view: SpaceView, *, admits: bool = True) -> None:
+async def enter(view: SpaceView, *, admits: bool = True) -> None:
     """Verify a space up to now, finish what a stopped command had begun in it, and say what is to be said."""
     await view.sync()
     finished = await view.finish_interrupted()
@@ -144,7 +144,7 @@ async def in_spaces(
         if known.space_id not in counting:
             continue
         with SpaceView(session, known) as view:
-            await _enter(view)
+            await enter(view)
             found = await work(view)
         if found is not None:
             return found

@@ -106,15 +106,19 @@ class AssetReader:
                     raise
                 yield FailedAsset(place.asset_id, refusal)
 
-    async def find(self, prefix: str) -> OpenedAsset:
-        """Open the asset whose id begins with *prefix*; NOT_FOUND for none, BAD_REQUEST for more than one."""
+    def place(self, prefix: str) -> AssetPlace:
+        """Where the asset stands whose id begins with *prefix*; NOT_FOUND for none, BAD_REQUEST for more than one."""
         prefix = prefix.strip().lower()
         found = self._space.index.assets_by_prefix(prefix) if _PREFIX.fullmatch(prefix) else []
         if not found:
             raise Refused(Code.NOT_FOUND, f"no asset's id begins with {prefix[:32]!r}")
         if len(found) > 1:
             raise Refused(Code.BAD_REQUEST, f"more than one asset's id begins with {prefix!r}")
-        return await self.open(found[0])
+        return found[0]
+
+    async def find(self, prefix: str) -> OpenedAsset:
+        """Open the asset whose id begins with *prefix*; raises what `place` raises."""
+        return await self.open(self.place(prefix))
 
     def stored(self, asset: OpenedAsset, name: RenditionName) -> StoredFile:
         """What is needed to fetch a rendition; NOT_FOUND where there is none, FORBIDDEN beyond this tier."""

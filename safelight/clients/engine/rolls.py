@@ -50,10 +50,10 @@ def wipe(key: bytes) -> None:
 class NewAsset:
     """One asset being sealed: its id, and the keys of its renditions until `finish` wraps them away."""
 
-    def __init__(self, roll: "Roll") -> None:
-        self.asset_id = ids.new_id()
+    def __init__(self, roll: "Roll", asset_id: bytes = b"", key: bytes = b"") -> None:
+        self.asset_id = asset_id or ids.new_id()
         self._roll = roll
-        self._key = secrets.token_bytes(KEY_SIZE_BYTES)
+        self._key = bytes(bytearray(key)) or secrets.token_bytes(KEY_SIZE_BYTES)  # ours alone: it is wiped
 
     @property
     def roll_id(self) -> bytes:
@@ -113,6 +113,13 @@ class Roll:
             raise Refused(Code.ROLL_FULL)
         self.assets += 1
         return NewAsset(self)
+
+    def adopt_asset(self, asset_id: bytes, key: bytes) -> NewAsset:
+        """The same for an asset that is in another space already, under its id and key: its files stay as they are."""
+        if self.assets >= MAX_ASSETS_PER_ROLL:
+            raise Refused(Code.ROLL_FULL)
+        self.assets += 1
+        return NewAsset(self, asset_id, key)
 
     def finish_asset(
         self,

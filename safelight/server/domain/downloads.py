@@ -44,14 +44,14 @@ class Downloads:
         await space_for(self._ledgers, who, space_id)
         state = await space_for_reader(self._ledgers, who, space_id, Tier.VIEW)
         held = await self._database.blob_in_space(space_id, name)
-        if held is None or not _may_read(state, who, held[1]):
+        if held is None or not may_read(state, who, held[1]):
             raise Refused(Code.NOT_FOUND)
 
         async def stands() -> bool:
             if not await session_stands(who):
                 return False
             now = await self._ledgers.state(space_id)
-            return _may_read(now, who, held[1])
+            return may_read(now, who, held[1])
 
         return Download(name, await open_blob(self._blobs, name, held[0]), stands)
 
@@ -88,7 +88,10 @@ async def chunks_while_allowed(download: Download, start: int, end: int) -> Asyn
         sent += len(chunk)
 
 
-def _may_read(state: LedgerState, who: Who, tier: str) -> bool:
-    """What was made for a link, and a blob that no record names yet, is read like originals: by the full tier alone."""
+def may_read(state: LedgerState, who: Who, tier: str) -> bool:
+    """Whether a member may have a blob of that tier.
+
+    What was made for a link, and a blob that no record names yet, is read like originals: by the full tier alone.
+    """
     wanted = Tier.VIEW if tier == Tier.VIEW else Tier.FULL
     return reads(state.tier_of(who.account_id), wanted)

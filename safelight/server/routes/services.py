@@ -9,6 +9,7 @@ from safelight.server.domain.accounts import Accounts
 from safelight.server.domain.bells import Bells
 from safelight.server.domain.commits import Commits
 from safelight.server.domain.downloads import Downloads
+from safelight.server.domain.holding import Holding
 from safelight.server.domain.links import Links
 from safelight.server.domain.ports.meter import Meter
 from safelight.server.domain.readiness import Readiness
@@ -28,6 +29,7 @@ class Services:
     bells: Bells
     uploads: Uploads
     downloads: Downloads
+    holding: Holding
     links: Links
     readiness: Readiness
 

@@ -1,5 +1,6 @@
 """Blobs held in spaces, and the uploads that bring them: rows only, the bytes lie in a blob store."""
 
+import sys
 from collections.abc import Sequence
 
 from safelight.server.domain.ports.rows import UploadRow
@@ -121,6 +122,42 @@ class BlobRows(Engine):
                 raise Refused(Code.UPLOAD_COMPLETED)
 
         await self._write(work)
+
+    async def hold_blobs(
+        self,
+        device_id: bytes,
+        space_id: bytes,
+        source_id: bytes,
+        names: Sequence[bytes],
+        max_uncommitted_bytes: int,
+        now_ms: int,
+    ) -> None:
+        """Hold blobs of another space in this one, uncommitted; each is kept from being collected while it is done."""
+
+        async def work(tx: Transaction) -> str:
+            rows = []
+            for name in sorted(names):  # in one order, whoever asks for the same ones
+                await tx.take_turns(b"blob " + name)
+                if await tx.rows(SQL["is_forgotten"], name=name):
+                    raise Refused(Code.UPLOAD_BUSY, "the blob is being removed")
+                found = await tx.rows(SQL["in_space"], name=name, space_id=source_id)
+                if not found:
+                    raise Refused(Code.NOT_FOUND, name.hex())
+                rows.append((name, int(found[0][0])))
+            size_bytes = sum(size for _, size in rows)
+            held = await uncommitted(tx, device_id, sys.maxsize, max_uncommitted_bytes - size_bytes, now_ms)
+            if held.size_bytes + size_bytes > max_uncommitted_bytes:
+                return f"this device has {held.size_bytes} bytes that no record names"
+            for name, size in rows:
+                await tx.rows(
+                    SQL["hold"], name=name, space_id=space_id, size_bytes=size, device_id=device_id, held_ms=now_ms
+                )
+            for _, size in rows:
+                await note_held(tx, device_id, size)
+            return ""
+
+        if refused := await self._write(work):
+            raise Refused(Code.QUOTA_EXCEEDED, refused)
 
     async def fail_upload(self, upload_id: bytes) -> None:
         """Forget an open upload that can never be completed; a complete one stays."""

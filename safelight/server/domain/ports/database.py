@@ -268,6 +268,22 @@ class KeepsUploads(Protocol):
         """Return uploads whose time is over, the oldest first: open and complete ones."""
         ...
 
+    async def hold_blobs(
+        self,
+        device_id: bytes,
+        space_id: bytes,
+        source_id: bytes,
+        names: Sequence[bytes],
+        max_uncommitted_bytes: int,
+        now_ms: int,
+    ) -> None:
+        """Let *space_id* hold blobs that the source holds, as if the device had uploaded them; all or none.
+
+        Raises NOT_FOUND where the source holds one no more, UPLOAD_BUSY for one that is about to go, QUOTA_EXCEEDED
+        when the device has too much that no record names.
+        """
+        ...
+
     async def blob_in_space(self, space_id: bytes, name: bytes) -> tuple[int, str] | None:
         """Stored size and tier of a blob held in the space: that of the first entry to name it, "" while none has."""
         ...

@@ -30,6 +30,7 @@ export const MAX_ROLL_AGE_S = 24 * 60 * 60;
 
 export const MANIFEST_PAGE_ASSETS = 500;
 export const MAX_MANIFEST_PAGES = 200;
+export const MAX_HELD_AT_ONCE = 1000;
 export const MAX_LINK_BLOBS = 200_000;
 
 // Argon2id: a server that offers less is refused, and so is one that offers a memory bomb.

@@ -1,0 +1,125 @@
+"""Mirroring: chosen assets of one space in another as well. Their keys are wrapped anew; no byte is sent again.
+
+Id and key of an asset stay, so its files open as they are; what binds them is the asset and not the space. All else
+(wraps, metadata, fingerprint) is sealed for the other space. Nobody there learns where it came from.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+from safelight.clients.engine.adding import AssetAdder, RollKeeper
+from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
+from safelight.clients.engine.index import AssetPlace
+from safelight.clients.engine.rolls import Roll
+from safelight.clients.engine.space_view import SpaceView
+from safelight.sync_protocol.limits import MAX_HELD_AT_ONCE, MAX_RENDITIONS_PER_ASSET
+from safelight.sync_protocol.messages.blobs import BlobsHeld, HoldBlobs
+from safelight.sync_protocol.records import AssetBody
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Right
+from safelight.sync_protocol.sealing.fingerprints import content_fingerprint
+
+_MAX_ATTEMPTS = 3
+_ASSETS_AT_ONCE = MAX_HELD_AT_ONCE // MAX_RENDITIONS_PER_ASSET
+_OLD_ROLL = frozenset({Code.EPOCH_OLD, Code.ROLL_UNKNOWN, Code.ROLL_FULL})
+# What would meet every asset that is left alike.
+_OF_ALL = frozenset(
+    {Code.SERVER_UNREACHABLE, Code.QUOTA_EXCEEDED, Code.RIGHT_MISSING, Code.STORAGE_FULL, Code.STORAGE_READ_ONLY}
+)
+
+
+@dataclass(slots=True)
+class Mirrored:
+    """What came of it: how many are there now, how many were before, and which failed and why."""
+
+    mirrored: int = 0
+    known: int = 0
+    failed: dict[bytes, Refused] = field(default_factory=dict)
+
+
+async def mirror_assets(
+    source: SpaceView,
+    target: SpaceView,
+    places: Sequence[AssetPlace],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Mirrored:
+    """Put the assets at *places* of *source* into *target* as well; what is there already is left as it is.
+
+    Both are synced, and this account reads the full tier of both and may add to the target. The same call may be made
+    again after an interruption. *on_progress* is told after each few how many are done, of how many. Raises FORBIDDEN,
+    RIGHT_MISSING, QUOTA_EXCEEDED, and what ends the connection; a single asset that cannot be mirrored is told of in
+    the result.
+    """
+    for space in (source, target):
+        (await space.epoch_secrets()).require_full()
+    if Right.ADD not in target.state.rights_of(target.session.account_id):
+        raise Refused(Code.RIGHT_MISSING, Right.ADD.value)
+    result = Mirrored()
+    keeper = RollKeeper(target.committer, target.session.device.device_id, lambda: target.state)
+    adder = AssetAdder(target.committer)
+    dedupe_key = await target.dedupe_key()
+    try:
+        async for group in _groups(source, target, places, result):
+            await _hold(source, target, group)
+            adding = [_add(target, keeper, adder, dedupe_key, asset) for asset in group]
+            for asset, outcome in zip(group, await asyncio.gather(*adding, return_exceptions=True), strict=True):
+                if outcome is None:
+                    result.mirrored += 1
+                elif isinstance(outcome, Refused) and outcome.code not in _OF_ALL:
+                    result.failed[asset.asset_id] = outcome
+                else:
+                    raise outcome
+            if on_progress is not None:
+                on_progress(result.mirrored + result.known + len(result.failed), len(places))
+    finally:
+        keeper.close()
+    await target.sync()
+    return result
+
+
+async def _groups(
+    source: SpaceView, target: SpaceView, places: Sequence[AssetPlace], result: Mirrored
+) -> AsyncIterator[list[OpenedAsset]]:
+    group: list[OpenedAsset] = []
+    wanted = [place for place in places if not target.index.has_asset(place.asset_id)]
+    result.known = len(places) - len(wanted)
+    async for asset in AssetReader(source).each(wanted):
+        if isinstance(asset, FailedAsset):
+            result.failed[asset.asset_id] = asset.refusal
+            continue
+        group.append(asset)
+        if len(group) == _ASSETS_AT_ONCE:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+async def _hold(source: SpaceView, target: SpaceView, group: Sequence[OpenedAsset]) -> None:
+    names = [rendition.blob for asset in group for rendition in asset.body.renditions]
+    path = f"/v1/spaces/{target.space_id.hex()}/blobs"
+    await target.session.connection.request("POST", path, HoldBlobs(source.space_id.hex(), names), BlobsHeld)
+
+
+async def _add(target: SpaceView, keeper: RollKeeper, adder: AssetAdder, dedupe_key: bytes, asset: OpenedAsset) -> None:
+    for attempt in range(_MAX_ATTEMPTS):
+        roll = await keeper.roll()
+        try:
+            await adder.add(roll.roll_id, _sealed_anew(target, roll, dedupe_key, asset))
+        except Refused as refusal:
+            if refusal.code not in _OLD_ROLL or attempt == _MAX_ATTEMPTS - 1:
+                raise
+            keeper.drop()
+            await target.sync()
+        else:
+            return
+
+
+def _sealed_anew(target: SpaceView, roll: Roll, dedupe_key: bytes, asset: OpenedAsset) -> AssetBody:
+    if asset.keys.full is None or asset.full is None:
+        raise Refused(Code.FORBIDDEN, "mirroring needs the full tier")
+    adopted = roll.adopt_asset(asset.asset_id, asset.keys.full)
+    fingerprint = content_fingerprint(dedupe_key, target.space_id, asset.full.sha256)
+    return adopted.finish(list(asset.body.renditions), asset.view, asset.full, fingerprint=fingerprint)

@@ -98,6 +98,7 @@ export const Code = {
   SPACE_INJECTED: "space-injected",
   PROFILE_MISSING: "profile-missing",
   PROFILE_LOCKED: "profile-locked",
+  VAULT_LOCKED: "vault-locked",
   PROFILE_EXISTS: "profile-exists",
   PROFILE_BUSY: "profile-busy",
   FILE_UNREADABLE: "file-unreadable",

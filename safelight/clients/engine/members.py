@@ -95,6 +95,17 @@ async def remove_member(space: SpaceView, account_id: bytes) -> None:
     await space.commit_epoch(LedgerKind.REMOVE_MEMBER, RemoveMemberBody(account_id, new.epoch), new)
 
 
+async def list_removed(space: SpaceView) -> list[tuple[bytes, str]]:
+    """List who was removed and is no member again: the account, with each name under which it was awaited."""
+    gone = [account_id for account_id in space.state.removed if account_id not in space.state.members]
+    named = []
+    for invitation_id, invitation in space.state.invitations.items():
+        if invitation.joiner is not None and invitation.joiner.account_id in gone:
+            named.append((invitation.joiner.account_id, await invited_name(space, invitation_id, invitation)))
+    unnamed = [account_id for account_id in gone if account_id not in dict(named)]  # who made the space
+    return named + [(account_id, "") for account_id in unnamed]
+
+
 async def begin_epoch_that_is_due(space: SpaceView) -> bool:
     """Begin the epoch that belongs to reach which someone gave up who could not begin it; whether one was begun."""
     if not space.state.epoch_due or Right.MEMBERS not in space.state.rights_of(space.session.account_id):

@@ -33,6 +33,7 @@ FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
     "logs.json": ("The log's chain.", vector_cases_logs.logs),
     "spaces.json": ("Whole logs: what a reader takes, sets aside, and stops at.", vector_cases_logs.spaces),
     "members.json": ("Members of a space, from invitation to removal.", vector_cases_members.members),
+    "verify_words.json": ("Words by which members compare their ledgers.", vector_cases_ledgers.verify_words),
     "promises.json": ("Receipts and pairing codes.", vector_cases_ledgers.promises),
 }
 

@@ -12,6 +12,7 @@ from safelight.clients.camera.watermarks import check_text, watermark
 from safelight.clients.cli.asking import LINK_PASSWORD_VARIABLE, ask_new_password
 from safelight.clients.cli.asset import SpaceOption
 from safelight.clients.cli.expiry import parse_expiry
+from safelight.clients.cli.member_names import shown_name
 from safelight.clients.cli.output import (
     Column,
     JsonOption,
@@ -35,7 +36,6 @@ from safelight.sync_protocol.refusals import Code, Refused
 
 T = TypeVar("T")
 
-_FOUNDER = "(made the space)"
 _GONE = "(no longer a member)"
 
 app = typer.Typer(no_args_is_help=True, help="Links: show an album to whoever has the address.")
@@ -209,7 +209,7 @@ def _in_some_space(link_id: str, work: Callable[[SpaceView], Coroutine[object, o
 
 async def _makers(view: SpaceView) -> dict[bytes, str]:
     """Members by account, as `member list` shows them."""
-    return {one.account_id: "(you)" if one.is_me else one.name or _FOUNDER for one in await list_members(view)}
+    return {one.account_id: shown_name(one) for one in await list_members(view)}
 
 
 def _row(link: ListedLink, space: str, makers: dict[bytes, str]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from safelight.clients.cli.asking import Misuse, ask_invitation
 from safelight.clients.cli.asset import SpaceOption
 from safelight.clients.cli.expiry import parse_expiry
 from safelight.clients.cli.member_changes import change_role, remove
-from safelight.clients.cli.member_names import ABOUT, GivenRole, RoleOption, find_named
+from safelight.clients.cli.member_names import ABOUT, GivenRole, RoleOption, find_named, shown_name
+from safelight.clients.cli.member_verify import verify
 from safelight.clients.cli.output import Column, JsonOption, note, print_json, print_qr, print_table, say
 from safelight.clients.cli.running import with_account, with_space
 from safelight.clients.engine.account_session import AccountSession
@@ -115,19 +116,13 @@ def list_(space: SpaceOption, json: JsonOption = False) -> None:
         return await list_members(view), await list_invitations(view)
 
     members, invitations = with_space(space, look, admits=False)
-    rows = [(one.account_id, _shown(one), one.role.value, "member") for one in members]
+    rows = [(one.account_id, shown_name(one), one.role.value, "member") for one in members]
     rows += [(one.invitation_id, one.name, one.role.value, _state(one)) for one in invitations]
     if json:
         print_json([{"id": id_, "name": name, "role": role, "state": state} for id_, name, role, state in rows])
         return
     columns = [Column("name", fold=True), Column("role"), Column("state"), Column("id")]
     print_table(columns, ((name, role, state, id_.hex()[:12]) for id_, name, role, state in rows))
-
-
-def _shown(one: ListedMember) -> str:
-    if one.is_me:
-        return f"{one.name} (you)" if one.name else "(you)"
-    return one.name or "(made the space)"
 
 
 def _state(one: ListedInvitation) -> str:
@@ -162,3 +157,4 @@ def withdraw(
 
 app.command(name="role")(change_role)
 app.command(name="remove")(remove)
+app.command(name="verify")(verify)

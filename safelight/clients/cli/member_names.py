@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from safelight.clients.engine.members import list_members
+from safelight.clients.engine.members import ListedMember, list_members
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.refusals import Code, Refused
 
@@ -33,6 +33,13 @@ RoleOption = Annotated[GivenRole, typer.Option("--role", help=f"{_ROLES}.")]
 MemberArgument = Annotated[
     str, typer.Argument(metavar="WHO", help="Their name as `member list` shows it, or how their id begins.")
 ]
+
+
+def shown_name(one: ListedMember) -> str:
+    """A member's name as lists show it; who made the space was invited by nobody, and has none."""
+    if one.is_me:
+        return f"{one.name} (you)" if one.name else "(you)"
+    return one.name or "(made the space)"
 
 
 async def members_by_name(view: SpaceView) -> list[tuple[bytes, str]]:

@@ -1,4 +1,4 @@
-"""Links of people who go, by the real command line: they are named, and kept or revoked."""
+"""Links that outlive their maker, or the policy, by the real command line: they are named, and kept or revoked."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,3 +102,54 @@ def test_links_of_who_makes_no_more(studio: Studio) -> None:
     assert raised["links"] == []
     refused = studio.max.refused("member", "remove", "(you)", "--space", "Our Studio", "--revoke-links")
     assert "[not-found]" in refused
+
+
+def test_links_that_outlive_a_policy(studio: Studio) -> None:
+    """A narrower policy holds for new links; those from before are named, with the command that ends them."""
+    owner, max_ = studio.owner, studio.max
+    assert owner.json("space", "policy", "Our Studio") == {
+        "links": "full",
+        "min_version": 1,
+        "changed": False,
+        "links_beyond": [],
+    }
+    full = studio.link(max_, "Originals")
+    previews = studio.link(owner, "Previews", "--no-originals")
+    done = owner.run("space", "policy", "Our Studio", "--links", "view")
+    assert done.returncode == 0, done.stderr
+    assert "From now on: view" in done.stdout
+    lines = done.stderr.splitlines()
+    assert "1 link that may give out originals, made before, goes on as it is" in lines[0]
+    assert [full[:12] in lines[1], "Originals" in lines[1]] == [True] * 2
+    assert lines[2:] == ["End one: safelight link revoke ID"]
+    assert owner.json("space", "policy", "Our Studio", "--links", "view")["changed"] is False
+    made = max_.json("link", "create", "--album", "Best", "--space", "Our Studio")
+    assert made["originals"] is False
+
+    none = max_.json("space", "policy", "Our Studio", "--links", "none")  # a manager may, too
+    assert {row["id"]: row["originals"] for row in none["links_beyond"]} == {
+        full: True,
+        previews: False,
+        made["id"]: False,
+    }
+    refused = owner.refused("link", "create", "--album", "Best", "--space", "Our Studio")
+    assert "[policy-forbids]" in refused
+    for each in none["links_beyond"]:
+        owner.ok("link", "revoke", each["id"])
+    assert owner.json("space", "policy", "Our Studio")["links_beyond"] == []
+
+
+def test_who_may_not_set_a_policy(studio: Studio) -> None:
+    """An editor reads it and sets nothing, and nobody allows more than the kind of the space does."""
+    owner, max_ = studio.owner, studio.max
+    studio.link(owner, "Originals")
+    owner.ok("member", "role", "Max", "--space", "Our Studio", "--role", "editor")
+    assert "[right-missing]" in max_.refused("space", "policy", "Our Studio", "--links", "none")
+    owner.ok("member", "role", "Max", "--space", "Our Studio", "--role", "previewer")
+    assert max_.json("space", "policy", "Our Studio")["links"] == "full"
+    owner.ok("space", "create", "Home", "--kind", "family")
+    refused = owner.refused("space", "policy", "Home", "--links", "full")
+    assert "[ledger-rule]" in refused
+    assert "a family space cannot allow" in refused
+    assert owner.run("space", "policy", "Home", "--links", "some").returncode == 2
+    assert owner.json("space", "policy", "Home")["links"] == "view"

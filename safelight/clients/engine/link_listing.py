@@ -43,7 +43,7 @@ class StandingLink:
     """A link that nobody revoked and whose time is not over, by the verified log alone; the server is not asked.
 
     *state* is `live`, `waiting` for its time to come, or `revoked` once this run revoked it. *maker_id* is the account
-    that signed its record.
+    that signed its record. *originals* says that it is of the full tier, and so holds keys of originals.
     """
 
     link_id: bytes
@@ -96,7 +96,7 @@ async def standing_links(space: SpaceView) -> list[StandingLink]:
             record.maker_id,
             record.copy.label if record.copy else "",
             policy.expires_ms,
-            policy.originals,
+            record.body.tier == "full",
             "waiting" if now_ms < policy.starts_ms else "live",
         )
         standing.append(link)

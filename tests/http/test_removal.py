@@ -2,14 +2,18 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import pytest
+from aiohttp import web
 
 from safelight.server.app import DATABASE
 from safelight.server.domain import downloads
 from safelight.server.domain.uploads import FLUSH_SIZE_BYTES, Uploads
+from safelight.server.routes import sending
 from safelight.server.stores.blobs_directory import DirectoryReader
 from safelight.sync_protocol.log import Entry
 from safelight.sync_protocol.messages.spaces import NewBox
@@ -26,6 +30,16 @@ LARGE = Blob(os.urandom(MIB) * 48)
 # All that may leave after an end. What the reader's own system takes ahead is kept so small that it counts as well.
 MOST_AFTER_BYTES = 8 * MIB
 TAKEN_AHEAD_BYTES = 128 * 1024
+_SNDBUFFORCE = 32  # Linux's number, which the module does not name; root alone may use it
+
+
+def may_grow_buffers() -> bool:
+    """Whether this process may let a connection's buffers grow beyond what the system allows."""
+    with socket.socket() as probe, suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, _SNDBUFFORCE, 32 * MIB)
+        return True
+    return False
+
 
 Takes = Callable[[Writer, Person], tuple[Entry, list[NewBox]]]
 
@@ -98,6 +112,27 @@ async def test_a_download_that_is_not_asked_about(
     monkeypatch.setattr(downloads, "_may_read", lambda *_: True)
     other = await join(server, owner, Role.VIEWER)
     assert await read_after(owner, other, removal, MIB) == len(LARGE.data) - MIB
+
+
+@pytest.mark.skipif(not may_grow_buffers(), reason="needs the right to change a connection's buffers")
+@pytest.mark.parametrize("held_back", [True, False])
+async def test_a_system_with_large_buffers(
+    server: Server, owner: Owner, monkeypatch: pytest.MonkeyPatch, *, held_back: bool
+) -> None:
+    """Where an operator lets buffers grow to 32 MiB the same holds; the mutant that lets the system fill them fails."""
+    hold_back = sending._hold_little_back
+
+    def grown(request: web.Request) -> None:
+        assert request.transport is not None
+        connection = request.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, _SNDBUFFORCE, 32 * MIB)
+        if held_back:
+            hold_back(request)
+
+    monkeypatch.setattr(sending, "_hold_little_back", grown)
+    other = await join(server, owner, Role.VIEWER)
+    after_bytes = await read_after(owner, other, removal, MIB)
+    assert (after_bytes <= MOST_AFTER_BYTES) is held_back
 
 
 @pytest.mark.parametrize(("takes", "status"), [(removal, 404), (lowered_to_viewer, 403)])

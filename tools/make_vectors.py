@@ -35,6 +35,7 @@ FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
     "spaces.json": ("Whole logs: what a reader takes, sets aside, and stops at.", vector_cases_logs.spaces),
     "members.json": ("Members of a space, from invitation to removal.", vector_cases_members.members),
     "vaults.json": ("Vaults, whose members bring a key for them.", vector_cases_vaults.vaults),
+    "verify_words.json": ("Words by which members compare their ledgers.", vector_cases_ledgers.verify_words),
     "promises.json": ("Receipts and pairing codes.", vector_cases_ledgers.promises),
 }
 

@@ -4,9 +4,29 @@ from safelight.sync_protocol import account_ledger, pairing, receipts, signature
 from safelight.sync_protocol.account_ledger import AccountKind
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.refusals import Code
+from safelight.sync_protocol.verify_words import VERIFY_WORD_COUNT
 from tests.support.ledgers import NOW_MS, Person, id_of, seed_of
 from tools.vector_builder import Cases
 from tools.vector_operations import Values
+
+
+def verify_words() -> list[Values]:
+    """Return cases for the words that members compare: another space, number or entry gives others."""
+    cases = Cases()
+    space, entry = seed_of("space"), seed_of("ledger entry")
+    said = [
+        cases.add(name, "verify.words", space_id=space_id, head_number=number, head_hash=head)["words_text"]
+        for name, space_id, number, head in (
+            ("the genesis", space, 1, entry),
+            ("another number", space, 2, entry),
+            ("another entry", space, 1, seed_of("another entry")),
+            ("another space", seed_of("another space"), 1, entry),
+            ("far on", space, 2**53 - 1, entry),
+        )
+    ]
+    if len(set(said)) != len(said) or any(len(words.split()) != VERIFY_WORD_COUNT for words in said):
+        raise AssertionError(said)
+    return cases.cases
 
 
 def accounts() -> list[Values]:

@@ -14,6 +14,7 @@ from safelight.sync_protocol import (
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right
+from safelight.sync_protocol.verify_words import verify_words
 
 Values = dict[str, Any]
 
@@ -122,10 +123,15 @@ def _pairing(v: Values) -> Values:
     }
 
 
+def _verify_words(v: Values) -> Values:
+    return {"words_text": " ".join(verify_words(v["space_id"], log.Head(v["head_number"], v["head_hash"])))}
+
+
 LEDGER_OPERATIONS = {
     "account.replay": _account,
     "log.chain": _chain,
     "space.replay": _space,
     "receipt.verify": _receipt,
     "pairing.parse": _pairing,
+    "verify.words": _verify_words,
 }

@@ -1,9 +1,12 @@
 """Making links: what may be published by whom, what is refused, and what the maker sees."""
 
 import os
+from dataclasses import replace
 
 import msgspec
+import pytest
 
+from safelight.sync_protocol.ledger_entries import LedgerKind, Policy, SetPolicyBody
 from safelight.sync_protocol.messages.links import Links
 from safelight.sync_protocol.signatures import public_key_of
 from tests.http.conftest import Owner, Server, StartServer
@@ -112,6 +115,24 @@ async def test_spaces_without_links(server: Server) -> None:
     body = Link(page, view=[preview]).body(owner.writer)
     entry = owner.writer.entry("link.publish", body, signer)
     assert (await camera.try_commit(owner.writer, entry)).code == "right-missing"
+
+
+@pytest.mark.parametrize("allowed", ["view", "none"])
+async def test_links_from_before_a_narrower_policy(server: Server, owner: Owner, allowed: str) -> None:
+    """No such link is made any more, and one from before goes on, original included, until it is revoked."""
+    original, preview = await photo(owner)
+    page, later = Blob(os.urandom(500)), Blob(os.urandom(500))
+    await owner.api.upload(owner.writer.space_id, later)
+    link = Link(page, view=[preview], full=[original], tier="full", originals=True)
+    await owner.api.publish(owner.writer, link)
+    policy = SetPolicyBody(Policy(1, allowed))  # type: ignore[arg-type]  # a word of three
+    await owner.api.commit(owner.writer, owner.writer.entry(LedgerKind.SET_POLICY, policy))
+    again = replace(link, page=later, link_id=os.urandom(16))
+    assert (await owner.api.try_commit(owner.writer, again.publish(owner.writer))).code == "policy-forbids"
+    cookie = cookie_of(await open_link(server.api, link))
+    assert (await fetch(server.api, link, original, cookie)).body == original.data
+    await owner.api.commit(owner.writer, link.revoke(owner.writer))
+    assert (await fetch(server.api, link, original, cookie)).code == "link-revoked"
 
 
 async def test_a_mangled_manifest(owner: Owner) -> None:

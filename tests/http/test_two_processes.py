@@ -30,11 +30,13 @@ from safelight.sync_protocol.ledger_entries import RevokeCameraBody
 from safelight.sync_protocol.messages.accounts import AppendAccountEntries
 from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Role
 from tests.http.conftest import Owner, Server, StartServer
-from tests.http.test_bell import listen, ring
+from tests.http.test_bell import OUT, ended, listen, ring
 from tests.http.test_upload_turns import DATA as RACED
 from tests.http.test_upload_turns import racer
 from tests.support.api import Answer, Api
+from tests.support.invitations import become_member, removal
 from tests.support.postgres import PostgresServer
 from tests.support.protocol import Blob, Pairing, make_asset, sha256
 from tests.support.seaweed import CREDENTIALS, Seaweed
@@ -188,6 +190,17 @@ async def test_who_is_out_is_out_everywhere(two: Two) -> None:
     epoch, boxes = writer.next_epoch()
     await two.by(0).commit(writer, writer.entry("camera.revoke", RevokeCameraBody(pairing.camera_id, epoch)), boxes)
     assert (await nobody.get(path, **signature)).code == "pairing-expired"
+
+
+async def test_a_bell_at_the_other(two: Two) -> None:
+    """Who is removed through one server hears nothing more at the other, not even of the entry that removed them."""
+    person, api = await two.servers[0].account()
+    await become_member(two.by(0), two.owner.writer, person, api, Role.VIEWER)
+    async with listen(two.by(1), two.owner) as stays, listen(two.by(1, api), two.owner) as removed:
+        assert await ring(stays) == await ring(removed)
+        receipt = await two.by(0).commit(two.owner.writer, *removal(two.owner.writer, person))
+        assert await ring(stays) == receipt.number
+        assert await ended(removed) == OUT
 
 
 async def test_a_device_that_is_revoked_at_one(two: Two) -> None:

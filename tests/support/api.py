@@ -127,9 +127,11 @@ class Api:
         writer.took(entry, receipt.number, receipt.chain, signer)
         return receipt
 
-    async def pair_camera(self, writer: Writer, pairing: Pairing) -> tuple["Api", Signer]:
+    async def pair_camera(
+        self, writer: Writer, pairing: Pairing, certifier: Signer | None = None
+    ) -> tuple["Api", Signer]:
         """Certify, bind and sign in a camera."""
-        await self.commit(writer, pairing.certify(writer))
+        await self.commit(writer, pairing.certify(writer, certifier), None, certifier)
         signer = pairing.signer
         entry = pairing.bind(writer, signer)
         path = f"/v1/spaces/{writer.space_id.hex()}/bind"

@@ -103,6 +103,15 @@ def removal(writer: Writer, person: Person, signer: Signer | None = None) -> tup
     return writer.entry(LedgerKind.REMOVE_MEMBER, RemoveMemberBody(person.account_id, epoch), signer), boxes
 
 
+def lowering(writer: Writer, person: Person, role: Role) -> tuple[Entry, list[NewBox]]:
+    """Build the entry that gives a member a role that reads less, with the epoch that belongs to it."""
+    tiers = {key: writer.state.tier_of(key) for key in writer.state.members} | {person.account_id: TIERS[role]}
+    readers = [(key, tier.value) for key, tier in tiers.items() if tier is not Tier.NONE]
+    epoch, boxes = make_epoch(writer.state.epoch.number + 1, readers)
+    body = SetRoleBody(person.account_id, role, sorted(RIGHTS[role]), None, epoch)
+    return writer.entry(LedgerKind.SET_ROLE, body), boxes
+
+
 def role_change(writer: Writer, person: Person, role: Role) -> tuple[Entry, list[NewBox]]:
     """Build the entry that gives a member another role of the same tier, which needs no box."""
     body = SetRoleBody(person.account_id, role, sorted(RIGHTS[role]), None, None)

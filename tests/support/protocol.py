@@ -176,7 +176,7 @@ class Pairing:
         """The camera, once it is bound."""
         return Signer(self.camera_id, self.camera_id, self.device_seed)
 
-    def certify(self, writer: Writer) -> Entry:
+    def certify(self, writer: Writer, signer: Signer | None = None) -> Entry:
         """Certify the camera."""
         body = ledger_entries.CertifyCameraBody(
             camera_id=self.camera_id,
@@ -187,7 +187,7 @@ class Pairing:
             name=b"sealed camera name",
             dedupe=b"sealed dedupe key",
         )
-        return writer.entry(LedgerKind.CERTIFY_CAMERA, body)
+        return writer.entry(LedgerKind.CERTIFY_CAMERA, body, signer)
 
     def bind(self, writer: Writer, signer: Signer) -> Entry:
         """Bind the key of *signer* to the camera."""

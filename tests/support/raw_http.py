@@ -1,6 +1,7 @@
 """HTTP by hand: for interim responses, cut connections, and requests that no client library would send."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -65,10 +66,17 @@ class RawConnection:
 
 
 @asynccontextmanager
-async def raw(url: str, token: str = "") -> AsyncIterator[RawConnection]:
-    """Open a connection to *url*."""
+async def raw(url: str, token: str = "", *, taken_ahead_bytes: int | None = None) -> AsyncIterator[RawConnection]:
+    """Open a connection to *url*; the system takes as much ahead of the reader as it likes, or about so many bytes."""
     split = urlsplit(url)
-    reader, writer = await asyncio.open_connection(split.hostname, split.port)
+    if taken_ahead_bytes is None:
+        reader, writer = await asyncio.open_connection(split.hostname, split.port)
+    else:
+        connection = socket.socket()  # before it is connected: so much is offered to the server
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, taken_ahead_bytes)
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, (split.hostname, split.port))
+        reader, writer = await asyncio.open_connection(sock=connection)
     try:
         yield RawConnection(reader, writer, token)
     finally:

@@ -12,17 +12,31 @@ from safelight.clients.camera.watermarks import check_text, watermark
 from safelight.clients.cli.asking import LINK_PASSWORD_VARIABLE, ask_new_password
 from safelight.clients.cli.asset import SpaceOption
 from safelight.clients.cli.expiry import parse_expiry
-from safelight.clients.cli.output import Column, JsonOption, count_text, note, print_json, print_qr, print_table, say
+from safelight.clients.cli.member_names import shown_name
+from safelight.clients.cli.output import (
+    Column,
+    JsonOption,
+    count_text,
+    date_text,
+    note,
+    print_json,
+    print_qr,
+    print_table,
+    say,
+)
 from safelight.clients.cli.progress import CountProgress
 from safelight.clients.cli.running import in_spaces, with_account, with_space
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.albums import Album, find_album
 from safelight.clients.engine.link_listing import ListedLink, find_link, list_links, revoke_link
 from safelight.clients.engine.link_making import LinkWish, MadeLink, create_link
+from safelight.clients.engine.members import list_members
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.refusals import Code, Refused
 
 T = TypeVar("T")
+
+_GONE = "(no longer a member)"
 
 app = typer.Typer(no_args_is_help=True, help="Links: show an album to whoever has the address.")
 
@@ -115,8 +129,8 @@ def list_(json: JsonOption = False) -> None:
         rows: list[dict[str, Any]] = []
 
         async def collect(view: SpaceView) -> None:
-            name = await view.name()
-            rows.extend([_row(link, name) for link in await list_links(view)])
+            name, makers = await view.name(), await _makers(view)
+            rows.extend([_row(link, name, makers) for link in await list_links(view)])
 
         await in_spaces(session, collect)
         return rows
@@ -126,11 +140,11 @@ def list_(json: JsonOption = False) -> None:
         print_json(rows)
         return
     columns = [Column("id"), Column("space"), Column("state"), Column("opened", right=True), Column("expires")]
-    columns += [Column("label", fold=True), Column("watermark", fold=True)]
+    columns += [Column("label", fold=True), Column("watermark", fold=True), Column("made by", fold=True)]
     print_table(
         columns,
         (
-            (row["id"][:12], row["space"], row["state"], _opens(row), _date(row["expires_ms"]), *_notes(row))
+            (row["id"][:12], row["space"], row["state"], _opens(row), date_text(row["expires_ms"]), *_notes(row))
             for row in rows
         ),
     )
@@ -146,8 +160,8 @@ def show(link_id: IdArgument, json: JsonOption = False) -> None:
     async def look(view: SpaceView) -> dict[str, Any] | None:
         found = find_link(view, link_id)
         listed = [] if found is None else await list_links(view)
-        name = await view.name()
-        return next((_row(link, name) for link in listed if found and link.row.link_id == found.hex()), None)
+        name, makers = await view.name(), await _makers(view)
+        return next((_row(link, name, makers) for link in listed if found and link.row.link_id == found.hex()), None)
 
     row = _in_some_space(link_id, look)
     if json:
@@ -156,7 +170,7 @@ def show(link_id: IdArgument, json: JsonOption = False) -> None:
     say(row["url"] or "Its address does not open with this account's keys.")
     if row["url"]:
         print_qr(row["url"])
-    say(f"{row['state']}, opened {_opens(row)}, expires {_date(row['expires_ms']) or 'never'}")
+    say(f"{row['state']}, opened {_opens(row)}, expires {date_text(row['expires_ms']) or 'never'}")
     if row["watermark"]:
         say(f"Watermarked: {row['watermark']}")
 
@@ -193,7 +207,12 @@ def _in_some_space(link_id: str, work: Callable[[SpaceView], Coroutine[object, o
     return with_account(inside)
 
 
-def _row(link: ListedLink, space: str) -> dict[str, Any]:
+async def _makers(view: SpaceView) -> dict[bytes, str]:
+    """Members by account, as `member list` shows them."""
+    return {one.account_id: shown_name(one) for one in await list_members(view)}
+
+
+def _row(link: ListedLink, space: str, makers: dict[bytes, str]) -> dict[str, Any]:
     row = link.row
     return {
         "id": row.link_id,
@@ -204,6 +223,8 @@ def _row(link: ListedLink, space: str) -> dict[str, Any]:
         "password": link.has_password,
         "watermark": link.watermark,
         "label": link.label,
+        "made_by": link.maker_id,
+        "maker": makers.get(link.maker_id, _GONE),
         "created_ms": row.created_ms,
         "expires_ms": row.expires_ms,
         "opens": row.opens,
@@ -213,18 +234,9 @@ def _row(link: ListedLink, space: str) -> dict[str, Any]:
     }
 
 
-def _notes(row: dict[str, Any]) -> tuple[str, str]:
-    return row["label"], row["watermark"]
+def _notes(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["label"], row["watermark"], row["maker"]
 
 
 def _opens(row: dict[str, Any]) -> str:
     return f"{row['opens']} of {row['max_opens']}" if row["max_opens"] else f"{row['opens']}×"
-
-
-def _date(time_ms: int) -> str:
-    if not time_ms:
-        return ""
-    try:
-        return datetime.fromtimestamp(time_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):
-        return "?"  # the server's word: a time that no calendar has must not hide the other links

@@ -2,7 +2,6 @@
 
 import time
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,6 +9,9 @@ import typer
 from safelight.clients.cli.asking import Misuse, ask_invitation, ask_new_passphrase
 from safelight.clients.cli.asset import SpaceOption
 from safelight.clients.cli.expiry import parse_expiry
+from safelight.clients.cli.member_changes import change_role, remove
+from safelight.clients.cli.member_names import ABOUT, GivenRole, RoleOption, find_named, shown_name
+from safelight.clients.cli.member_verify import verify
 from safelight.clients.cli.output import Column, JsonOption, note, print_json, print_qr, print_table, say
 from safelight.clients.cli.running import with_account, with_space
 from safelight.clients.engine.account_session import AccountSession
@@ -25,40 +27,12 @@ from safelight.clients.engine.members import (
     ListedMember,
     list_invitations,
     list_members,
-    remove_member,
-    set_role,
 )
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.limits import INVITATION_MAX_AGE_S
-from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Role
 
 app = typer.Typer(no_args_is_help=True, help="Members: who is in a space, and what each may do there.")
-
-
-class GivenRole(StrEnum):
-    """The roles that people give one another."""
-
-    OWNER = "owner"
-    MANAGER = "manager"
-    EDITOR = "editor"
-    VIEWER = "viewer"
-    PREVIEWER = "previewer"
-
-
-_ABOUT = {
-    GivenRole.OWNER: "reads everything and may do everything",
-    GivenRole.MANAGER: "reads everything, and manages members below, links and policy",
-    GivenRole.EDITOR: "reads everything, adds, organises, edits and trashes",
-    GivenRole.VIEWER: "reads everything and changes nothing",
-    GivenRole.PREVIEWER: "sees previews, never an original, a place or a file name",
-}
-_ROLES = "; ".join(f"{role.value}: {about}" for role, about in _ABOUT.items())
-
-RoleOption = Annotated[GivenRole, typer.Option("--role", help=f"{_ROLES}.")]
-MemberArgument = Annotated[
-    str, typer.Argument(metavar="WHO", help="Their name as `member list` shows it, or how their id begins.")
-]
 
 
 @app.command()
@@ -89,7 +63,7 @@ def invite(
         return
     print_qr(code.uri)
     say(code.uri)
-    note(f"{name.strip()} will be a {role.value}: {_ABOUT[role]}.")
+    note(f"{name.strip()} will be a {role.value}: {ABOUT[role]}.")
     note("They need an account on this server, and then: safelight member join, which asks for this invitation.")
     note("Whoever uses it first joins: send it to nobody else.")
     note("Your next command in this space lets them in, unless it is member list or member withdraw.")
@@ -147,19 +121,13 @@ def list_(space: SpaceOption, json: JsonOption = False) -> None:
         return await list_members(view), await list_invitations(view)
 
     members, invitations = with_space(space, look, admits=False)
-    rows = [(one.account_id, _shown(one), one.role.value, "member") for one in members]
+    rows = [(one.account_id, shown_name(one), one.role.value, "member") for one in members]
     rows += [(one.invitation_id, one.name, one.role.value, _state(one)) for one in invitations]
     if json:
         print_json([{"id": id_, "name": name, "role": role, "state": state} for id_, name, role, state in rows])
         return
     columns = [Column("name", fold=True), Column("role"), Column("state"), Column("id")]
     print_table(columns, ((name, role, state, id_.hex()[:12]) for id_, name, role, state in rows))
-
-
-def _shown(one: ListedMember) -> str:
-    if one.is_me:
-        return f"{one.name} (you)" if one.name else "(you)"
-    return one.name or "(made the space)"
 
 
 def _state(one: ListedInvitation) -> str:
@@ -181,7 +149,7 @@ def withdraw(
 
     async def end(view: SpaceView) -> bytes:
         found = [(one.invitation_id, one.name) for one in await list_invitations(view)]
-        invitation_id = _find(found, who, "invitation")
+        invitation_id = find_named(found, who, "invitation")
         await withdraw_invitation(view, invitation_id)
         return invitation_id
 
@@ -192,59 +160,6 @@ def withdraw(
         say("The invitation is withdrawn.")
 
 
-@app.command(name="role")
-def role_(who: MemberArgument, space: SpaceOption, role: RoleOption, json: JsonOption = False) -> None:
-    """Give a member another role. Whoever reads less from now on may have kept what they could read until now.
-
-    Example: safelight member role Max --space Family --role editor
-    """
-
-    async def give(view: SpaceView) -> bytes:
-        account_id = _find(await _members(view), who, "member")
-        await set_role(view, account_id, Role(role.value))
-        return account_id
-
-    account_id = with_space(space, give)
-    if json:
-        print_json({"id": account_id, "role": role.value})
-    else:
-        say(f"From now on: {role.value}, who {_ABOUT[role]}.")
-
-
-@app.command()
-def remove(who: MemberArgument, space: SpaceOption, json: JsonOption = False) -> None:
-    """Remove a member: they get nothing more, and what is added from now on is sealed to keys that they never had.
-
-    Example: safelight member remove Max --space Family
-    """
-
-    async def shut_out(view: SpaceView) -> tuple[bytes, list[str]]:
-        account_id = _find(await _members(view), who, "member")
-        await remove_member(view, account_id)
-        return account_id, [one.name for one in await list_invitations(view)]
-
-    account_id, invited = with_space(space, shut_out)
-    if json:
-        print_json({"id": account_id, "state": "removed", "open_invitations": invited})
-        return
-    say("Removed. What they could read until now they may have kept; nobody can take that back.")
-    if invited:
-        # *Under another account's name* they could use one that they were sent, or saw.
-        note(f"Still open: the invitations for {', '.join(invited)}. Withdraw any that they may have: member withdraw.")
-
-
-async def _members(view: SpaceView) -> list[tuple[bytes, str]]:
-    return [(one.account_id, one.name) for one in await list_members(view)]
-
-
-def _find(found: list[tuple[bytes, str]], who: str, what: str) -> bytes:
-    """The one of that id, of that name, or whose id begins so; a name that looks like another's id hides nobody."""
-    wanted = who.strip()
-    named = [id_ for id_, _ in found if id_.hex() == wanted.lower()] or [
-        id_ for id_, name in found if name == wanted or (len(wanted) >= 4 and id_.hex().startswith(wanted.lower()))
-    ]
-    if not named:
-        raise Refused(Code.NOT_FOUND, f"no {what} is called {wanted[:32]!r}; `member list` shows them")
-    if len(named) > 1:
-        raise Refused(Code.BAD_REQUEST, f"more than one {what} is called {wanted[:32]!r}; use the id")
-    return named[0]
+app.command(name="role")(change_role)
+app.command(name="remove")(remove)
+app.command(name="verify")(verify)

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import segno
@@ -103,3 +104,13 @@ def size_text(size_bytes: int) -> str:
 def count_text(count: int, one: str, many: str | None = None) -> str:
     """Return `1 file` or `2 files`."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def date_text(time_ms: int) -> str:
+    """Return a time as people read it here, to the minute; nothing for 0, which means never."""
+    if not time_ms:
+        return ""
+    try:
+        return datetime.fromtimestamp(time_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return "?"  # the server's word: a time that no calendar has must not hide the other links

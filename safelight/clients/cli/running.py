@@ -37,7 +37,8 @@ _DONE = {
     LedgerKind.JOIN_SPACE.value: "you joined this space",
     LedgerKind.ADMIT_MEMBER.value: "somebody was let in (safelight member list)",
     LedgerKind.SET_ROLE.value: "a member was given another role",
-    LedgerKind.REMOVE_MEMBER.value: "a member was removed",
+    LedgerKind.SET_POLICY.value: "what a space allows was set (safelight space policy)",
+    LedgerKind.REMOVE_MEMBER.value: "a member was removed; links that they made go on (safelight link list)",
 }
 
 

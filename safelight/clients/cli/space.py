@@ -1,16 +1,20 @@
 """`safelight space …`: the libraries."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from safelight.clients.cli.asking import NEW_PASSPHRASE_VARIABLE, ask_new_passphrase
-from safelight.clients.cli.asset import SpaceOption
-from safelight.clients.cli.output import Column, JsonOption, note, print_json, print_table, say, size_text
-from safelight.clients.cli.running import with_account
+from safelight.clients.cli.member_links import links_json, tell_links
+from safelight.clients.cli.output import Column, JsonOption, count_text, note, print_json, print_table, say, size_text
+from safelight.clients.cli.running import with_account, with_space
 from safelight.clients.engine.account_session import AccountSession
+from safelight.clients.engine.link_listing import StandingLink
+from safelight.clients.engine.policies import links_beyond_policy, set_links_policy
+from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import SpaceList, change_passphrase, create_space, find_space, list_spaces
+from safelight.sync_protocol.ledger_entries import Policy
 from safelight.sync_protocol.refusals import Code, Refused
 
 app = typer.Typer(no_args_is_help=True, help="Spaces: separate libraries, each with its own keys and members.")
@@ -28,6 +32,21 @@ _ABOUT = {
     Kind.FAMILY: "Its links show previews and never give out an original.",
     Kind.WORK: "Its links may give out originals.",
     Kind.VAULT: "It has no links, and opens with its own passphrase alone.",
+}
+
+
+class LinkTier(StrEnum):
+    """Which links a space allows."""
+
+    NONE = "none"
+    VIEW = "view"
+    FULL = "full"
+
+
+_MEANS = {
+    LinkTier.NONE: "nobody can make a link",
+    LinkTier.VIEW: "links show previews, and none that is made now gives out an original",
+    LinkTier.FULL: "links may give out originals",
 }
 
 
@@ -63,10 +82,12 @@ def create(
 
 
 @app.command()
-def passphrase(space: SpaceOption, json: JsonOption = False) -> None:
+def passphrase(
+    space: Annotated[str, typer.Argument(metavar="NAME", help="The vault's name.")], json: JsonOption = False
+) -> None:
     """Change the passphrase of a vault. It is asked for twice: the old one, and then the new one.
 
-    Example: safelight space passphrase --space Private
+    Example: safelight space passphrase Private
     """
 
     async def change(session: AccountSession) -> bytes:
@@ -128,3 +149,59 @@ def list_(json: JsonOption = False) -> None:
             for space in listing.spaces
         ),
     )
+
+
+@app.command()
+def policy(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The space's name.")],
+    links: Annotated[
+        LinkTier | None,
+        typer.Option("--links", help="; ".join(f"{tier.value}: {what}" for tier, what in _MEANS.items()) + "."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what a space allows, or set which links may be made from now on.
+
+    Links that were made before go on as they are, originals included, until they expire or are revoked. Those that
+    could not be made any more are listed.
+
+    Example: safelight space policy Studio --links view
+    """
+
+    async def look(view: SpaceView) -> tuple[bool, Policy, list[StandingLink]]:
+        changed = links is not None and await set_links_policy(view, links.value)
+        return changed, view.state.policy, await links_beyond_policy(view)
+
+    changed, allowed, beyond = with_space(name, look)
+    if json:
+        print_json(
+            {
+                "links": allowed.links,
+                "min_version": allowed.min_version,
+                "changed": changed,
+                "links_beyond": [{**row, "originals": link.originals} for row, link in _with_rows(beyond)],
+            }
+        )
+        return
+    now = "From now on" if changed else "As it is"
+    say(f"{now}: {allowed.links}, {_MEANS[LinkTier(allowed.links)]}.")
+    say(f"The oldest version of the protocol that its clients may speak: {allowed.min_version}.")
+    _tell_beyond(beyond)
+
+
+def _with_rows(links: list[StandingLink]) -> list[tuple[dict[str, Any], StandingLink]]:
+    return list(zip(links_json(links), links, strict=True))
+
+
+def _tell_beyond(links: list[StandingLink]) -> None:
+    """Say plainly which links the policy does not end."""
+    for title, some in (
+        ("that may give out originals", [link for link in links if link.originals]),
+        ("without originals", [link for link in links if not link.originals]),
+    ):
+        if some:
+            goes = "goes on as it is" if len(some) == 1 else "go on as they are"
+            note(f"{count_text(len(some), 'link')} {title}, made before, {goes}:")
+            tell_links(some)
+    if links:
+        note("End one: safelight link revoke ID")

@@ -3,7 +3,8 @@
 The secret stands in the address's fragment and, sealed, in the makers' copy of the link's record.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol import ids
@@ -13,6 +14,7 @@ from safelight.sync_protocol.log import parse_entry
 from safelight.sync_protocol.messages.links import LinkRow, Links
 from safelight.sync_protocol.records import PublishLinkBody, RecordKind, RevokeLinkBody
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Right
 from safelight.sync_protocol.sealing.boxes import open_box
 from safelight.sync_protocol.wire import unpack
 
@@ -21,10 +23,12 @@ from safelight.sync_protocol.wire import unpack
 class ListedLink:
     """A link as its makers see it: the server's row, and from the makers' copy the notes and the whole address.
 
-    *watermark* is the text over its pictures, empty where it shows them as they are.
+    *maker_id* is the account that signed its record. *watermark* is the text over its pictures, empty where it shows
+    them as they are.
     """
 
     row: LinkRow
+    maker_id: bytes
     label: str
     has_password: bool
     url: str
@@ -32,6 +36,22 @@ class ListedLink:
 
     def __repr__(self) -> str:
         return f"ListedLink({self.row.link_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class StandingLink:
+    """A link that nobody revoked and whose time is not over, by the verified log alone; the server is not asked.
+
+    *state* is `live`, `waiting` for its time to come, or `revoked` once this run revoked it. *maker_id* is the account
+    that signed its record. *originals* says that it is of the full tier, and so holds keys of originals.
+    """
+
+    link_id: bytes
+    maker_id: bytes
+    label: str
+    expires_ms: int
+    originals: bool
+    state: str
 
 
 def makers_place(space: SpaceView, link_id: bytes, epoch: int) -> bytes:
@@ -60,21 +80,77 @@ async def list_links(space: SpaceView) -> list[ListedLink]:
     return listed
 
 
-async def _listed(space: SpaceView, number: int, row: LinkRow) -> ListedLink:
+async def standing_links(space: SpaceView) -> list[StandingLink]:
+    """List the links that stand, newest first, as their signed records say; FORBIDDEN for the view tier."""
+    now_ms = space.session.clock()
+    standing = []
+    for _, number, revoked in space.index.links():
+        if revoked:
+            continue
+        record = await _open_record(space, number)
+        if 0 < record.body.policy.expires_ms <= now_ms:
+            continue
+        policy = record.body.policy
+        link = StandingLink(
+            record.body.link_id,
+            record.maker_id,
+            record.copy.label if record.copy else "",
+            policy.expires_ms,
+            record.body.tier == "full",
+            "waiting" if now_ms < policy.starts_ms else "live",
+        )
+        standing.append(link)
+    return standing
+
+
+async def revoke_links(space: SpaceView, links: Sequence[StandingLink]) -> list[StandingLink]:
+    """Revoke each of *links* that nobody revoked meanwhile, and return them as they are then."""
+    for link in links:
+        revoked = {link_id for link_id, _, revoked in space.index.links() if revoked}
+        if link.link_id not in revoked:
+            await revoke_link(space, link.link_id)
+    return [replace(link, state="revoked") for link in links]
+
+
+def check_may_revoke(space: SpaceView) -> None:
+    """Say before anything is done what the server would say at the first link; raises RIGHT_MISSING."""
+    if Right.REVOKE_LINK not in space.state.rights_of(space.session.account_id):
+        raise Refused(Code.RIGHT_MISSING, "revoking links")
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A link's record: who signed it, what it says, and the makers' copy if it opens."""
+
+    maker_id: bytes
+    body: PublishLinkBody
+    copy: MakersCopy | None
+
+
+async def _open_record(space: SpaceView, number: int) -> _Record:
     envelope = space.index.envelope_at(number)
     if envelope is None:
         raise Refused(Code.NOT_FOUND, "the link's record is not kept here")
-    body = unpack(parse_entry(envelope).body, PublishLinkBody)
+    entry = parse_entry(envelope)
+    body = unpack(entry.body, PublishLinkBody)
     try:
         held = await space.epoch_secrets(body.epoch)
         opened = open_box(held.full_metadata_key, makers_place(space, body.link_id, body.epoch), body.makers)
-        copy = unpack(opened, MakersCopy, Code.OPEN_FAILED)
+        return _Record(entry.header.author_id, body, unpack(opened, MakersCopy, Code.OPEN_FAILED))
     except Refused as refusal:
         if refusal.code not in (Code.OPEN_FAILED, Code.PADDING_INVALID):
             raise
-        return ListedLink(row, "", bool(body.proof_hash), "")
+        return _Record(entry.header.author_id, body, None)
+
+
+async def _listed(space: SpaceView, number: int, row: LinkRow) -> ListedLink:
+    record = await _open_record(space, number)
+    body, copy = record.body, record.copy
+    if copy is None:
+        return ListedLink(row, record.maker_id, "", bool(body.proof_hash), "")
     address = LinkAddress(body.link_id, copy.has_password, copy.secret, ids.key_fingerprint(body.publishing_key))
-    return ListedLink(row, copy.label, copy.has_password, await link_url(space, address), copy.watermark)
+    url = await link_url(space, address)
+    return ListedLink(row, record.maker_id, copy.label, copy.has_password, url, copy.watermark)
 
 
 async def revoke_link(space: SpaceView, link_id: bytes) -> None:

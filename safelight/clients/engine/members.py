@@ -7,7 +7,7 @@ from safelight.clients.engine.epochs import make_epoch, member_box
 from safelight.clients.engine.invitations import invited_name
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.ledger_entries import LedgerKind, RemoveMemberBody, SetRoleBody
-from safelight.sync_protocol.ledger_state import Member
+from safelight.sync_protocol.ledger_state import LedgerState, Member
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import RIGHTS, TIERS, Right, Role, reads
 
@@ -34,18 +34,19 @@ class ListedInvitation:
     joined: bool
 
 
-async def list_members(space: SpaceView) -> list[ListedMember]:
-    """List the members, in the order in which they came."""
+async def list_members(space: SpaceView, state: LedgerState | None = None) -> list[ListedMember]:
+    """List the members, now or as of an earlier *state* of the ledger, in the order in which they came."""
+    state = space.state if state is None else state
     names = {}
-    for account_id, member in space.state.members.items():
+    for account_id, member in state.members.items():
         # By no other: *whoever also used an invitation that awaited someone else* would be listed under that name.
-        invitation = space.state.invitations.get(member.invitation_id)
+        invitation = state.invitations.get(member.invitation_id)
         if invitation is not None:
             names[account_id] = await invited_name(space, member.invitation_id, invitation)
     me = space.session.account_id
     return [
         ListedMember(account_id, names.get(account_id, ""), member.role, member.rights, account_id == me)
-        for account_id, member in space.state.members.items()
+        for account_id, member in state.members.items()
     ]
 
 
@@ -93,6 +94,17 @@ async def remove_member(space: SpaceView, account_id: bytes) -> None:
     stay = {key: member for key, member in space.state.members.items() if key != account_id}
     new = make_epoch(held.number + 1, space.state.nonce, stay, held)
     await space.commit_epoch(LedgerKind.REMOVE_MEMBER, RemoveMemberBody(account_id, new.epoch), new)
+
+
+async def list_removed(space: SpaceView) -> list[tuple[bytes, str]]:
+    """List who was removed and is no member again: the account, with each name under which it was awaited."""
+    gone = [account_id for account_id in space.state.removed if account_id not in space.state.members]
+    named = []
+    for invitation_id, invitation in space.state.invitations.items():
+        if invitation.joiner is not None and invitation.joiner.account_id in gone:
+            named.append((invitation.joiner.account_id, await invited_name(space, invitation_id, invitation)))
+    unnamed = [account_id for account_id in gone if account_id not in dict(named)]  # who made the space
+    return named + [(account_id, "") for account_id in unnamed]
 
 
 async def begin_epoch_that_is_due(space: SpaceView) -> bool:

@@ -12,7 +12,7 @@ from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier, reads
 
 CHUNK_SIZE_BYTES = 256 * 1024
-# With what the system holds ready to go, less than 8 MiB leave after an end.
+# With what the system holds ready to go (see `routes/sending.py`), less than 8 MiB leave after an end.
 ASK_AGAIN_SIZE_BYTES = 2 * 1024 * 1024
 
 

@@ -44,6 +44,10 @@ class Spaces:
             raise Refused(Code.SPACE_UNKNOWN)
         return _row(space, "camera" if who.is_camera else state.members[who.account_id].role.value)
 
+    async def check_standing(self, who: Who, space_id: bytes) -> None:
+        """Refuse who does not stand in a space, or does not any more, as its ledger says now; raises SPACE_UNKNOWN."""
+        await space_for(self._ledgers, who, space_id)
+
     async def feed(self, who: Who, space_id: bytes, after: int, limit: int, max_bytes: int) -> bytes:
         """Return entries after a number as frames, at least one if there is one; raises SPACE_UNKNOWN or FORBIDDEN."""
         await space_for_reader(self._ledgers, who, space_id, Tier.VIEW)

@@ -132,8 +132,12 @@ class Uploads:
         return upload
 
     async def settled(self, who: Who, upload_id: bytes) -> UploadRow:
-        """Return an upload as `find` does, but with what is durable of it, even where nobody was told yet."""
+        """Return an upload as `find` does, but with what is durable of it, even where nobody was told yet.
+
+        Raises SPACE_UNKNOWN or RIGHT_MISSING, too: *who was removed is told that what they sent since then was kept*.
+        """
         upload = await self.find(who, upload_id)
+        await self._check_right(who, upload.space_id)
         if upload.state != "open":
             return upload
         durable_bytes = await self._blobs.durable_bytes(upload_id, upload.offset_bytes)

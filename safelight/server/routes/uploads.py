@@ -227,7 +227,7 @@ ROUTES = [
             offset,
             "How far an upload has come",
             Auth.SESSION,
-            refusals=(Code.NOT_FOUND,),
+            refusals=(Code.NOT_FOUND, Code.SPACE_UNKNOWN, Code.RIGHT_MISSING),
             headers=("Upload-Draft-Interop-Version",),
             statuses=(204,),
         )

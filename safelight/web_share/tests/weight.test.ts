@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
 const PROTOCOL = fileURLToPath(new URL("../src/protocol/", import.meta.url));
-const HEAVY = ["hpke.ts", "passwords.ts", "recovery_words.ts", "signatures_script.ts", "fingerprints.ts"];
+const HEAVY = ["hpke.ts", "passwords.ts", "recovery_words.ts", "verify_words.ts", "signatures_script.ts", "fingerprints.ts"];
 const HEAVY_PACKAGES = /^(@hpke\/|@noble\/curves|hash-wasm|@scure\/)/;
 
 /** Files and packages that are loaded together with `name`; imports made while running do not count. */

@@ -9,6 +9,7 @@ import { parsePairingUri } from "../src/protocol/pairing.ts";
 import { verifyReceipt } from "../src/protocol/receipts.ts";
 import { checkRecord } from "../src/protocol/record_rules.ts";
 import { Code, Refused } from "../src/protocol/refusals.ts";
+import { verifyWords } from "../src/protocol/verify_words.ts";
 import { fail, type Inputs, type Operation, type Result } from "./vector_values.ts";
 
 /** Ids that stand as keys of maps, sorted, as bytes. */
@@ -133,4 +134,9 @@ export const LEDGER_OPERATIONS: Readonly<Record<string, Operation>> = {
   "space.replay": replaySpace,
   "receipt.verify": readReceipt,
   "pairing.parse": parsePairing,
+  "verify.words": async (i) => ({
+    words_text: (
+      await verifyWords(i.bytes("space_id"), { number: i.number("head_number"), hash: i.bytes("head_hash") })
+    ).join(" "),
+  }),
 };

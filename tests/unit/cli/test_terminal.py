@@ -7,7 +7,7 @@ import pytest
 
 from safelight.clients.camera.outcomes import Outcome
 from safelight.clients.cli import output, running
-from safelight.clients.cli.link import _date
+from safelight.clients.cli.output import date_text
 from safelight.clients.cli.progress import PushProgress
 from safelight.clients.engine.index import Problem
 from safelight.sync_protocol.refusals import Code, Refused
@@ -56,13 +56,13 @@ def test_waiting_says_what_a_server_said(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize("time_ms", [2**53 - 1, -(2**53), 253402300800000])
 def test_times_that_no_calendar_has(time_ms: int) -> None:
     """A link's row is what the server says: a time that cannot be must not hide all other links."""
-    assert _date(time_ms) == "?"
+    assert date_text(time_ms) == "?"
 
 
 def test_times_that_a_calendar_has() -> None:
     """Local time to the minute; nothing where there is none."""
-    assert _date(0) == ""
-    assert _date(int(datetime(2027, 1, 31, tzinfo=UTC).timestamp() * 1000)).startswith("2027-01-3")
+    assert date_text(0) == ""
+    assert date_text(int(datetime(2027, 1, 31, tzinfo=UTC).timestamp() * 1000)).startswith("2027-01-3")
 
 
 def test_a_server_that_sends_garbage_does_not_fill_the_screen(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ NAMES = (
     "push",
     "processes",
     "large_space",
+    "ledgers",
 )
 
 

@@ -19,6 +19,8 @@ NAMES = (
     "processes",
     "large_space",
     "ledgers",
+    "listing",
+    "removal",
 )
 
 

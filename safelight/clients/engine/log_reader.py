@@ -7,7 +7,7 @@ for a log that is mostly garbage.
 import msgspec
 
 from safelight.clients.engine.answers import printable
-from safelight.clients.engine.index import AssetPlace, Index, Problem, RollPlace
+from safelight.clients.engine.index import Index, Problem, RollPlace
 from safelight.clients.engine.memory import SpaceMemory
 from safelight.sync_protocol import ids, ledger
 from safelight.sync_protocol.ledger_entries import is_ledger_kind
@@ -81,7 +81,7 @@ class LogReader:
             return None
 
     def _take_ledger_entry(self, frame: Frame, entry: Entry) -> None:
-        check_heads(entry, frame.number, self._index.chain_at, self._index.ledger_at)
+        check_heads(entry, frame.number, self._index.chain_at, self._ledger_at)
         check_position(self.log, entry)
         known = self.state.head.number if self.state else 0
         self._judge(entry, frame.number)
@@ -90,6 +90,12 @@ class LogReader:
             raise Refused(Code.HISTORY_FORKED, f"the ledger entry at slot {pinned.number} is gone")
         self._index.add_entry(frame, entry.header.kind, is_ledger=True)
         self._place(entry)
+
+    def _ledger_at(self, number: int) -> bytes | None:
+        """The ledger's hash at a slot: most who sign know its newest entry."""
+        if self.state is not None and number == self.state.head.number:
+            return self.state.head.hash
+        return self._index.ledger_at(number)
 
     def _judge(self, entry: Entry, number: int) -> None:
         if self.state is None and ids.space_id(entry.envelope) != self._space_id:
@@ -111,7 +117,7 @@ class LogReader:
                 self._place(entry)
             return
         # Its signer stands and signed it: heads that contradict this chain are no bad record but another history.
-        check_heads(entry, frame.number, self._index.chain_at, self._index.ledger_at)
+        check_heads(entry, frame.number, self._index.chain_at, self._ledger_at)
         try:
             check_position(self.log, entry)
             self._check_content(body, entry)
@@ -132,7 +138,7 @@ class LogReader:
                     raise Refused(Code.ROLL_UNKNOWN, "its roll was not opened by this device")
                 if roll.epoch != state.epoch.number:
                     raise Refused(Code.EPOCH_OLD, "its roll is of an epoch that had ended")
-                if any(self._index.has_asset(asset.asset_id) for asset in body.assets):
+                if self._index.has_any_asset([asset.asset_id for asset in body.assets]):
                     raise Refused(Code.ASSET_CONFLICT)
             case OpenRollBody() if self._index.roll(body.roll_id) is not None:
                 raise Refused(Code.ROLL_UNKNOWN, "the roll's id is taken")
@@ -145,8 +151,7 @@ class LogReader:
             case OpenRollBody():
                 index.add_roll(body.roll_id, RollPlace(number, body.epoch, entry.header.device_id))
             case AddAssetsBody():
-                for position, asset in enumerate(body.assets):
-                    index.add_asset(AssetPlace(asset.asset_id, number, position, body.roll_id))
+                index.add_assets(number, body.roll_id, [asset.asset_id for asset in body.assets])
             case CreateAlbumBody():
                 index.add_album(body.album_id, number)
             case AddToAlbumBody():

@@ -31,6 +31,7 @@ CREATE TABLE album_items(album_id BLOB NOT NULL, asset_id BLOB NOT NULL, number 
   position INTEGER NOT NULL, PRIMARY KEY(album_id, asset_id));
 CREATE TABLE links(link_id BLOB PRIMARY KEY, number INTEGER NOT NULL, revoked INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE boxes(epoch INTEGER PRIMARY KEY, box BLOB NOT NULL);
+CREATE TABLE judged(one INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
 """
 
 
@@ -166,9 +167,18 @@ class Index:
         row = self._db.execute("SELECT time_ms FROM entries WHERE number = ?", (number,)).fetchone()
         return 0 if row is None else int(row[0])
 
-    def ledger_entries(self) -> Iterator[tuple[int, bytes]]:
-        """All ledger entries, in order."""
-        yield from self._db.execute("SELECT number, envelope FROM entries WHERE is_ledger ORDER BY number")
+    def ledger_entries(self, after: int = 0) -> Iterator[tuple[int, bytes]]:
+        """All ledger entries beyond the slot *after*, in order."""
+        sql = "SELECT number, envelope FROM entries WHERE is_ledger AND number > ? ORDER BY number"
+        yield from self._db.execute(sql, (after,))
+
+    def judged(self) -> bytes | None:
+        """The ledger as it was judged, sealed (see `judged_ledger`)."""
+        return self._one("SELECT sealed FROM judged WHERE one = ?", 1)
+
+    def keep_judged(self, sealed: bytes) -> None:
+        """Keep the ledger as it was judged, in place of the one before."""
+        self._db.execute("INSERT OR REPLACE INTO judged VALUES (1, ?)", (sealed,))
 
     def positions(self) -> Mapping[bytes, DevicePosition]:
         """Every device's last entry, by author id ‖ device id."""

@@ -8,6 +8,7 @@ import msgspec
 
 from safelight.clients.engine.answers import printable
 from safelight.clients.engine.index import Index, Problem, RollPlace
+from safelight.clients.engine.judged_ledger import KEPT_EVERY, JudgedLedger
 from safelight.clients.engine.memory import SpaceMemory
 from safelight.sync_protocol import ids, ledger
 from safelight.sync_protocol.ledger_entries import is_ledger_kind
@@ -43,21 +44,41 @@ MAX_GARBAGE = 1000
 
 
 class LogReader:
-    """Takes frames in order. `log` and `state` say how far it verified; `state` is None before the genesis."""
+    """Takes frames in order. `log` and `state` say how far it verified; `state` is None before the genesis.
 
-    def __init__(self, space_id: bytes, index: Index, memory: SpaceMemory) -> None:
+    Of a ledger that was judged before, only what is newer is judged again, where *judged* keeps it.
+    """
+
+    def __init__(self, space_id: bytes, index: Index, memory: SpaceMemory, judged: JudgedLedger | None = None) -> None:
         self._space_id = space_id
         self._index = index
         self._memory = memory
-        self.state: LedgerState | None = None
+        self._judged = judged
+        self.state = self._kept_state()
+        self._entries_since = 0
         number, chain = index.head()
         self.log = LogState(number, chain, index.positions())
         self._garbage = index.count_problems(_GARBAGE)
-        for slot, envelope in index.ledger_entries():
+        for slot, envelope in index.ledger_entries(self.state.head.number if self.state else 0):
             self._judge(parse_entry(envelope), slot)
         # The index is a copy that may be exchanged behind the pins' back, like the server's, also for a longer one.
         pinned = min(number, memory.log.number)
         memory.check_log_slot(Head(pinned, index.chain_at(pinned) or b""))
+
+    def _kept_state(self) -> LedgerState | None:
+        """The ledger as it was judged before, if what it ends with stands in this log."""
+        sealed = self._index.judged() if self._judged else None
+        state = self._judged.open(sealed) if self._judged and sealed else None
+        if state is None or self._index.ledger_at(state.head.number) != state.head.hash:
+            return None
+        self._memory.check_ledger_slot(state.head)
+        return state
+
+    def keep_judged(self) -> None:
+        """Keep what was judged, within the index's transaction, once judging it again would be noticed."""
+        if self._judged and self.state and self._entries_since >= KEPT_EVERY:
+            self._index.keep_judged(self._judged.seal(self.state))
+            self._entries_since = 0
 
     def take(self, frame: Frame) -> None:
         """Take one frame, within the index's transaction.
@@ -103,6 +124,7 @@ class LogReader:
         state = ledger.apply(self.state, entry, number)
         self._memory.check_ledger_slot(state.head)
         self.state = state
+        self._entries_since += 1
 
     def _take_record(self, frame: Frame, entry: Entry) -> None:
         if self.state is None:

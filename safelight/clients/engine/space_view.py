@@ -12,6 +12,7 @@ from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.epochs import EpochSecrets, NewEpoch
 from safelight.clients.engine.index import Index, Problem
+from safelight.clients.engine.judged_ledger import JudgedLedger
 from safelight.clients.engine.keyring_document import KnownSpace, with_space
 from safelight.clients.engine.log_reader import LogReader
 from safelight.clients.engine.unlocking import check_account_pin
@@ -65,7 +66,8 @@ class SpaceView:
 
     def _open_index(self, path: Path) -> None:
         self._index = Index(path)
-        self._reader = LogReader(self.space_id, self._index, self.memory)
+        judged = JudgedLedger(self.session.keys.secret, self.space_id)
+        self._reader = LogReader(self.space_id, self._index, self.memory, judged)
 
     def _close_index(self) -> None:
         if self._index is not None:
@@ -151,6 +153,8 @@ class SpaceView:
                 stops = failure.code is Code.ENTRY_UNKNOWN_CRITICAL
                 raise Refused(Code.UPDATE_REQUIRED, failure.detail) if stops else failure
         self.memory.check_reached(self.state.head, self.reader.log.head, log_asked=asked)
+        with self.index.transaction():
+            self.reader.keep_judged()
 
     async def finish_interrupted(self) -> str:
         """Settle what a stopped command had sent; the kind of its entry if that is now in the log, else empty.

@@ -48,6 +48,8 @@ export const Label = {
   KEYRING: "account/keyring",
   PROFILE_WRAP: "profile/wrap",
   PROFILE_SECRETS: "profile/secrets",
+  PROFILE_LEDGER_KEY: "profile/ledger-key",
+  PROFILE_LEDGER: "profile/ledger",
 
   // Epochs
   EPOCH_BOX: "epoch/member-box",

@@ -138,7 +138,7 @@ format: $(DEV_READY) ## write the house format into the files
 	$(BIN)/ruff check --fix --exit-zero .
 
 .PHONY: bench
-bench: dev ## the table of speeds and memory (takes a quarter of an hour, and 4 GB of disk)
+bench: dev ## the table of speeds and memory (takes half an hour, and 4 GB of disk)
 	@$(BIN)/python tools/ensure_program.py rclone
 	@$(BIN)/python tools/ensure_program.py nginx
 	@$(BIN)/python tools/ensure_program.py postgresql

@@ -18,6 +18,9 @@ NAMES = (
     "push",
     "processes",
     "large_space",
+    "ledgers",
+    "listing",
+    "removal",
 )
 
 

@@ -89,14 +89,25 @@ def _listening(server: subprocess.Popen[str]) -> str:
     raise RuntimeError("the server did not start")
 
 
-def with_camera(made: Installation) -> None:
-    """Make an account, a space "Family" and a camera, as profiles `owner` and `camera`."""
+def with_account(made: Installation, name: str) -> bytes:
+    """Make an account, as the profile *name*; returns its id."""
     invite = [str(_BIN / "safelight-server"), "invite", "--data", str(made.folder / "data"), "--json"]
     code = json.loads(subprocess.run(invite, capture_output=True, text=True, check=True).stdout)["code"]
-    made.run("owner", "account", "create", "--server", made.url, "--name", "owner", "--invite", code)
-    made.run("owner", "space", "create", "Family", "--kind", "family")
-    uri = made.run("owner", "camera", "pair", "--space", "Family", "--name", "camera")["uri"]
-    made.run("camera", "camera", "add", uri)
+    account = made.run(name, "account", "create", "--server", made.url, "--name", name, "--invite", code)
+    return bytes.fromhex(account["account_id"])
+
+
+def with_space(made: Installation, space: str, camera: str) -> None:
+    """Make a space of the profile `owner`, and a camera of it, as the profile *camera*."""
+    made.run("owner", "space", "create", space, "--kind", "family")
+    uri = made.run("owner", "camera", "pair", "--space", space, "--name", camera)["uri"]
+    made.run(camera, "camera", "add", uri)
+
+
+def with_camera(made: Installation) -> None:
+    """Make an account, a space "Family" and a camera, as profiles `owner` and `camera`."""
+    with_account(made, "owner")
+    with_space(made, "Family", "camera")
 
 
 def free_port() -> int:

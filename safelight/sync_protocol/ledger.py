@@ -4,7 +4,7 @@ docs/spec/log.md §5. What the entries say stands in `ledger_entries`, and what 
 who may sign which, and what it does.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from safelight.sync_protocol import ids, signatures
 from safelight.sync_protocol.account_ledger import AccountState, apply_account_entries
@@ -23,7 +23,7 @@ from safelight.sync_protocol.ledger_entries import (
     SpaceTerms,
     bind_message,
 )
-from safelight.sync_protocol.ledger_epochs import after_loss, check_epoch, with_epoch
+from safelight.sync_protocol.ledger_epochs import after_loss, check_epoch, with_epoch, with_inboxes
 from safelight.sync_protocol.ledger_members import change_members
 from safelight.sync_protocol.ledger_state import Camera, LedgerState, Member, authorise, check_vault_key
 from safelight.sync_protocol.limits import PAIRING_MAX_AGE_S
@@ -109,6 +109,7 @@ def _create(state: LedgerState | None, entry: Entry, body: CreateSpaceBody, numb
         dedupe=terms.dedupe,
         members=members,
         epochs=(terms.epoch,),
+        inboxes=with_inboxes((), terms.epoch),
     )
 
 

@@ -1,9 +1,8 @@
 """Epochs in the space ledger: which one may follow, and who has a box in it. docs/spec/log.md §5."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-import msgspec
+from msgspec.structs import replace
 
 from safelight.sync_protocol.ledger_entries import BoxRef, Epoch
 from safelight.sync_protocol.ledger_state import LedgerState, Member
@@ -15,13 +14,21 @@ from safelight.sync_protocol.roles import TIERS, Tier
 def with_epoch(state: LedgerState, epoch: Epoch) -> LedgerState:
     """Begin *epoch*. Raises EPOCH_OLD where its number does not follow, LEDGER_RULE for inboxes or boxes."""
     check_epoch(epoch, state.epoch.number + 1, state.members)
-    full, view = epoch.full_inbox, epoch.view_inbox
-    if any(
-        full in (old.full_inbox, old.view_inbox) or view in (old.full_inbox, old.view_inbox) for old in state.epochs
-    ):
+    if any(epoch.full_inbox in some or epoch.view_inbox in some for some in state.inboxes):
         # Under an old inbox, who was removed would read on.
         raise Refused(Code.LEDGER_RULE, "an epoch has new inboxes")
-    return replace(state, epochs=(*state.epochs, epoch), epoch_due=False)
+    return replace(state, epochs=(*state.epochs, epoch), inboxes=with_inboxes(state.inboxes, epoch), epoch_due=False)
+
+
+def with_inboxes(before: tuple[frozenset[bytes], ...], epoch: Epoch) -> tuple[frozenset[bytes], ...]:
+    """Add the inboxes of *epoch*; where two sets are as large, they become one.
+
+    So neither adding one nor looking for one goes through those of all epochs, of which a space may have thousands.
+    """
+    added = frozenset({epoch.full_inbox, epoch.view_inbox})
+    while before and len(before[-1]) == len(added):
+        added, before = added | before[-1], before[:-1]
+    return (*before, added)
 
 
 def after_loss(state: LedgerState, entry: Entry, epoch: Epoch | None) -> LedgerState:
@@ -47,7 +54,7 @@ def with_box(state: LedgerState, account_id: bytes, tier: Tier, box: BoxRef | No
     if box is None:
         return state
     others = [other for other in state.epoch.boxes if other.account_id != account_id]
-    epoch = msgspec.structs.replace(state.epoch, boxes=[*others, box])
+    epoch = replace(state.epoch, boxes=[*others, box])
     return replace(state, epochs=(*state.epochs[:-1], epoch))
 
 
@@ -59,10 +66,8 @@ def check_epoch(epoch: Epoch, number: int, members: Mapping[bytes, Member]) -> N
         raise Refused(Code.LEDGER_RULE, "an epoch carries the one before it, and the first carries none")
     if epoch.full_inbox == epoch.view_inbox:
         raise Refused(Code.LEDGER_RULE, "an epoch has an inbox for each tier")
-    expected = sorted((key, TIERS[member.role].value) for key, member in members.items() if _reads(member))
-    if sorted((box.account_id, box.tier) for box in epoch.boxes) != expected:
+    tiers = {key: TIERS[member.role] for key, member in members.items()}
+    expected = {key: tier.value for key, tier in tiers.items() if tier is not Tier.NONE}
+    boxed = {box.account_id: box.tier for box in epoch.boxes}
+    if len(boxed) != len(epoch.boxes) or boxed != expected:
         raise Refused(Code.LEDGER_RULE, "an epoch has exactly one box for each member that reads, at its tier")
-
-
-def _reads(member: Member) -> bool:
-    return TIERS[member.role] is not Tier.NONE

@@ -6,7 +6,8 @@ seals the keys of the space to what was vouched for.
 """
 
 import hashlib
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.account_ledger import apply_account_entries
@@ -129,17 +130,17 @@ def _admit(state: LedgerState, entry: Entry, body: AdmitMemberBody) -> LedgerSta
         raise Refused(Code.EPOCH_OLD)
     member = Member(invitation.role, joiner, invitation.rights, body.invitation_id, invitation.vault_key)
     # *Whoever was removed is let in again* by a second invitation, whose giver's device admits of itself.
-    invitations = {
-        key: replace(other, over=True) if other.joiner and other.joiner.account_id == body.account_id else other
+    theirs = {
+        key: replace(other, over=True)
         for key, other in state.invitations.items()
+        if other.joiner and other.joiner.account_id == body.account_id
     }
     # *Whoever adds keeps someone out for good* by certifying a camera under their id, which only malice makes the same.
-    cameras = {
-        key: replace(camera, revoked=True) if key == body.account_id else camera
-        for key, camera in state.cameras.items()
-    }
+    cameras = state.cameras
+    if body.account_id in cameras:
+        cameras = {**cameras, body.account_id: replace(cameras[body.account_id], revoked=True)}
     members = {**state.members, body.account_id: member}
-    admitted = replace(state, invitations=invitations, members=members, cameras=cameras)
+    admitted = replace(state, invitations={**state.invitations, **theirs}, members=members, cameras=cameras)
     return with_box(admitted, body.account_id, TIERS[invitation.role], body.box)
 
 
@@ -173,15 +174,22 @@ def _remove(state: LedgerState, entry: Entry, body: RemoveMemberBody) -> LedgerS
     _check_not_oneself(entry, body.account_id)
     members = {account_id: member for account_id, member in state.members.items() if account_id != body.account_id}
     cameras = {
-        key: replace(camera, revoked=True) if camera.certified_by == body.account_id else camera
+        key: replace(camera, revoked=True)
         for key, camera in state.cameras.items()
+        if camera.certified_by == body.account_id
     }
     invitations = {
-        key: replace(invitation, over=True) if invitation.invited_by == body.account_id else invitation
+        key: replace(invitation, over=True)
         for key, invitation in state.invitations.items()
+        if invitation.invited_by == body.account_id
     }
-    removed = {**state.removed, body.account_id: state.head.number}
-    left = replace(state, members=members, cameras=cameras, invitations=invitations, removed=removed)
+    left = replace(
+        state,
+        members=members,
+        cameras={**state.cameras, **cameras},
+        invitations={**state.invitations, **invitations},
+        removed={**state.removed, body.account_id: state.head.number},
+    )
     return after_loss(left, entry, body.epoch)
 
 

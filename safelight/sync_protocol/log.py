@@ -6,7 +6,7 @@ its bytes.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -133,7 +133,7 @@ def step(state: LogState, frame: Frame, *, may_be_purged: bool = False) -> LogSt
     chain = next_chain(state.chain, frame.number, frame.entry_id)
     if chain != frame.chain:
         raise Refused(Code.CHAIN_BROKEN, f"the chain at slot {frame.number} does not follow")
-    return replace(state, number=frame.number, chain=chain)
+    return LogState(frame.number, chain, state.devices)
 
 
 def check_position(state: LogState, entry: Entry) -> None:
@@ -167,7 +167,7 @@ def place(state: LogState, entry: Entry) -> LogState:
     """Remember *entry* as its device's last one."""
     position = DevicePosition(entry.header.counter, entry.id)
     key = entry.header.author_id + entry.header.device_id
-    return replace(state, devices={**state.devices, key: position})
+    return LogState(state.number, state.chain, {**state.devices, key: position})
 
 
 def frames_to_bytes(frames: Iterable[Frame]) -> bytes:

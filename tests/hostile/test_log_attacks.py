@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
+from safelight.clients.engine.assets import AssetReader, FailedAsset, KeptRecord, OpenedAsset
 from safelight.clients.engine.pairing_codes import pair_camera
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import list_spaces
@@ -294,12 +294,12 @@ async def test_metadata_and_wraps_moved_between_assets(victim: Someone, proxy: P
         reader = AssetReader(space)
         for field in ("wrap_full", "wrap_view", "view", "full"):
             mixed = msgspec.structs.replace(first, **{field: getattr(second, field)})
-            reader._record = (places[0].number, AddAssetsBody(bodies[0].roll_id, [mixed]))
+            reader._record = KeptRecord(places[0].number, 0, AddAssetsBody(bodies[0].roll_id, [mixed]))
             with pytest.raises(Refused) as refused:
                 await reader.open(places[0])
             assert refused.value.code is Code.OPEN_FAILED
         swapped = msgspec.structs.replace(first, view=first.full, full=first.view)
-        reader._record = (places[0].number, AddAssetsBody(bodies[0].roll_id, [swapped]))
+        reader._record = KeptRecord(places[0].number, 0, AddAssetsBody(bodies[0].roll_id, [swapped]))
         assert [type(found) for found in [f async for f in reader.each(places)]] == [FailedAsset, OpenedAsset]
     assert space_id
 

@@ -1,9 +1,9 @@
 """People come into a space and go from it, by the engine against a real server: what each reads, by which keys."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
@@ -179,7 +179,9 @@ async def test_two_managers_devices_admit_at_once(server: ServerProcess, tmp_pat
         assert [each.name for each in await admit_joined(faster)] == ["Lena"]
         assert await admit_joined(slower) == []
         assert [each.name for each in await list_members(slower)] == ["", "Mia", "Lena"]
-        slower.reader.state = replace(slower.state, epoch_due=True)  # as after a previewer lost a device
+        slower.reader.state = msgspec.structs.replace(
+            slower.state, epoch_due=True
+        )  # as after a previewer lost a device
         await faster.rotate_epoch()
         assert not await begin_epoch_that_is_due(slower)
         assert (slower.state.epoch.number, slower.state.epoch_due) == (2, False)

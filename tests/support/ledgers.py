@@ -4,7 +4,9 @@ Everything is deterministic: the same calls give the same bytes.
 """
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from safelight.sync_protocol import account_ledger, ids, ledger, ledger_entries, log, signatures
 from safelight.sync_protocol.account_ledger import AccountKind, AccountState, Identity

@@ -5,7 +5,9 @@ so tests share nothing.
 """
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import msgspec
 
 from safelight.sync_protocol import ids, ledger, ledger_entries, links, log, records, signatures
 from safelight.sync_protocol.contexts import Label, context
@@ -143,7 +145,7 @@ class Writer:
         who.counter, who.last_id = entry.header.counter, entry.id
         self.log = Head(number, chain)
         if ledger_entries.is_ledger_kind(entry.header.kind):
-            self.ledger = replace(ledger.apply(self.ledger, entry, number), head=Head(number, entry.id))
+            self.ledger = msgspec.structs.replace(ledger.apply(self.ledger, entry, number), head=Head(number, entry.id))
 
     def next_epoch(self) -> tuple[Epoch, list[NewBox]]:
         """Build the epoch that follows."""

@@ -7,6 +7,7 @@ from safelight.clients.engine.connection import DeviceKey
 from safelight.clients.engine.epochs import EpochSecrets, make_epoch
 from safelight.sync_protocol.account_ledger import apply_account_entries
 from safelight.sync_protocol.ledger_entries import Policy
+from safelight.sync_protocol.ledger_epochs import with_inboxes
 from safelight.sync_protocol.ledger_state import LedgerState, Member
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.roles import Role
@@ -37,5 +38,6 @@ def readable_space(*, role: Role = Role.OWNER) -> tuple[LedgerState, EpochSecret
         dedupe=b"",
         members={account_id: one},
         epochs=(new.epoch,),
+        inboxes=with_inboxes((), new.epoch),
     )
     return state, new.secrets

@@ -27,6 +27,8 @@ class Column:
 
 def clean(text: str) -> str:
     """Return *text* without characters that could move a terminal's cursor or turn its writing direction."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
@@ -71,7 +73,8 @@ def print_table(columns: Iterable[Column], rows: Iterable[Sequence[str]]) -> Non
     console = Console(highlight=False)
     if not console.is_terminal:
         for row in rows:
-            print("\t".join(clean(cell) for cell in row), flush=True)
+            print("\t".join(map(clean, row)))
+        sys.stdout.flush()
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:

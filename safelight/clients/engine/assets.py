@@ -79,22 +79,31 @@ class FailedAsset:
     refusal: Refused
 
 
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """A record that added assets, as kept at its slot."""
+
+    number: int
+    time_ms: int
+    body: AddAssetsBody
+
+
 class AssetReader:
     """Opens the assets of one space. A roll is opened once and its keys kept as long as those of the epochs."""
 
     def __init__(self, space: SpaceView) -> None:
         self._space = space
-        self._record: tuple[int, AddAssetsBody] | None = None
+        self._record: KeptRecord | None = None
 
     async def open(self, place: AssetPlace) -> OpenedAsset:
         """Open one asset; OPEN_FAILED if anything of it was moved, changed, or does not belong together."""
         space_id = self._space.space_id
-        body = self._body(place)
+        record = self._read(place.number)
+        body = record.body.assets[place.position]
         keys = open_asset_keys(body, await self._roll(place.roll_id), space_id)
         view = open_view_part(body, keys, space_id, place.roll_id)
         full = None if keys.full is None else open_full_part(body, keys, space_id, place.roll_id)
-        time_ms = self._space.index.time_at(place.number)
-        return OpenedAsset(place.asset_id, place.roll_id, place.number, time_ms, body, keys, view, full)
+        return OpenedAsset(place.asset_id, place.roll_id, place.number, record.time_ms, body, keys, view, full)
 
     async def each(self, places: list[AssetPlace] | None = None) -> AsyncIterator[OpenedAsset | FailedAsset]:
         """Open all assets (or *places*), oldest first; one that does not open comes as a `FailedAsset`."""
@@ -152,13 +161,15 @@ class AssetReader:
             on_progress=on_progress,
         )
 
-    def _body(self, place: AssetPlace) -> AssetBody:
-        if self._record is None or self._record[0] != place.number:
-            envelope = self._space.index.envelope_at(place.number)
+    def _read(self, number: int) -> KeptRecord:
+        """The record at a slot; the one read last is at hand."""
+        if self._record is None or self._record.number != number:
+            envelope = self._space.index.envelope_at(number)
             if envelope is None:
-                raise Refused(Code.NOT_FOUND, f"slot {place.number} is not kept here")
-            self._record = (place.number, unpack(parse_entry(envelope).body, AddAssetsBody))
-        return self._record[1].assets[place.position]
+                raise Refused(Code.NOT_FOUND, f"slot {number} is not kept here")
+            body = unpack(parse_entry(envelope).body, AddAssetsBody)
+            self._record = KeptRecord(number, self._space.index.time_at(number), body)
+        return self._record
 
     async def _roll(self, roll_id: bytes) -> RollKeys:
         rolls = self._space.rolls

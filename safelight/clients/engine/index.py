@@ -5,7 +5,7 @@ must survive that (pins, the device's own position) stands in `memory`.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +14,24 @@ from safelight.clients.engine import durable
 from safelight.sync_protocol.log import DevicePosition, Frame
 from safelight.sync_protocol.refusals import Code
 
-_VERSION = 2
+_VERSION = 3
+# The newest slots, which those who sign next refer to; and the pages of what a large space's log touches.
+_RECENT_SLOTS = 1000
+_CACHE_SIZE_KIB = 32 * 1024
 _TABLES = """
 CREATE TABLE entries(number INTEGER PRIMARY KEY, entry_id BLOB NOT NULL, chain BLOB NOT NULL, time_ms INTEGER NOT NULL,
   kind TEXT NOT NULL, is_ledger INTEGER NOT NULL, envelope BLOB NOT NULL);
 CREATE TABLE devices(signer BLOB PRIMARY KEY, counter INTEGER NOT NULL, entry_id BLOB NOT NULL);
 CREATE TABLE problems(number INTEGER NOT NULL, code TEXT NOT NULL, detail TEXT NOT NULL, set_aside INTEGER NOT NULL);
 CREATE TABLE rolls(roll_id BLOB PRIMARY KEY, number INTEGER NOT NULL, epoch INTEGER NOT NULL, device_id BLOB NOT NULL);
-CREATE TABLE assets(asset_id BLOB PRIMARY KEY, number INTEGER NOT NULL, position INTEGER NOT NULL,
-  roll_id BLOB NOT NULL);
-CREATE INDEX assets_by_number ON assets(number, position);
+CREATE TABLE assets(number INTEGER NOT NULL, position INTEGER NOT NULL, asset_id BLOB NOT NULL UNIQUE,
+  roll_id BLOB NOT NULL, PRIMARY KEY(number, position)) WITHOUT ROWID;
 CREATE TABLE albums(album_id BLOB PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE album_items(album_id BLOB NOT NULL, asset_id BLOB NOT NULL, number INTEGER NOT NULL,
   position INTEGER NOT NULL, PRIMARY KEY(album_id, asset_id));
 CREATE TABLE links(link_id BLOB PRIMARY KEY, number INTEGER NOT NULL, revoked INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE boxes(epoch INTEGER PRIMARY KEY, box BLOB NOT NULL);
+CREATE TABLE judged(one INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
 """
 
 
@@ -68,7 +71,9 @@ class Index:
         if path is not None:
             durable.make_folder(path.parent)
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
+        self._forget()
         try:
+            self._db.execute(f"PRAGMA cache_size = -{_CACHE_SIZE_KIB}")
             if self._db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
                 self._build()
         except BaseException:
@@ -95,10 +100,19 @@ class Index:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.executemany("INSERT OR REPLACE INTO devices VALUES (?, ?, ?)", self._positions.values())
+            self._positions.clear()
         except BaseException:
             self._db.execute("ROLLBACK")
+            self._forget()
             raise
         self._db.execute("COMMIT")
+
+    def _forget(self) -> None:
+        """Hold nothing at hand: neither what was read, nor positions that wait for the end of their transaction."""
+        self._recent: dict[int, tuple[bytes, bytes]] = {}
+        self._rolls: dict[bytes, RollPlace] = {}
+        self._positions: dict[bytes, tuple[bytes, int, bytes]] = {}
 
     # The log
 
@@ -106,6 +120,8 @@ class Index:
         """Keep a verified slot."""
         row = (frame.number, frame.entry_id, frame.chain, frame.time_ms, kind, is_ledger, frame.envelope)
         self._db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._recent[frame.number] = (frame.chain, frame.entry_id if is_ledger else b"")
+        self._recent.pop(frame.number - _RECENT_SLOTS, None)
 
     def add_problem(self, problem: Problem) -> None:
         """Keep what did not verify, for the person to see."""
@@ -129,12 +145,16 @@ class Index:
 
     def chain_at(self, number: int) -> bytes | None:
         """The chain hash at a slot kept."""
+        if number in self._recent:
+            return self._recent[number][0]
         return self._one("SELECT chain FROM entries WHERE number = ?", number) if number else b""
 
     def ledger_at(self, number: int) -> bytes | None:
         """The id of the ledger entry at a slot; empty where a record stands, which is no ledger's head."""
         if not number:
             return b""
+        if number in self._recent:
+            return self._recent[number][1]
         sql = "SELECT CASE WHEN is_ledger THEN entry_id ELSE x'' END FROM entries WHERE number = ?"
         return self._one(sql, number)
 
@@ -147,9 +167,18 @@ class Index:
         row = self._db.execute("SELECT time_ms FROM entries WHERE number = ?", (number,)).fetchone()
         return 0 if row is None else int(row[0])
 
-    def ledger_entries(self) -> Iterator[tuple[int, bytes]]:
-        """All ledger entries, in order."""
-        yield from self._db.execute("SELECT number, envelope FROM entries WHERE is_ledger ORDER BY number")
+    def ledger_entries(self, after: int = 0) -> Iterator[tuple[int, bytes]]:
+        """All ledger entries beyond the slot *after*, in order."""
+        sql = "SELECT number, envelope FROM entries WHERE is_ledger AND number > ? ORDER BY number"
+        yield from self._db.execute(sql, (after,))
+
+    def judged(self) -> bytes | None:
+        """The ledger as it was judged, sealed (see `judged_ledger`)."""
+        return self._one("SELECT sealed FROM judged WHERE one = ?", 1)
+
+    def keep_judged(self, sealed: bytes) -> None:
+        """Keep the ledger as it was judged, in place of the one before."""
+        self._db.execute("INSERT OR REPLACE INTO judged VALUES (1, ?)", (sealed,))
 
     def positions(self) -> Mapping[bytes, DevicePosition]:
         """Every device's last entry, by author id ‖ device id."""
@@ -157,9 +186,8 @@ class Index:
         return {signer: DevicePosition(counter, entry_id) for signer, counter, entry_id in rows}
 
     def set_position(self, signer: bytes, position: DevicePosition) -> None:
-        """Keep the last entry of a *signer*: author id ‖ device id."""
-        row = (signer, position.counter, position.entry_id)
-        self._db.execute("INSERT OR REPLACE INTO devices VALUES (?, ?, ?)", row)
+        """Keep the last entry of a *signer* (author id ‖ device id) when the transaction ends, which most overtake."""
+        self._positions[signer] = (signer, position.counter, position.entry_id)
 
     # Rolls and assets
 
@@ -170,17 +198,23 @@ class Index:
 
     def roll(self, roll_id: bytes) -> RollPlace | None:
         """Where a roll was opened."""
+        if roll_id in self._rolls:
+            return self._rolls[roll_id]
         row = self._db.execute("SELECT number, epoch, device_id FROM rolls WHERE roll_id = ?", (roll_id,)).fetchone()
-        return RollPlace(*row) if row else None
+        if row is None:
+            return None
+        return self._rolls.setdefault(roll_id, RollPlace(*row))
 
-    def has_asset(self, asset_id: bytes) -> bool:
-        """Whether an asset of that id was added."""
-        return self._db.execute("SELECT 1 FROM assets WHERE asset_id = ?", (asset_id,)).fetchone() is not None
+    def has_any_asset(self, asset_ids: Sequence[bytes]) -> bool:
+        """Whether an asset of one of these ids was added."""
+        places = ", ".join("?" * len(asset_ids))
+        sql = f"SELECT 1 FROM assets WHERE asset_id IN ({places}) LIMIT 1"  # noqa: S608 - question marks alone
+        return self._db.execute(sql, asset_ids).fetchone() is not None
 
-    def add_asset(self, place: AssetPlace) -> None:
-        """Keep an asset's place."""
-        row = (place.asset_id, place.number, place.position, place.roll_id)
-        self._db.execute("INSERT INTO assets VALUES (?, ?, ?, ?)", row)
+    def add_assets(self, number: int, roll_id: bytes, asset_ids: Sequence[bytes]) -> None:
+        """Keep the places of a record's assets, in its order."""
+        rows = [(number, position, asset_id, roll_id) for position, asset_id in enumerate(asset_ids)]
+        self._db.executemany("INSERT INTO assets VALUES (?, ?, ?, ?)", rows)
 
     def assets(self) -> Iterator[AssetPlace]:
         """All assets, oldest first."""

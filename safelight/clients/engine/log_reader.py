@@ -7,7 +7,8 @@ for a log that is mostly garbage.
 import msgspec
 
 from safelight.clients.engine.answers import printable
-from safelight.clients.engine.index import AssetPlace, Index, Problem, RollPlace
+from safelight.clients.engine.index import Index, Problem, RollPlace
+from safelight.clients.engine.judged_ledger import KEPT_EVERY, JudgedLedger
 from safelight.clients.engine.memory import SpaceMemory
 from safelight.sync_protocol import ids, ledger
 from safelight.sync_protocol.ledger_entries import is_ledger_kind
@@ -43,21 +44,41 @@ MAX_GARBAGE = 1000
 
 
 class LogReader:
-    """Takes frames in order. `log` and `state` say how far it verified; `state` is None before the genesis."""
+    """Takes frames in order. `log` and `state` say how far it verified; `state` is None before the genesis.
 
-    def __init__(self, space_id: bytes, index: Index, memory: SpaceMemory) -> None:
+    Of a ledger that was judged before, only what is newer is judged again, where *judged* keeps it.
+    """
+
+    def __init__(self, space_id: bytes, index: Index, memory: SpaceMemory, judged: JudgedLedger | None = None) -> None:
         self._space_id = space_id
         self._index = index
         self._memory = memory
-        self.state: LedgerState | None = None
+        self._judged = judged
+        self.state = self._kept_state()
+        self._entries_since = 0
         number, chain = index.head()
         self.log = LogState(number, chain, index.positions())
         self._garbage = index.count_problems(_GARBAGE)
-        for slot, envelope in index.ledger_entries():
+        for slot, envelope in index.ledger_entries(self.state.head.number if self.state else 0):
             self._judge(parse_entry(envelope), slot)
         # The index is a copy that may be exchanged behind the pins' back, like the server's, also for a longer one.
         pinned = min(number, memory.log.number)
         memory.check_log_slot(Head(pinned, index.chain_at(pinned) or b""))
+
+    def _kept_state(self) -> LedgerState | None:
+        """The ledger as it was judged before, if what it ends with stands in this log."""
+        sealed = self._index.judged() if self._judged else None
+        state = self._judged.open(sealed) if self._judged and sealed else None
+        if state is None or self._index.ledger_at(state.head.number) != state.head.hash:
+            return None
+        self._memory.check_ledger_slot(state.head)
+        return state
+
+    def keep_judged(self) -> None:
+        """Keep what was judged, within the index's transaction, once judging it again would be noticed."""
+        if self._judged and self.state and self._entries_since >= KEPT_EVERY:
+            self._index.keep_judged(self._judged.seal(self.state))
+            self._entries_since = 0
 
     def take(self, frame: Frame) -> None:
         """Take one frame, within the index's transaction.
@@ -81,7 +102,7 @@ class LogReader:
             return None
 
     def _take_ledger_entry(self, frame: Frame, entry: Entry) -> None:
-        check_heads(entry, frame.number, self._index.chain_at, self._index.ledger_at)
+        check_heads(entry, frame.number, self._index.chain_at, self._ledger_at)
         check_position(self.log, entry)
         known = self.state.head.number if self.state else 0
         self._judge(entry, frame.number)
@@ -91,12 +112,19 @@ class LogReader:
         self._index.add_entry(frame, entry.header.kind, is_ledger=True)
         self._place(entry)
 
+    def _ledger_at(self, number: int) -> bytes | None:
+        """The ledger's hash at a slot: most who sign know its newest entry."""
+        if self.state is not None and number == self.state.head.number:
+            return self.state.head.hash
+        return self._index.ledger_at(number)
+
     def _judge(self, entry: Entry, number: int) -> None:
         if self.state is None and ids.space_id(entry.envelope) != self._space_id:
             raise Refused(Code.ENTRY_WRONG_SPACE, "the server answered with another space")
         state = ledger.apply(self.state, entry, number)
         self._memory.check_ledger_slot(state.head)
         self.state = state
+        self._entries_since += 1
 
     def _take_record(self, frame: Frame, entry: Entry) -> None:
         if self.state is None:
@@ -111,7 +139,7 @@ class LogReader:
                 self._place(entry)
             return
         # Its signer stands and signed it: heads that contradict this chain are no bad record but another history.
-        check_heads(entry, frame.number, self._index.chain_at, self._index.ledger_at)
+        check_heads(entry, frame.number, self._index.chain_at, self._ledger_at)
         try:
             check_position(self.log, entry)
             self._check_content(body, entry)
@@ -132,7 +160,7 @@ class LogReader:
                     raise Refused(Code.ROLL_UNKNOWN, "its roll was not opened by this device")
                 if roll.epoch != state.epoch.number:
                     raise Refused(Code.EPOCH_OLD, "its roll is of an epoch that had ended")
-                if any(self._index.has_asset(asset.asset_id) for asset in body.assets):
+                if self._index.has_any_asset([asset.asset_id for asset in body.assets]):
                     raise Refused(Code.ASSET_CONFLICT)
             case OpenRollBody() if self._index.roll(body.roll_id) is not None:
                 raise Refused(Code.ROLL_UNKNOWN, "the roll's id is taken")
@@ -145,8 +173,7 @@ class LogReader:
             case OpenRollBody():
                 index.add_roll(body.roll_id, RollPlace(number, body.epoch, entry.header.device_id))
             case AddAssetsBody():
-                for position, asset in enumerate(body.assets):
-                    index.add_asset(AssetPlace(asset.asset_id, number, position, body.roll_id))
+                index.add_assets(number, body.roll_id, [asset.asset_id for asset in body.assets])
             case CreateAlbumBody():
                 index.add_album(body.album_id, number)
             case AddToAlbumBody():

@@ -1,7 +1,9 @@
 """Members of a space, as those who manage them see them: listed, given another role, removed (docs/spec/log.md §5)."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from safelight.clients.engine.epochs import make_epoch, member_box
 from safelight.clients.engine.invitations import invited_name

@@ -83,7 +83,7 @@ async def _groups(
     source: SpaceView, target: SpaceView, places: Sequence[AssetPlace], result: Mirrored
 ) -> AsyncIterator[list[OpenedAsset]]:
     group: list[OpenedAsset] = []
-    wanted = [place for place in places if not target.index.has_asset(place.asset_id)]
+    wanted = [place for place in places if not target.index.has_any_asset([place.asset_id])]
     result.known = len(places) - len(wanted)
     async for asset in AssetReader(source).each(wanted):
         if isinstance(asset, FailedAsset):

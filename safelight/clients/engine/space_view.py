@@ -4,16 +4,18 @@ import hashlib
 import sqlite3
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from msgspec.structs import replace
 
 from safelight.clients.engine import epochs
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.epochs import EpochSecrets, NewEpoch
 from safelight.clients.engine.index import Index, Problem
+from safelight.clients.engine.judged_ledger import JudgedLedger
 from safelight.clients.engine.keyring_document import KnownSpace, with_space
 from safelight.clients.engine.log_reader import LogReader
 from safelight.clients.engine.rolls import RollKeys
@@ -75,7 +77,8 @@ class SpaceView:
 
     def _open_index(self, path: Path | None) -> None:
         self._index = Index(path)
-        self._reader = LogReader(self.space_id, self._index, self.memory)
+        judged = JudgedLedger(self.session.keys.secret, self.space_id)
+        self._reader = LogReader(self.space_id, self._index, self.memory, judged)
 
     def _close_index(self) -> None:
         if self._index is not None:
@@ -168,6 +171,8 @@ class SpaceView:
                 stops = failure.code is Code.ENTRY_UNKNOWN_CRITICAL
                 raise Refused(Code.UPDATE_REQUIRED, failure.detail) if stops else failure
         self.memory.check_reached(self.state.head, self.reader.log.head, log_asked=asked)
+        with self.index.transaction():
+            self.reader.keep_judged()
 
     async def finish_interrupted(self) -> str:
         """Settle what a stopped command had sent; the kind of its entry if that is now in the log, else empty.

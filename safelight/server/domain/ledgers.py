@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from safelight.server.domain.ports.database import KeepsSpaces
 from safelight.server.domain.ports.rows import EntryRow

@@ -12,6 +12,7 @@ from safelight.sync_protocol.limits import ARGON2_SALT_SIZE_BYTES, ID_SIZE_BYTES
 from safelight.sync_protocol.sealing.sizes import require_key, require_size
 
 LINK_SECRET_SIZE_BYTES = 16
+_SHA256 = SHA256()
 
 
 def derive(key: bytes, label: Label, *parts: bytes, size_bytes: int = KEY_SIZE_BYTES) -> bytes:
@@ -21,7 +22,7 @@ def derive(key: bytes, label: Label, *parts: bytes, size_bytes: int = KEY_SIZE_B
 
 def _hkdf(key: bytes, salt: bytes, info: bytes, size_bytes: int) -> bytes:
     # The salt is a parameter for the public known answers; ours is always empty.
-    return HKDF(algorithm=SHA256(), length=size_bytes, salt=salt, info=info).derive(key)
+    return HKDF(algorithm=_SHA256, length=size_bytes, salt=salt, info=info).derive(key)
 
 
 def _from_key(key: bytes, label: Label, *parts: bytes) -> bytes:

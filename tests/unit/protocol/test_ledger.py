@@ -167,6 +167,21 @@ def test_epochs_rotate_by_who_may_manage(space: Space, anna: Person) -> None:
     assert refusal(apply_next, space, space.entry(LedgerKind.ROTATE_EPOCH, skipping)) is Code.EPOCH_OLD
 
 
+def test_no_epoch_has_an_inbox_of_any_before(space: Space) -> None:
+    """Of thirteen epochs every inbox is known, whichever tier it was of; under one, who was removed would read on."""
+    for _ in range(12):
+        space.take(space.entry(LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(space.next_epoch())))
+    new = space.next_epoch()
+    for old in space.state.epochs:
+        for known in (old.full_inbox, old.view_inbox):
+            for again in ({"full_inbox": known}, {"view_inbox": known}):
+                body = ledger_entries.RotateEpochBody(msgspec.structs.replace(new, **again))
+                assert refusal(apply_next, space, space.entry(LedgerKind.ROTATE_EPOCH, body)) is Code.LEDGER_RULE
+    assert sum(map(len, space.state.inboxes)) == 26
+    assert len(space.state.inboxes) == 3, "many sets would be searched as slowly as many epochs"
+    apply_next(space, space.entry(LedgerKind.ROTATE_EPOCH, ledger_entries.RotateEpochBody(new)))
+
+
 def test_ledger_entries_name_the_one_before(space: Space) -> None:
     """Of two entries signed on the same ledger only the first counts; the other's signer signs again."""
     body = ledger_entries.RotateEpochBody(space.next_epoch())

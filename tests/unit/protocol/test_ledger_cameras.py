@@ -1,6 +1,6 @@
 """Cameras in the space ledger: certified, bound once, revoked, and never more than who certified them."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from safelight.sync_protocol import ledger, ledger_entries, signatures
 from safelight.sync_protocol.ledger_entries import LedgerKind

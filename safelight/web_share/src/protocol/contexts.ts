@@ -49,6 +49,8 @@ export const Label = {
   KEYRING: "account/keyring",
   PROFILE_WRAP: "profile/wrap",
   PROFILE_SECRETS: "profile/secrets",
+  PROFILE_LEDGER_KEY: "profile/ledger-key",
+  PROFILE_LEDGER: "profile/ledger",
 
   // Vaults: derived from the account secret and the vault's passphrase together
   VAULT_ACCOUNT_KEY: "vault/account-key",

@@ -176,12 +176,8 @@ def _remove(state: LedgerState, entry: Entry, body: RemoveMemberBody) -> LedgerS
         key: replace(camera, revoked=True) if camera.certified_by == body.account_id else camera
         for key, camera in state.cameras.items()
     }
-    invitations = {
-        key: replace(invitation, over=True) if invitation.invited_by == body.account_id else invitation
-        for key, invitation in state.invitations.items()
-    }
     removed = {**state.removed, body.account_id: state.head.number}
-    left = replace(state, members=members, cameras=cameras, invitations=invitations, removed=removed)
+    left = replace(without_invitations_of(state, body.account_id), members=members, cameras=cameras, removed=removed)
     return after_loss(left, entry, body.epoch)
 
 
@@ -228,6 +224,15 @@ def may_still_invite(state: LedgerState, invitation: Invitation) -> bool:
     """*Whoever was removed lets a friend in*: an invitation ends with what its giver may give."""
     given_by = invitation.invited_by
     return state.may_manage(given_by, invitation.role) and invitation.rights <= state.rights_of(given_by)
+
+
+def without_invitations_of(state: LedgerState, account_id: bytes) -> LedgerState:
+    """End every invitation that an account gave, for good."""
+    invitations = {
+        key: replace(invitation, over=True) if invitation.invited_by == account_id else invitation
+        for key, invitation in state.invitations.items()
+    }
+    return replace(state, invitations=invitations)
 
 
 def _open_invitation(state: LedgerState, invitation_id: bytes) -> Invitation:

@@ -287,7 +287,7 @@ async def test_a_ticket_ends_with_its_unlocker(server: Server) -> None:
 
 
 async def test_a_keyring_that_comes_slowly(server: Server) -> None:
-    """*A keyring put by a revoked device*: the session counts when the keyring is kept, not when its first byte came."""
+    """*A keyring put by a revoked device*: the session counts when the keyring is kept, not when it began to come."""
     person, api = await server.account()
     await api.post("/v1/keyring", PutKeyring(1, b"first"), "PUT")
     entry, signer = person.add_device()

@@ -90,9 +90,7 @@ async def tell_spaces(session: AccountSession) -> list[SpaceOutcome]:
         try:
             with SpaceView(session, known) as view:
                 await view.sync()
-                if view.state.members[session.account_id].account.head != session.state.head:
-                    await view.epoch_secrets()
-                    await view.sync()
+                await view.tell_account()
         except Refused as refusal:
             refused = refusal
         outcomes.append(SpaceOutcome(known.space_id, refused))

@@ -204,6 +204,12 @@ class SpaceView:
                 return
             await self._follow()
 
+    async def tell_account(self) -> None:
+        """Let the space know of this account's newest head, after `sync`, where a vault must be opened for it."""
+        if self._account_news():
+            await self.epoch_secrets()
+            await self.sync()
+
     def _account_news(self) -> list[bytes]:
         known = self.state.members[self.session.account_id].account.head.number
         return self.session.entries[known : known + MAX_ACCOUNT_ENTRIES]

@@ -126,6 +126,8 @@ def _joins(cases: Cases) -> None:
         ("after it was withdrawn", _joined_after_withdrawal, Code.INVITATION_EXPIRED),
         ("after its giver was removed", _joined_after_removal, Code.INVITATION_EXPIRED),
         ("after its giver was removed and came back", _joined_after_return, Code.INVITATION_EXPIRED),
+        ("by one that a former identity gave", _joined_after_rotation, Code.INVITATION_EXPIRED),
+        ("by one that the new identity gave", _joined_by_the_new_identity, None),
         ("by one that who was removed had kept", _joined_by_a_kept_one, Code.INVITATION_EXPIRED),
         ("by one that who was removed got since", _joined_by_a_new_one, None),
         ("with keys that the secret did not vouch for", _joined_with_other_keys, Code.SIGNATURE_INVALID),
@@ -158,6 +160,24 @@ def _joined_after_removal(family: _Family) -> Entry:
 def _joined_after_return(family: _Family) -> Entry:
     family.space.take(family.invite(Role.VIEWER, family.by_max), family.by_max)
     _return_max(family)
+    return family.join()
+
+
+def _rotate_max(family: _Family) -> None:
+    family.max.rotate_identity()
+    body = AdvanceAccountBody(family.max.account_id, family.max.entries[1:], family.space.next_epoch())
+    family.space.take(family.space.entry(LedgerKind.ADVANCE_ACCOUNT, body, family.by_max), family.by_max)
+
+
+def _joined_after_rotation(family: _Family) -> Entry:
+    family.space.take(family.invite(Role.VIEWER, family.by_max), family.by_max)
+    _rotate_max(family)
+    return family.join()
+
+
+def _joined_by_the_new_identity(family: _Family) -> Entry:
+    _rotate_max(family)
+    family.space.take(family.invite(Role.VIEWER, family.by_max), family.by_max)
     return family.join()
 
 

@@ -24,7 +24,7 @@ from safelight.sync_protocol.ledger_entries import (
     bind_message,
 )
 from safelight.sync_protocol.ledger_epochs import after_loss, check_epoch, with_epoch, with_inboxes
-from safelight.sync_protocol.ledger_members import change_members
+from safelight.sync_protocol.ledger_members import change_members, without_invitations_of
 from safelight.sync_protocol.ledger_state import Camera, LedgerState, Member, authorise, check_vault_key
 from safelight.sync_protocol.limits import PAIRING_MAX_AGE_S
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry, Head, verify_entry
@@ -155,6 +155,9 @@ def _advance_account(state: LedgerState, entry: Entry, body: AdvanceAccountBody)
         raise Refused(Code.SIGNER_UNKNOWN)
     account = apply_account_entries(member.account, body.entries)
     advanced = replace(state, members={**state.members, body.account_id: replace(member, account=account)})
+    if member.account.identity != account.identity:
+        # *A thief lets a friend in* by an invitation that they gave before, and that any manager's device admits of.
+        advanced = without_invitations_of(advanced, body.account_id)
     authorise(advanced, entry, None)
     if body.epoch or _lost_reach(member.account, account):
         return after_loss(advanced, entry, body.epoch)

@@ -11,7 +11,7 @@ import msgspec
 from safelight.sync_protocol.account_ledger import InboxKey, PublicKey
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ids import Hash, Id
-from safelight.sync_protocol.limits import MAX_MEMBERS
+from safelight.sync_protocol.limits import MAX_ACCOUNT_ENTRIES, MAX_MEMBERS
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.roles import Right, Role
 from safelight.sync_protocol.wire import Count, SealedField, SignatureBytes, Signed, SizeBytes, TimeMs
@@ -80,7 +80,7 @@ class SpaceTerms(Signed, frozen=True):
     kind: SpaceKind
     nonce: Hash
     account_id: Id
-    account_entries: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=1000)]
+    account_entries: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=MAX_ACCOUNT_ENTRIES)]
     vault_key: InboxKey | None
     policy: Policy
     epoch: Epoch
@@ -102,7 +102,7 @@ class AdvanceAccountBody(Signed, frozen=True):
     """The account-ledger entries since the head that counted here, with an epoch if they take reach away."""
 
     account_id: Id
-    entries: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=1000)]
+    entries: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=MAX_ACCOUNT_ENTRIES)]
     epoch: Epoch | None
 
 
@@ -178,7 +178,7 @@ class JoinSpaceBody(Signed, frozen=True):
     """
 
     invitation_id: Id
-    account_entries: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=1000)]
+    account_entries: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=MAX_ACCOUNT_ENTRIES)]
     vault_key: InboxKey | None
     identity_signature: SignatureBytes
     invitation_signature: SignatureBytes

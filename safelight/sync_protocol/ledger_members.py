@@ -178,16 +178,10 @@ def _remove(state: LedgerState, entry: Entry, body: RemoveMemberBody) -> LedgerS
         for key, camera in state.cameras.items()
         if camera.certified_by == body.account_id
     }
-    invitations = {
-        key: replace(invitation, over=True)
-        for key, invitation in state.invitations.items()
-        if invitation.invited_by == body.account_id
-    }
     left = replace(
-        state,
+        without_invitations_of(state, body.account_id),
         members=members,
         cameras={**state.cameras, **cameras},
-        invitations={**state.invitations, **invitations},
         removed={**state.removed, body.account_id: state.head.number},
     )
     return after_loss(left, entry, body.epoch)
@@ -236,6 +230,16 @@ def may_still_invite(state: LedgerState, invitation: Invitation) -> bool:
     """*Whoever was removed lets a friend in*: an invitation ends with what its giver may give."""
     given_by = invitation.invited_by
     return state.may_manage(given_by, invitation.role) and invitation.rights <= state.rights_of(given_by)
+
+
+def without_invitations_of(state: LedgerState, account_id: bytes) -> LedgerState:
+    """End every invitation that an account gave, for good."""
+    theirs = {
+        key: replace(invitation, over=True)
+        for key, invitation in state.invitations.items()
+        if invitation.invited_by == account_id
+    }
+    return replace(state, invitations={**state.invitations, **theirs}) if theirs else state
 
 
 def _open_invitation(state: LedgerState, invitation_id: bytes) -> Invitation:

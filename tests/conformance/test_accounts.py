@@ -161,18 +161,31 @@ async def test_nobody_revokes_anothers_device(database: Database) -> None:
 
 async def test_keyring_versions(database: Database) -> None:
     """A keyring's versions follow one another; of two next ones, one is kept."""
-    account_id, _ = await add_account(database)
+    account_id, device_id = await add_account(database)
+    await database.add_session(session := a_session(account_id, device_id))
+    token_hash = session.token_hash
     assert await database.keyring(account_id) == (0, b"")
     results = await asyncio.gather(
-        *(database.put_keyring(account_id, 1, b"ring %d" % number) for number in range(5)), return_exceptions=True
+        *(database.put_keyring(account_id, token_hash, 1, b"ring %d" % number) for number in range(5)),
+        return_exceptions=True,
     )
     assert sum(result is None for result in results) == 1
     assert (await database.keyring(account_id))[0] == 1
-    await database.put_keyring(account_id, 2, b"second")
+    await database.put_keyring(account_id, token_hash, 2, b"second")
     for version in (1, 2, 4):
         with pytest.raises(Refused) as refusal:
-            await database.put_keyring(account_id, version, b"no")
+            await database.put_keyring(account_id, token_hash, version, b"no")
         assert refusal.value.code is Code.KEYRING_CONFLICT
+    other_id, other_device_id = await add_account(database)
+    await database.add_session(others := a_session(other_id, other_device_id))
+    for wrong in (some_hash(), others.token_hash):
+        with pytest.raises(Refused) as refusal:
+            await database.put_keyring(account_id, wrong, 3, b"no")
+        assert refusal.value.code is Code.SESSION_REQUIRED
+    await database.change_account(AccountChange(account_id, 1, [(2, some_hash(), b"two")], NOW_MS, (), [device_id]))
+    with pytest.raises(Refused) as refusal:
+        await database.put_keyring(account_id, token_hash, 3, b"no")
+    assert refusal.value.code is Code.SESSION_REQUIRED
     assert await database.keyring(account_id) == (2, b"second")
 
 

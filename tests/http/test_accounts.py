@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
@@ -260,6 +261,61 @@ async def test_a_new_identity_comes_whole(server: Server) -> None:
     await api.post(path, AppendAccountEntries(entries, unlockers, PutKeyring(2, b"second")))
     assert (await api.get("/v1/keyring")).as_(Keyring) == Keyring(2, b"second")
     assert (await unlock(server, person)).wrapped == person.wrapped["password"]
+
+
+async def _renewed(person: Person) -> AppendAccountEntries:
+    """A new identity, with all that comes with it, after a keyring of version 1."""
+    entries = [person.rotate_identity()]
+    for kind in ("password", "recovery"):
+        person.wrapped[kind], person.auth_keys[kind] = os.urandom(200), os.urandom(32)
+        entries.append(person.take(person.set_unlocker(kind, person.wrapped[kind])))
+    unlockers = [person.unlocker("password"), person.unlocker("recovery")]
+    return AppendAccountEntries(entries, unlockers, PutKeyring(2, b"second"))
+
+
+async def test_a_ticket_ends_with_its_unlocker(server: Server) -> None:
+    """*A thief's ticket writes over the new keyring*: what the old password gave ends when another is set."""
+    person, api = await server.account()
+    await api.post("/v1/keyring", PutKeyring(1, b"first"), "PUT")
+    ticket = server.api.with_token((await unlock(server, person)).ticket)
+    assert (await ticket.get("/v1/keyring")).status == 200
+    path = f"/v1/accounts/{person.account_id.hex()}/ledger"
+    assert (await api.post(path, await _renewed(person))).status == 200
+    assert (await ticket.post("/v1/keyring", PutKeyring(3, b"garbage"), "PUT")).code == "session-required"
+    assert (await ticket.get("/v1/keyring")).code == "session-required"
+    assert (await api.get("/v1/keyring")).as_(Keyring) == Keyring(2, b"second")
+
+
+async def test_a_keyring_that_comes_slowly(server: Server) -> None:
+    """*A keyring put by a revoked device*: the session counts when the keyring is kept, not when it began to come."""
+    person, api = await server.account()
+    await api.post("/v1/keyring", PutKeyring(1, b"first"), "PUT")
+    entry, signer = person.add_device()
+    path = f"/v1/accounts/{person.account_id.hex()}/ledger"
+    assert (await api.post(path, AppendAccountEntries([entry]))).status == 200
+    thief = await server.api.sign_in(signer)
+    body, begun, may_end = msgspec.json.encode(PutKeyring(3, b"garbage")), asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield body[:5]
+        begun.set()
+        await may_end.wait()
+        yield body[5:]
+
+    async def put() -> int:
+        headers = {"Authorization": f"Bearer {thief.token}", "Content-Type": "application/json"}
+        async with thief.http.put(f"{thief.url}/v1/keyring", data=slowly(), headers=headers) as response:
+            return response.status
+
+    putting = asyncio.create_task(put())
+    await begun.wait()
+    await asyncio.sleep(0.3)  # the server has looked the session up by now
+    revoked = await api.post(path, AppendAccountEntries([person.revoke_device(signer.device_id)]))
+    assert revoked.status == 200
+    assert (await api.post(path, await _renewed(person))).status == 200
+    may_end.set()
+    assert await putting == 401
+    assert (await api.get("/v1/keyring")).as_(Keyring) == Keyring(2, b"second")
 
 
 async def test_ledgers_of_others(server: Server) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from safelight.clients.engine.account_changes import recovery_words, words_were_shown
+from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.accounts import login, recover
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
-from safelight.clients.engine.connection import Connection
 from safelight.clients.engine.devices import find_device, list_devices, revoke_device, tell_spaces
 from safelight.clients.engine.epochs import open_epoch_box
 from safelight.clients.engine.invitations import admit_joined, invite_member
@@ -21,7 +21,6 @@ from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.renewal import renew_identity
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import list_spaces
-from safelight.clients.engine.unlocking import OpenedAccount, append_entries
 from safelight.sync_protocol.messages.accounts import AppendAccountEntries
 from safelight.sync_protocol.records import RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
@@ -149,15 +148,17 @@ async def test_stopped_in_between(
     await new_space(owner, "Home")
     await _add(owner, "Home", b"before")
 
-    async def broken(connection: Connection, opened: OpenedAccount, asked: AppendAccountEntries) -> None:
+    append = AccountSession.append
+
+    async def broken(session: AccountSession, asked: AppendAccountEntries, *, repeatable: bool) -> None:
         if answered:
-            await append_entries(connection, opened, asked)
+            await append(session, asked, repeatable=repeatable)
         raise Refused(Code.SERVER_UNREACHABLE)
 
     async with owner.session() as session:
         before = session.state.identity
         with monkeypatch.context() as patch:
-            patch.setattr("safelight.clients.engine.renewal.append_entries", broken)
+            patch.setattr(AccountSession, "append", broken)
             assert await _code(renew_identity(session, " ".join(owner.words), PASSWORD)) is Code.SERVER_UNREACHABLE
     async with owner.session() as session:
         assert (session.state.identity != before) is answered

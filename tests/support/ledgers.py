@@ -91,6 +91,22 @@ class Person:
         self.take(self.entry(AccountKind.ADD_DEVICE, body))
         return device_id, seed
 
+    def rotate_identity(self) -> bytes:
+        """Put a new identity in place of the one in force."""
+        seed = seed_of(f"new identity {self.name} {self.account.head.number}")
+        identity = Identity(signatures.public_key_of(seed), inbox_of(f"new {self.name} {self.account.head.number}"))
+        header = account_ledger.account_header(
+            AccountKind.ROTATE_IDENTITY, account=self.account_id, head=self.account.head, signed_ms=NOW_MS
+        )
+        by_recovery, by_itself = (
+            signatures.sign(key, account_ledger.rotation_message(label, header, identity))
+            for key, label in ((self.recovery_seed, Label.SIGN_IDENTITY_RECOVERY), (seed, Label.SIGN_IDENTITY_NEW))
+        )
+        body = account_ledger.RotateIdentityBody(identity, by_recovery, by_itself)
+        entry = self.take(self.entry(AccountKind.ROTATE_IDENTITY, body))
+        self.identity_seed, self.identity = seed, identity
+        return entry
+
     def revoke_device(self, device_id: bytes) -> bytes:
         """Revoke a device."""
         return self.take(self.entry(AccountKind.REVOKE_DEVICE, account_ledger.RevokeDeviceBody(device_id)))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from safelight.clients.cli.asking import ask_passphrase, ask_password, ask_words
+from safelight.clients.cli.asking import ask_new_password, ask_passphrase, ask_password, ask_words
 from safelight.clients.cli.output import Column, JsonOption, note, print_json, print_table, say
 from safelight.clients.cli.running import profile, run, with_account
 from safelight.clients.engine.account_session import AccountSession, open_account
@@ -17,9 +17,13 @@ from safelight.clients.engine.devices import (
     revoke_device,
     tell_spaces,
 )
+from safelight.clients.engine.profile_secrets import needs_password
 from safelight.clients.engine.renewal import renew_identity
+from safelight.clients.engine.unlocking import MIN_PASSWORD_LENGTH
 
 app = typer.Typer(no_args_is_help=True, help="Devices: the computers that are signed in to your account.")
+
+_PASSWORD_PROMPT = "Your account's password, as it is to be from now on"
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="How its id begins; `device list` shows it.")]
 
@@ -62,14 +66,15 @@ def lost(id_: IdArgument, json: JsonOption = False) -> None:
 
     Your account gets a new secret and a new identity. Your other devices are shut out with it, since nobody can tell
     which of them a thief has made: log in on them anew. It takes the 24 recovery words that your account was made with,
-    which are its recovery words from then on; your password stays. What the device could read until now, it may have
-    kept.
+    which are its recovery words from then on; the password that you type is its password, whatever a thief may have
+    made of it. What the device could read until now, it may have kept.
 
     Example: safelight device lost 3f9a12
     """
     with profile() as folder:
-        folder.load_account()
-        words, password = ask_words(), ask_password()
+        is_checked, words = needs_password(folder.load_account()), ask_words()
+        # Where it opens nothing here, a slip of the finger would be the account's password.
+        password = ask_password() if is_checked else ask_new_password(_PASSWORD_PROMPT, min_length=MIN_PASSWORD_LENGTH)
 
         async def renew() -> ListedDevice:
             async with open_account(folder, password) as session:
@@ -86,7 +91,9 @@ def lost(id_: IdArgument, json: JsonOption = False) -> None:
     _report(device, outcomes, "lost", json=json)
     if not json:
         note("Log in anew on your other computers: safelight account login, into an empty profile folder.")
-        note("Cameras go on. Look whether you know them all: safelight camera list --space NAME")
+        note("The password and the recovery words that you typed are your account's from now on.")
+        note("Cameras, members and links go on. Look in each space whether you know them all: safelight camera list,")
+        note("safelight member list, safelight link list. Invitations that you gave have ended.")
 
 
 def _report(device: ListedDevice, outcomes: list[SpaceOutcome], state: str, *, json: bool) -> None:

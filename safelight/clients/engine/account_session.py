@@ -12,12 +12,12 @@ from safelight.clients.engine.clock import Clock, now_ms
 from safelight.clients.engine.connection import Connection, DeviceKey
 from safelight.clients.engine.keyring_document import KeyringContent, KeyringDocument
 from safelight.clients.engine.profile import AccountProfile, ProfileFolder
-from safelight.clients.engine.profile_secrets import ProfileSecrets, rewrap, unwrap
+from safelight.clients.engine.profile_secrets import ProfileSecrets, rewrap, unwrap, with_next_secret
 from safelight.clients.engine.unlocking import check_account_pin
 from safelight.clients.engine.vaults import AskPassphrase, Vaults, nobody
 from safelight.sync_protocol.account_ledger import AccountState, apply_account_entries
 from safelight.sync_protocol.log import Head
-from safelight.sync_protocol.messages.accounts import AccountLedger
+from safelight.sync_protocol.messages.accounts import AccountLedger, AppendAccountEntries
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.sealing import keytree
 
@@ -75,6 +75,11 @@ class AccountSession:
         self.profile = profile
         self.folder.save(profile)
 
+    async def append(self, asked: AppendAccountEntries, *, repeatable: bool = True) -> None:
+        """Append to the account's own ledger, as this device; `refresh` then says what counts."""
+        path = f"/v1/accounts/{self.account_id.hex()}/ledger"
+        await self.connection.request("POST", path, asked, AccountLedger, repeatable=repeatable)
+
     async def refresh(self) -> None:
         """Fetch and verify the account's ledger and keyring, and pin both.
 
@@ -98,6 +103,8 @@ class AccountSession:
         self._pin()
 
     def _pin(self) -> None:
+        if self.state.head.number < self.profile.account_number:
+            return  # a new identity was made meanwhile: what it pinned stays
         pinned = msgspec.structs.replace(
             self.profile,
             account_number=self.state.head.number,
@@ -120,10 +127,15 @@ async def _adopt_next(
     """A new identity was on its way when this device stopped: take over its secret, if it counts by now."""
     entries = await _own_ledger(connection, profile.account_id)
     check_account_pin(entries, Head(profile.account_number, profile.account_hash))
-    if apply_account_entries(None, entries).identity != AccountKeys(held.next_account_secret).identity:
+    secret = held.next_account_secret
+    if apply_account_entries(None, entries).identity != AccountKeys(secret).identity:
         return profile, held  # it does not count, or not yet
-    held = msgspec.structs.replace(held, account_secret=held.next_account_secret, next_account_secret=b"")
-    profile = await asyncio.to_thread(rewrap, profile, held, password)
+    content = await KeyringDocument(connection, profile.account_id, secret, profile.keyring_version).fetch()
+    if content is None or held.account_secret not in content.former_secrets:
+        # *A server that took the ledger and no keyring*: the former secret is in this profile, and nowhere else.
+        raise Refused(Code.OPEN_FAILED, "the keyring of the new identity does not hold the former one's secret")
+    held = with_next_secret(held)
+    profile = await asyncio.to_thread(rewrap, msgspec.structs.replace(profile, words="shown"), held, password)
     folder.save(profile)
     return profile, held
 

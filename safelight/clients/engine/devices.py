@@ -6,7 +6,7 @@ from safelight.clients.engine.account_entries import EntryChain
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.account_ledger import AccountKind, RevokeDeviceBody
-from safelight.sync_protocol.messages.accounts import AccountLedger, AppendAccountEntries
+from safelight.sync_protocol.messages.accounts import AppendAccountEntries
 from safelight.sync_protocol.messages.sessions import Devices
 from safelight.sync_protocol.refusals import Code, Refused
 
@@ -63,9 +63,8 @@ async def revoke_device(session: AccountSession, device_id: bytes) -> None:
     for attempt in range(_MAX_ATTEMPTS):
         chain = EntryChain(session.keys, session.account_id, session.state.head)
         chain.add(AccountKind.REVOKE_DEVICE, RevokeDeviceBody(device_id), session.clock())
-        path = f"/v1/accounts/{session.account_id.hex()}/ledger"
         try:
-            await session.connection.request("POST", path, AppendAccountEntries(chain.entries), AccountLedger)
+            await session.append(AppendAccountEntries(chain.entries))
         except Refused as refusal:
             if refusal.code is not Code.ACCOUNT_LEDGER_CONFLICT or attempt == _MAX_ATTEMPTS - 1:
                 raise
@@ -91,9 +90,7 @@ async def tell_spaces(session: AccountSession) -> list[SpaceOutcome]:
         try:
             with SpaceView(session, known) as view:
                 await view.sync()
-                if view.state.members[session.account_id].account.head != session.state.head:
-                    await view.epoch_secrets()
-                    await view.sync()
+                await view.tell_account()
         except Refused as refusal:
             refused = refusal
         outcomes.append(SpaceOutcome(known.space_id, refused))

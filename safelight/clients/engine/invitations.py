@@ -132,9 +132,13 @@ async def admit_joined(space: SpaceView) -> list[Admitted]:
     admission that is refused is told of and stops nothing: see `Admitted.refused`.
     """
     admitted = []
+    if any(_waits(space, each) for each in space.state.invitations.values()):
+        await (
+            space.tell_account()
+        )  # *a thief lets a friend in*: an invitation may be over by what a vault has not heard
     for invitation_id in list(space.state.invitations):
         invitation = space.state.invitations[invitation_id]  # as it is by now
-        if invitation.over or invitation.joiner is None or not _may_admit(space, invitation):
+        if invitation.joiner is None or not _waits(space, invitation):
             continue
         name, refused = await invited_name(space, invitation_id, invitation), None
         try:
@@ -147,6 +151,10 @@ async def admit_joined(space: SpaceView) -> list[Admitted]:
             refused = refusal
         admitted.append(Admitted(invitation.joiner.account_id, name, invitation.role, refused))
     return admitted
+
+
+def _waits(space: SpaceView, invitation: Invitation) -> bool:
+    return not invitation.over and invitation.joiner is not None and _may_admit(space, invitation)
 
 
 def _may_admit(space: SpaceView, invitation: Invitation) -> bool:

@@ -119,6 +119,8 @@ def _check_invitation(state: LedgerState, address: InvitationAddress, seed: byte
     invitation = state.invitations.get(address.invitation_id)
     if invitation is None or invitation.key != signatures.public_key_of(seed):
         raise Refused(Code.INVITATION_INVALID, "the space's ledger holds no such invitation")
+    if invitation.over and invitation.joiner is None:
+        raise Refused(Code.INVITATION_EXPIRED)
     inviter = state.members.get(invitation.invited_by)
     if inviter is None:
         raise Refused(Code.INVITATION_EXPIRED, "who gave it is no member any more")

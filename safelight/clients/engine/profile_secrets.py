@@ -36,6 +36,15 @@ class ProfileSecrets(Sealed, frozen=True):
         return "ProfileSecrets(…)"
 
 
+def with_next_secret(held: ProfileSecrets) -> ProfileSecrets:
+    """Return *held* once the next account secret counts.
+
+    *Words that open nothing*: with a new identity the first recovery words count, which its owner has, and no newer
+    ones that wait to be shown.
+    """
+    return ProfileSecrets(held.next_account_secret, held.signing_seed)
+
+
 def system_keyring() -> KeyringBackend | None:
     """Return the system's keyring where there is one that encrypts; None on a machine without."""
     try:

@@ -13,18 +13,11 @@ import msgspec
 from safelight.clients.engine.account_entries import AccountKeys, EntryChain
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.keyring_document import KeyringDocument
-from safelight.clients.engine.profile_secrets import ProfileSecrets, rewrap, unwrap
-from safelight.clients.engine.unlocking import (
-    append_entries,
-    check_account_pin,
-    password_unlocker,
-    recovery_unlocker,
-    unlock_account,
-)
+from safelight.clients.engine.profile_secrets import ProfileSecrets, rewrap, unwrap, with_next_secret
+from safelight.clients.engine.unlocking import check_new_password, password_unlocker, recovery_unlocker
 from safelight.sync_protocol import signatures
-from safelight.sync_protocol.account_ledger import AccountKind, RevokeDeviceBody, Unlocker
+from safelight.sync_protocol.account_ledger import AccountKind, RevokeDeviceBody
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES
-from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.accounts import AppendAccountEntries, NewUnlocker
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.sealing import passwords
@@ -38,10 +31,13 @@ async def renew_identity(session: AccountSession, words: str, password: str) -> 
     """Give the account a new identity, and shut out all its devices but this one.
 
     The account's first recovery *words* vouch for it, since the ledger knows their key, and are its recovery words from
-    then on; *password* stays its password. Ledger, unlockers and keyring change in one step or not at all; stopped
-    anywhere, the same call, or the next opening of the profile, goes on. The session is to be opened anew afterwards.
-    Raises WORDS_INVALID, UNLOCK_FAILED, PROFILE_LOCKED.
+    then on; *password*, which opens the profile where it needs one, is its password. The server is not asked whether it
+    was so before: *a thief sets another first*, and this device and the words are enough. Ledger, unlockers and keyring
+    change in one step or not at all; stopped anywhere, the same call, or the next opening of the profile, goes on. The
+    session is to be opened anew afterwards. Raises WORDS_INVALID, PROFILE_LOCKED, and BAD_REQUEST for a password under
+    8 characters.
     """
+    check_new_password(password)
     entropy = passwords.words_to_entropy(words)
     recovery_seed = passwords.recovery_keys(entropy)[2]
     if signatures.public_key_of(recovery_seed) != session.state.recovery_signing:
@@ -60,21 +56,19 @@ async def renew_identity(session: AccountSession, words: str, password: str) -> 
 async def _renew(
     session: AccountSession, held: ProfileSecrets, entropy: bytes, recovery_seed: bytes, password: str
 ) -> None:
-    connection, profile, now_ms = session.connection, session.profile, session.clock()
-    opened = await unlock_account(connection, profile.name, Unlocker.PASSWORD, password)
-    check_account_pin(opened.entries, Head(profile.account_number, profile.account_hash))
+    now_ms = session.clock()
     # Kept before the server hears of it: after a lost answer nothing else would open the account on this device.
     secret = held.next_account_secret or session.next_secret or secrets.token_bytes(KEY_SIZE_BYTES)
     session.next_secret = secret
     keeping = msgspec.structs.replace(held, next_account_secret=secret)
     session.keep(await asyncio.to_thread(rewrap, session.profile, keeping, password))
-    chain = opened.chain()
-    for device_id, device in opened.state.devices.items():
+    chain = EntryChain(session.keys, session.account_id, session.state.head)
+    for device_id, device in session.state.devices.items():
         if not device.revoked and device_id != session.device.device_id:
             chain.add(AccountKind.REVOKE_DEVICE, RevokeDeviceBody(device_id), now_ms)
     chain.rotate(AccountKeys(secret), recovery_seed, now_ms)
     unlockers = await _unlockers(chain, entropy, password, now_ms)
-    renewed = KeyringDocument(connection, session.account_id, secret, session.keyring.version)
+    renewed = KeyringDocument(session.connection, session.account_id, secret, session.keyring.version)
     content = msgspec.structs.replace(
         session.content,
         account_number=chain.head.number,
@@ -82,18 +76,18 @@ async def _renew(
         former_secrets=[session.keys.secret, *session.content.former_secrets],
     )
     next_keyring = renewed.next_version(content)
-    await append_entries(connection, opened, AppendAccountEntries(chain.entries, unlockers, next_keyring))
+    await session.append(AppendAccountEntries(chain.entries, unlockers, next_keyring), repeatable=False)
     # *A server that said yes and kept nothing*: while this device holds both secrets, nothing is lost by it.
     if await renewed.fetch() != content:
         raise Refused(Code.KEYRING_CONFLICT, "the server shows another keyring than it was given")
-    adopted = msgspec.structs.replace(held, account_secret=secret, next_account_secret=b"")
     pinned = msgspec.structs.replace(
         session.profile,
         account_number=chain.head.number,
         account_hash=chain.head.hash,
         keyring_version=renewed.version,
+        words="shown",
     )
-    session.keep(await asyncio.to_thread(rewrap, pinned, adopted, password))
+    session.keep(await asyncio.to_thread(rewrap, pinned, with_next_secret(keeping), password))
 
 
 async def _unlockers(chain: EntryChain, entropy: bytes, password: str, now_ms: int) -> list[NewUnlocker]:

@@ -23,6 +23,7 @@ from safelight.clients.engine.unlocking import check_account_pin
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, Epoch, LedgerKind, RotateEpochBody
 from safelight.sync_protocol.ledger_state import LedgerState
+from safelight.sync_protocol.limits import MAX_ACCOUNT_ENTRIES
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.spaces import EpochBox, NewBox, SpaceRow
 from safelight.sync_protocol.receipts import Receipt
@@ -198,11 +199,28 @@ class SpaceView:
             raise Refused(Code.LEDGER_RULE, "the keyring and the ledger do not agree whether it is a vault")
 
     async def _advance_account(self) -> None:
-        """A new device counts here once the account's own ledger, as far as it counts here, names it."""
-        account = self.state.members[self.session.account_id].account
-        news = self.session.entries[account.head.number :]
-        if not news:
-            return
+        """A new device counts here once the account's own ledger, as far as it counts here, names it.
+
+        *A ledger too long to be told*, since a thief made devices and revoked them: in as many entries as it takes.
+        """
+        while news := self._account_news():
+            if not await self._advance_by(news):
+                self._advanced = False  # nobody is asked for a passphrase for that: when it is opened next
+                return
+            await self._follow()
+
+    async def tell_account(self) -> None:
+        """Let the space know of this account's newest head, after `sync`, where a vault must be opened for it."""
+        if self._account_news():
+            await self.epoch_secrets()
+            await self.sync()
+
+    def _account_news(self) -> list[bytes]:
+        known = self.state.members[self.session.account_id].account.head.number
+        return self.session.entries[known : known + MAX_ACCOUNT_ENTRIES]
+
+    async def _advance_by(self, news: list[bytes]) -> bool:
+        """Tell the space what is new of this account; False for a vault that is shut and would have to be opened."""
         try:
             body = AdvanceAccountBody(self.session.account_id, news, None)
             await self.committer.commit(LedgerKind.ADVANCE_ACCOUNT, body)
@@ -210,12 +228,11 @@ class SpaceView:
             if refusal.code is not Code.EPOCH_REQUIRED:
                 raise
             if self.is_vault and not self.session.vaults.is_open(self.space_id):
-                self._advanced = False  # nobody is asked for a passphrase for that: when it is opened next
-                return
+                return False
             new = await self.next_epoch()
             body = AdvanceAccountBody(self.session.account_id, news, new.epoch)
             await self.committer.commit(LedgerKind.ADVANCE_ACCOUNT, body, boxes=new.boxes)
-        await self._follow()
+        return True
 
     async def _pin(self) -> None:
         head = self.state.head

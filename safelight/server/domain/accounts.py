@@ -156,7 +156,7 @@ class Accounts:
 
     async def put_keyring(self, who: Who, request: messages.PutKeyring) -> messages.Keyring:
         """Keep the next keyring; raises KEYRING_CONFLICT, and FORBIDDEN for a camera."""
-        await self._database.put_keyring(account_of(who), request.version, request.sealed)
+        await self._database.put_keyring(account_of(who), who.token_hash, request.version, request.sealed)
         return messages.Keyring(request.version, request.sealed)
 
     def _attempts_of(self, name: str, address: str) -> tuple[bytes, bytes]:

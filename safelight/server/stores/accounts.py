@@ -3,7 +3,7 @@
 from dataclasses import astuple
 
 from safelight.server.domain.ports.rows import AccountChange, AccountRow, UnlockerRow
-from safelight.server.stores.devices import add_device, revoke_device
+from safelight.server.stores.devices import add_device, check_holds, end_tickets, revoke_device
 from safelight.server.stores.engine import Engine
 from safelight.server.stores.statements import load
 from safelight.server.stores.transaction import Transaction
@@ -83,10 +83,13 @@ class AccountRows(Engine):
         rows = await self._reading.rows(SQL["keyring"], account_id=account_id)
         return (rows[0][0], rows[0][1]) if rows else (0, b"")
 
-    async def put_keyring(self, account_id: bytes, version: int, sealed: bytes) -> None:
-        """Keep the next version; raises KEYRING_CONFLICT unless *version* is one more than the one kept."""
+    async def put_keyring(self, account_id: bytes, token_hash: bytes, version: int, sealed: bytes) -> None:
+        """Keep the next version, by a session that still stands; raises KEYRING_CONFLICT and SESSION_REQUIRED."""
 
         async def work(tx: Transaction) -> None:
+            # *A thief writes over the new keyring*: whoever is shut out meanwhile is so before this, or after it.
+            await tx.rows(SQL["lock"], account_id=account_id)
+            await check_holds(tx, account_id, token_hash)
             await _put_keyring(tx, account_id, version, sealed)
 
         await self._write(work)
@@ -111,4 +114,6 @@ async def _write_change(tx: Transaction, change: AccountChange) -> None:
             raise Refused(Code.ACCOUNT_LEDGER_CONFLICT, "the device's id is taken")
     for device_id in change.revoked_devices:
         await revoke_device(tx, device_id, change.account_id)
+    if change.unlockers:
+        await end_tickets(tx, change.account_id)
     await tx.run_many(SQL["set_unlocker"], [(change.account_id, *astuple(unlocker)) for unlocker in change.unlockers])

@@ -7,6 +7,7 @@ from safelight.server.stores.engine import Engine
 from safelight.server.stores.statements import load
 from safelight.server.stores.together import Together
 from safelight.server.stores.transaction import Found, Transaction
+from safelight.sync_protocol.refusals import Code, Refused
 
 SQL = load("devices")
 _ACCOUNTS = load("accounts")
@@ -38,6 +39,17 @@ async def revoke_device(tx: Transaction, device_id: bytes, owner_id: bytes) -> N
     """Revoke a device of the account *owner_id*, and end its sessions."""
     await tx.rows(SQL["revoke"], device_id=device_id, owner_id=owner_id)
     await tx.rows(SQL["delete_sessions_of"], device_id=device_id)
+
+
+async def end_tickets(tx: Transaction, account_id: bytes) -> None:
+    """End an account's tickets: what they were given for counts no more."""
+    await tx.rows(SQL["delete_tickets_of"], account_id=account_id)
+
+
+async def check_holds(tx: Transaction, account_id: bytes, token_hash: bytes) -> None:
+    """Check that a session or ticket of the account still stands; raises SESSION_REQUIRED."""
+    if not await tx.rows(SQL["holds"], account_id=account_id, token_hash=token_hash):
+        raise Refused(Code.SESSION_REQUIRED)
 
 
 async def revoke_in_space(tx: Transaction, device_id: bytes, space_id: bytes) -> None:

@@ -86,7 +86,8 @@ class KeepsAccounts(Protocol):
     async def change_account(self, change: AccountChange) -> None:
         """Append to an account's ledger, with all that the change brings.
 
-        Raises ACCOUNT_LEDGER_CONFLICT if it is no longer at the expected number, and what `put_keyring` raises.
+        Raises ACCOUNT_LEDGER_CONFLICT if it is no longer at the expected number, and KEYRING_CONFLICT.
+        Unlockers that are set end the account's tickets.
         """
         ...
 
@@ -98,8 +99,12 @@ class KeepsAccounts(Protocol):
         """Return version and bytes of the newest keyring; (0, empty) before the first."""
         ...
 
-    async def put_keyring(self, account_id: bytes, version: int, sealed: bytes) -> None:
-        """Keep the next version; raises KEYRING_CONFLICT unless *version* is one more than the one kept."""
+    async def put_keyring(self, account_id: bytes, token_hash: bytes, version: int, sealed: bytes) -> None:
+        """Keep the next version.
+
+        Raises SESSION_REQUIRED unless the session of *token_hash* still stands, and KEYRING_CONFLICT unless *version*
+        is one more than the one kept.
+        """
         ...
 
 

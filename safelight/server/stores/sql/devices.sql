@@ -43,6 +43,13 @@ WHERE s.token_hash IN (:each) AND COALESCE(d.revoked, 0) = 0;
 -- name: delete_session
 DELETE FROM sessions WHERE token_hash = :token_hash;
 
+-- name: holds
+SELECT s.token_hash FROM sessions AS s LEFT JOIN devices AS d ON d.device_id = s.device_id
+WHERE s.token_hash = :token_hash AND s.account_id = :account_id AND COALESCE(d.revoked, 0) = 0;
+
+-- name: delete_tickets_of
+DELETE FROM sessions WHERE purpose = 'ticket' AND account_id = :account_id;
+
 -- name: delete_sessions_of
 DELETE FROM sessions WHERE device_id = :device_id;
 

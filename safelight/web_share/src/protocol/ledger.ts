@@ -25,7 +25,7 @@ import {
   type SpaceKind,
 } from "./ledger_entries.ts";
 import { afterLoss, checkEpoch, withEpoch } from "./ledger_epochs.ts";
-import { MEMBER_CHANGES, type Change } from "./ledger_members.ts";
+import { MEMBER_CHANGES, withoutInvitationsOf, type Change } from "./ledger_members.ts";
 import {
   authorise,
   checkVaultKey,
@@ -173,7 +173,9 @@ function advanceAccount(body: AdvanceAccountBody): Change {
     if (!member || !equal(entry.header.authorId, body.accountId)) throw new Refused(Code.SIGNER_UNKNOWN);
     const account = await applyAccountEntries(member.account, body.entries);
     const members = new Map([...state.members, [toHex(member.id), { ...member, account }]]);
-    const advanced = { ...state, members };
+    // *A thief lets a friend in* by an invitation that they gave before, and that any manager's device admits of.
+    const isRenewed = !isSameIdentity(member.account, account);
+    const advanced = { ...(isRenewed ? withoutInvitationsOf(state, body.accountId) : state), members };
     await authorise(advanced, entry);
     const loses = body.epoch !== null || lostReach(member.account, account);
     return loses ? afterLoss(advanced, entry, body.epoch) : advanced;
@@ -183,9 +185,11 @@ function advanceAccount(body: AdvanceAccountBody): Change {
 /** Whether a device or identity that could read no longer counts; a device that came and went in between did not. */
 function lostReach(before: AccountState, after: AccountState): boolean {
   const gone = [...before.devices].some(([id, device]) => !device.revoked && after.devices.get(id)?.revoked);
-  const isSameIdentity =
-    equal(before.identity.signing, after.identity.signing) && equal(before.identity.sealing, after.identity.sealing);
-  return gone || !isSameIdentity;
+  return gone || !isSameIdentity(before, after);
+}
+
+function isSameIdentity(before: AccountState, after: AccountState): boolean {
+  return equal(before.identity.signing, after.identity.signing) && equal(before.identity.sealing, after.identity.sealing);
 }
 
 function withCamera(state: LedgerState, camera: Camera): LedgerState {

@@ -1,12 +1,11 @@
 /** The shapes of ledger entries, under the names of sync_protocol/ledger_entries.py. */
 
 import { inboxKey, publicKey } from "./account_ledger.ts";
-import { MAX_MEMBERS } from "./limits.ts";
+import { MAX_ACCOUNT_ENTRIES, MAX_MEMBERS } from "./limits.ts";
 import { signatureBytes } from "./log.ts";
 import { sealedField } from "./records.ts";
 import { bytes, count, hash, id, list, nullable, oneOf, ordinal, signed, type Shaped } from "./wire.ts";
 
-const MAX_ACCOUNT_ENTRIES = 1000;
 const accountEntries = list(bytes(), 1, MAX_ACCOUNT_ENTRIES);
 
 /** The SHA-256 of the one box that gives a member an epoch's secret at its tier. */

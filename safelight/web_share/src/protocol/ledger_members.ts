@@ -173,11 +173,9 @@ function remove(body: RemoveMemberBody): Change {
     const cameras = mapped(state.cameras, (camera) =>
       equal(camera.certifiedBy, body.accountId) ? { ...camera, revoked: true } : camera,
     );
-    const invitations = mapped(state.invitations, (invitation) =>
-      equal(invitation.invitedBy, body.accountId) ? { ...invitation, over: true } : invitation,
-    );
     const removed = new Map([...state.removed, [toHex(body.accountId), state.head.number]]);
-    return afterLoss({ ...state, members, cameras, invitations, removed }, entry, body.epoch);
+    const left = { ...withoutInvitationsOf(state, body.accountId), members, cameras, removed };
+    return afterLoss(left, entry, body.epoch);
   };
 }
 
@@ -225,6 +223,14 @@ function checkNotOneself(entry: Entry, accountId: Bytes): void {
 function mayStillInvite(state: LedgerState, invitation: Invitation): boolean {
   const { invitedBy, role, rights } = invitation;
   return mayManage(state, invitedBy, role) && isWithin(rights, rightsOf(state, invitedBy));
+}
+
+/** End every invitation that an account gave, for good. */
+export function withoutInvitationsOf(state: LedgerState, accountId: Bytes): LedgerState {
+  const invitations = mapped(state.invitations, (invitation) =>
+    equal(invitation.invitedBy, accountId) ? { ...invitation, over: true } : invitation,
+  );
+  return { ...state, invitations };
 }
 
 function mapped<T>(items: ReadonlyMap<string, T>, change: (item: T) => T): ReadonlyMap<string, T> {

@@ -17,6 +17,7 @@ export const MAX_NAME_LENGTH = 64;
 export const MAX_SEALED_FIELD_SIZE_BYTES = 64 * 1024;
 export const MAX_ASSETS_PER_RECORD = 200;
 export const MAX_RENDITIONS_PER_ASSET = 16;
+export const MAX_ACCOUNT_ENTRIES = 1000;
 export const MAX_MEMBERS = 1000;
 export const MAX_FINGERPRINTS_PER_QUESTION = 5000;
 export const MAX_FEED_ENTRIES = 1000;

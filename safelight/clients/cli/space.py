@@ -75,7 +75,7 @@ def passphrase(space: SpaceOption, json: JsonOption = False) -> None:
             if not view.is_vault:
                 raise Refused(Code.BAD_REQUEST, "only a vault has a passphrase")
             await view.epoch_secrets()
-            await change_passphrase(session, view.space_id, ask_new_passphrase(variable=NEW_PASSPHRASE_VARIABLE))
+            await change_passphrase(view, ask_new_passphrase(variable=NEW_PASSPHRASE_VARIABLE))
             return view.space_id
 
     space_id = with_account(change)

@@ -40,7 +40,7 @@ class AccountSession:
         self.keys = AccountKeys(held.account_secret)
         self.device = DeviceKey(profile.device_id, held.signing_seed)
         self.keyring = KeyringDocument(connection, profile.account_id, held.account_secret, profile.keyring_version)
-        self.vaults = Vaults(profile.account_id, held.account_secret, ask_passphrase)
+        self.vaults = Vaults(profile.account_id, held.account_secret, ask_passphrase, clock=clock)
         self.entries: list[bytes] = []
         self._state: AccountState | None = None
 

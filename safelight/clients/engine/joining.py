@@ -78,21 +78,21 @@ async def _vault_key(
 ) -> bytes:
     """Return this account's key for a vault; a new one is in the keyring before anyone seals anything to it.
 
-    One that an earlier join may have brought already is kept: in its place another would open nothing.
+    The keyring keeps those of earlier joins, as the boxes may be sealed to any of them: this device's, or another's.
     """
     known = next((each for each in session.content.spaces if each.space_id == state.space_id), None)
-    if known is not None and known.vault is not None and _may_have_joined(session, state, memory):
-        return hpke.public_key(await session.vaults.seed(known))
+    if known is not None and known.vaults and _may_have_joined(session, state, memory):
+        return hpke.public_key(await session.vaults.seed(state.space_id, known.vaults[-1]))
     passphrase = await choose_passphrase()
     if passphrase is None:
         raise Refused(Code.VAULT_LOCKED, "to join it, choose a passphrase of your own")
     made = await session.vaults.make(state.nonce, passphrase)
     content, head = session.content, state.head
     listed = KnownSpace(
-        state.space_id, confirmed=False, ledger_number=head.number, ledger_hash=head.hash, vault=made.wrap
+        state.space_id, confirmed=False, ledger_number=head.number, ledger_hash=head.hash, vaults=[made.wrap]
     )
     await session.keyring.update(lambda kept: with_space(kept or content, listed))
-    session.vaults.hold(state.space_id, made.secret)
+    session.vaults.hold(state.space_id, made)
     return made.public_key
 
 

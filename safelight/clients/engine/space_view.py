@@ -12,10 +12,11 @@ from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.epochs import EpochSecrets, NewEpoch
 from safelight.clients.engine.index import Index, Problem
-from safelight.clients.engine.keyring_document import KnownSpace, with_space
+from safelight.clients.engine.keyring_document import KnownSpace, VaultWrap, with_space
 from safelight.clients.engine.log_reader import LogReader
 from safelight.clients.engine.rolls import RollKeys
 from safelight.clients.engine.unlocking import check_account_pin
+from safelight.clients.engine.vaults import wrap_of
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, Epoch, LedgerKind, RotateEpochBody
 from safelight.sync_protocol.ledger_state import LedgerState
@@ -43,7 +44,6 @@ class SpaceView:
         self._known = known
         self._epochs: dict[int, EpochSecrets] = {}
         self.rolls: dict[bytes, RollKeys] = {}  # opened once, and kept as long as the epochs are
-        self._end_listening = session.vaults.when_shut(known.space_id, self._forget_keys)
         self._advanced = False
         self.committer = Committer(
             session.connection,
@@ -60,7 +60,12 @@ class SpaceView:
         if self.is_vault:
             # What is in a vault is never on the disk, not even as sealed as it came.
             self._open_index(None)
-            return self
+        else:
+            self._open_kept_index()
+        self._end_listening = self.session.vaults.when_shut(self.space_id, self._forget_keys)
+        return self
+
+    def _open_kept_index(self) -> None:
         path = self.session.folder.space_folder(self.space_id) / "index.sqlite"
         try:
             self._open_index(path)
@@ -69,7 +74,6 @@ class SpaceView:
             self._close_index()
             path.unlink(missing_ok=True)
             self._open_index(path)
-        return self
 
     def _open_index(self, path: Path | None) -> None:
         self._index = Index(path)
@@ -91,7 +95,12 @@ class SpaceView:
     @property
     def is_vault(self) -> bool:
         """Whether it opens with a second secret, as this account's keyring says."""
-        return self._known.vault is not None
+        return bool(self._known.vaults)
+
+    @property
+    def vault_wrap(self) -> VaultWrap:
+        """What opens this account's key in a vault; LEDGER_RULE where the keyring has none for the ledger's."""
+        return wrap_of(self._known, self.state.members[self.session.account_id].vault_key)
 
     @property
     def index(self) -> Index:
@@ -264,7 +273,7 @@ class SpaceView:
 
     async def _open(self, epoch: Epoch, box: bytes) -> EpochSecrets:
         keys, vaults = self.session.keys, self.session.vaults
-        seed = await vaults.seed(self._known) if self.is_vault else keys.sealing_seed
+        seed = await vaults.seed(self.space_id, self.vault_wrap) if self.is_vault else keys.sealing_seed
         return epochs.open_epoch_box(epoch, self.state.nonce, self.session.account_id, seed, box)
 
     def _forget_keys(self) -> None:

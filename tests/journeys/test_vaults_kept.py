@@ -9,7 +9,7 @@ import pytest
 
 from safelight.clients.engine.accounts import login
 from safelight.clients.engine.connection import Connection
-from safelight.clients.engine.invitations import admit_joined, invite_member
+from safelight.clients.engine.invitations import admit_joined, invite_member, withdraw_invitation
 from safelight.clients.engine.joining import join_space
 from safelight.clients.engine.members import remove_member
 from safelight.clients.engine.profile import ProfileFolder
@@ -107,6 +107,34 @@ async def test_a_device_that_joins_behind_anothers_back(
         _when_it_joins(monkeypatch, session.connection, begin_on_the_phone)
         await join_space(session, uri, laptop.ask_passphrase)
     assert await _opens(owner, laptop, ON_THE_LAPTOP)
+
+
+async def test_a_join_that_never_arrived(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent again as it was, without another passphrase; by another invitation the forgotten one is not needed."""
+    owner, laptop, _, uri = await _invited(server, tmp_path)
+
+    async def begin(uri: str) -> None:
+        async with laptop.session() as session:
+            _when_it_joins(monkeypatch, session.connection, _cut)
+            with pytest.raises(Refused) as refused:
+                await join_space(session, uri, laptop.ask_passphrase)
+            assert refused.value.code is Code.SERVER_UNREACHABLE
+
+    await begin(uri)
+    another = await _invite(owner)
+    laptop.passphrase = "remembered now"
+    async with laptop.session() as session:
+        await join_space(session, another, laptop.ask_passphrase)
+    async with owner.space("Private") as space:
+        [first, second] = space.state.invitations
+        assert space.state.invitations[first].joiner is None
+        await withdraw_invitation(space, second)
+    await begin(third := await _invite(owner))
+    async with laptop.session() as session:
+        await join_space(session, third)
+    assert await _opens(owner, laptop, "remembered now")
 
 
 async def test_who_was_removed_comes_back_with_another_key(server: ServerProcess, tmp_path: Path) -> None:

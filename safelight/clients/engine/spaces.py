@@ -235,7 +235,7 @@ async def _vaults_named(session: AccountSession, shut: Mapping[bytes, VaultWrap]
         return []
     opened = [space_id for space_id, wrap in shut.items() if await _opens(session, space_id, wrap, passphrase)]
     if not opened:
-        raise Refused(Code.VAULT_LOCKED, "the passphrase is another one")
+        raise Refused(Code.VAULT_LOCKED, f"no open space is called {wanted[:32]!r}, and this passphrase opens no vault")
     named = []
     for space_id in opened:
         with SpaceView(session, _known(session, space_id)) as view:

@@ -18,7 +18,10 @@ from safelight.clients.engine.members import remove_member
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import change_passphrase, find_space, list_spaces
+from safelight.clients.engine.unlocking import append_entries, unlock_account
+from safelight.sync_protocol.account_ledger import AccountKind, RevokeDeviceBody, Unlocker
 from safelight.sync_protocol.ledger_entries import LedgerKind, Policy, SetPolicyBody
+from safelight.sync_protocol.messages.accounts import AppendAccountEntries
 from safelight.sync_protocol.messages.spaces import Committed
 from safelight.sync_protocol.records import RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
@@ -243,3 +246,28 @@ async def test_a_join_whose_answer_was_lost_keeps_its_key(
         assert [admitted.refused for admitted in await admit_joined(space)] == [None]
     async with jan.space("Private") as space:
         assert await _originals(space) == [b"a secret picture"]
+
+
+async def test_a_device_given_up_is_no_reason_to_ask(server: ServerProcess, tmp_path: Path) -> None:
+    """A vault's new epoch, which needs its keys, waits until somebody opens it; listing spaces asks for nothing."""
+    owner = await _owner(server, tmp_path / "karl")
+    await new_space(owner, "Home")
+    with ProfileFolder(tmp_path / "laptop") as folder:
+        lost = await login(folder, server.url, owner.name, PASSWORD, use_system_keyring=False)
+    assert sorted(await _shut(Someone(tmp_path / "laptop", owner.name, []))) == [False, True]
+    async with owner.session() as session:
+        opened = await unlock_account(session.connection, owner.name, Unlocker.PASSWORD, PASSWORD)
+        chain = opened.chain()
+        chain.add(AccountKind.REVOKE_DEVICE, RevokeDeviceBody(lost.device_id), session.clock())
+        await append_entries(session.connection, opened, AppendAccountEntries(chain.entries))
+    owner.asked = 0
+    async with owner.session() as session:
+        listing = await list_spaces(session)
+        assert (listing.refused, sorted(space.name for space in listing.spaces)) == ({}, ["", "Home"])
+        assert owner.asked == 0
+        with await find_space(session, "Private") as space:
+            state = await space.sync()
+            assert state.epoch.number == 2
+            assert state.members[session.account_id].account.devices[lost.device_id].revoked
+            assert await _originals(space) == [b"a secret picture"]
+        assert owner.asked == 1

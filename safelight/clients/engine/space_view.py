@@ -133,8 +133,11 @@ class SpaceView:
         """Everything in the log that did not verify."""
         return self.index.problems()
 
-    async def sync(self) -> LedgerState:
+    async def sync(self, *, opens: bool = True) -> LedgerState:
         """Fetch, verify and keep what is new, pin it, and bring this account's own ledger in the space up to date.
+
+        Where that needs the keys of a vault that is shut, it waits for another time unless the vault is to be opened
+        (*opens*): whoever only lists spaces is not asked for passphrases.
 
         Raises CHAIN_BROKEN, HISTORY_ROLLED_BACK, HISTORY_FORKED, UPDATE_REQUIRED and the ledger's refusals, after which
         the space stops. Bad records do not stop it: see `problems`.
@@ -143,7 +146,7 @@ class SpaceView:
         self._check_member()
         if not self._advanced:
             self._advanced = True
-            await self._advance_account()
+            self._advanced = await self._advance_account(opens=opens)
         await self._pin()
         return self.state
 
@@ -198,22 +201,25 @@ class SpaceView:
             raise Refused(Code.LEDGER_RULE, "the keyring and the ledger do not agree whether it is a vault")
         check_account_pin(self.session.entries, member.account.head)
 
-    async def _advance_account(self) -> None:
+    async def _advance_account(self, *, opens: bool) -> bool:
         """A new device counts here once the account's own ledger, as far as it counts here, names it."""
         account = self.state.members[self.session.account_id].account
         news = self.session.entries[account.head.number :]
         if not news:
-            return
+            return True
         try:
             body = AdvanceAccountBody(self.session.account_id, news, None)
             await self.committer.commit(LedgerKind.ADVANCE_ACCOUNT, body)
         except Refused as refusal:
             if refusal.code is not Code.EPOCH_REQUIRED:
                 raise
+            if self.is_vault and not opens and not self.session.vaults.is_open(self.space_id):
+                return False
             new = await self.next_epoch()
             body = AdvanceAccountBody(self.session.account_id, news, new.epoch)
             await self.committer.commit(LedgerKind.ADVANCE_ACCOUNT, body, boxes=new.boxes)
         await self._follow()
+        return True
 
     async def _pin(self) -> None:
         head = self.state.head

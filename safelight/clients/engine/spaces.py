@@ -189,10 +189,11 @@ def _space_id(text: str) -> bytes:
 
 async def _summary(session: AccountSession, known: KnownSpace, row: SpaceRow) -> SpaceSummary:
     with SpaceView(session, known) as view:
-        state = await view.sync()
+        state = await view.sync(opens=False)
         role = state.members[session.account_id].role
         shut = view.vault_wrap if view.is_vault and not session.vaults.is_open(known.space_id) else None
-        name = "" if shut else await view.name()
+        with session.vaults.only_looked_at(known.space_id):
+            name = "" if shut else await view.name()
         return SpaceSummary(known.space_id, name, state.kind, role, row.used_bytes, row.quota_bytes, shut)
 
 

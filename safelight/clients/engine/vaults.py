@@ -5,9 +5,10 @@ passphrase together: whoever holds a device that is signed in, but has no passph
 """
 
 import asyncio
+import contextlib
 import secrets
 import unicodedata
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 from safelight.clients.engine.clock import Clock, now_ms
@@ -137,6 +138,15 @@ class Vaults:
         """Count the five minutes anew."""
         if (held := self._held(space_id)) is not None:
             held.until, held.until_ms = self._deadlines()
+
+    @contextlib.contextmanager
+    def only_looked_at(self, space_id: bytes) -> Iterator[None]:
+        """What happens inside is no use of a vault: *whoever lists spaces again and again* would keep it open."""
+        held = self._held(space_id)
+        before = (held.until, held.until_ms) if held is not None else None
+        yield
+        if held is not None and before is not None:
+            held.until, held.until_ms = before
 
     def when_shut(self, space_id: bytes, tell: Callable[[], None]) -> Callable[[], None]:
         """Let *tell* be called whenever the vault is shut; returns what ends that."""

@@ -56,6 +56,19 @@ async def test_a_laptop_that_slept_holds_no_vault_open(monkeypatch: pytest.Monke
     assert len(told) == 3, "nobody uses it, and it is dropped all the same"
 
 
+async def test_a_look_at_a_vault_is_no_use_of_it() -> None:
+    """*Whoever lists spaces again and again* keeps none open."""
+    person = _Person()
+    held = person.vaults()
+    made = await held.make(NONCE, PASSPHRASE)
+    held.hold(SPACE, made)
+    for _ in range(3):
+        person.now_ms += 100_000
+        with held.only_looked_at(SPACE):
+            held.used(SPACE)
+    assert not held.is_open(SPACE)
+
+
 @pytest.mark.parametrize("answer", ["", " ", "short", "\udcff" * 8, "another passphrase"])
 async def test_what_is_no_passphrase_opens_nothing(answer: str) -> None:
     """Each is a wrong one, and said to be one: an empty variable and what is no text among them."""

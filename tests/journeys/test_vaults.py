@@ -99,6 +99,7 @@ async def test_nothing_of_a_vault_lies_in_the_profile(server: ServerProcess, tmp
         secrets, state = await space.epoch_secrets(), space.state
         box = space.index.box(state.epoch.number)
         assert box is not None
+        assert space.index._db.execute("PRAGMA temp_store").fetchone() == (2,), "what SQLite sorts stays in memory"
         seed = await space.session.vaults.seed(space.space_id, space.vault_wrap)
         opened = open_epoch_box(state.epoch, state.nonce, owner_id := space.session.account_id, seed, box)
         assert opened == secrets

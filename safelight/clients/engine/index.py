@@ -69,6 +69,9 @@ class Index:
             durable.make_folder(path.parent)
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
         try:
+            if path is None:
+                # Else what it sorts could go to a temporary file, and that of a vault is never on the disk.
+                self._db.execute("PRAGMA temp_store = MEMORY")
             if self._db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
                 self._build()
         except BaseException:

@@ -86,7 +86,10 @@ class KeyringDocument:
         if kept.version == 0:
             return None
         opened = open_box(self._key, self._place(kept.version), kept.sealed)
-        content = unpack(opened, KeyringContent, Code.UPDATE_REQUIRED)
+        try:
+            content = unpack(opened, KeyringContent, Code.UPDATE_REQUIRED)
+        except Refused:
+            raise Refused(Code.UPDATE_REQUIRED, "another version wrote this account's keyring") from None
         if content.server_key != self._connection.server_key:
             raise Refused(Code.SERVER_KEY_CHANGED, "this account's devices know the server by another key")
         self.version, self.content = kept.version, content

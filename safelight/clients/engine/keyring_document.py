@@ -123,10 +123,17 @@ def with_space(content: KeyringContent, known: KnownSpace) -> KeyringContent:
     """Return *content* with *known* in place of what it said of that space.
 
     A vault's wraps stay, and another takes the place of none but one of the same key. *A vault that nothing opens any
-    more*: whoever only moves a pin knows nothing of them, and of two devices that join at once either may be first.
+    more*: whoever only moves a pin knows nothing of them, and of two devices that join at once either may be first. Nor
+    does a pin go back, where another device saw more of the ledger meanwhile.
     """
     others = [space for space in content.spaces if space.space_id != known.space_id]
-    before = (wrap for space in content.spaces if space.space_id == known.space_id for wrap in space.vaults)
-    wraps = {wrap.key: wrap for wrap in (*before, *known.vaults)}
-    known = msgspec.structs.replace(known, vaults=list(wraps.values()))
+    before = next((space for space in content.spaces if space.space_id == known.space_id), known)
+    wraps = {wrap.key: wrap for wrap in (*before.vaults, *known.vaults)}
+    newest = max(known, before, key=lambda space: space.ledger_number)
+    known = msgspec.structs.replace(
+        known,
+        ledger_number=newest.ledger_number,
+        ledger_hash=newest.ledger_hash,
+        vaults=list(wraps.values()),
+    )
     return KeyringContent(content.server_key, content.account_number, content.account_hash, [*others, known])

@@ -124,6 +124,13 @@ def test_no_key_of_a_vault_is_given_up() -> None:
     ]
 
 
+def test_a_pin_in_the_keyring_never_goes_back() -> None:
+    """*Another device saw more meanwhile*: what this one saw does not take its place, whatever else it changes."""
+    content = KeyringContent(b"", 0, b"", [KnownSpace(SPACE, ledger_number=7, ledger_hash=b"7")])
+    content = with_space(content, KnownSpace(SPACE, confirmed=False, ledger_number=5, ledger_hash=b"5"))
+    assert content.spaces == [KnownSpace(SPACE, confirmed=False, ledger_number=7, ledger_hash=b"7")]
+
+
 async def test_the_ledger_says_which_key_counts() -> None:
     """Of two that an account made for a vault, the one that its boxes are sealed to; LEDGER_RULE if that is neither."""
     held = _Person().vaults()

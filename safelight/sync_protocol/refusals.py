@@ -229,7 +229,7 @@ TABLE: dict[Code, Row] = {
     Code.PROFILE_BUSY: Row(409, "Another Safelight process is using this profile; wait for it to finish."),
     Code.FILE_CHANGED: Row(409, "The file changed while it was read; it will be read again."),
     Code.FILE_UNREADABLE: Row(400, "The file or folder could not be used."),
-    Code.UPDATE_REQUIRED: Row(422, "This space needs a newer Safelight; update to go on."),
+    Code.UPDATE_REQUIRED: Row(422, "This needs a newer Safelight; update to go on."),
 }
 
 

@@ -1,10 +1,12 @@
 """A vault by the real command line: made, filled by a camera, shut, opened, its passphrase changed."""
 
+import signal
 from pathlib import Path
 
 from tests.support.commands import Cli, new_account, new_camera
 from tests.support.samples import encoded, picture
 from tests.support.server_process import ServerProcess
+from tests.support.terminal import keys, killed, line, type_at
 
 PASSPHRASE, ANOTHER = "nine quiet owls", "a lamp that turns"
 
@@ -69,3 +71,31 @@ def test_another_comes_into_a_vault(server: ServerProcess, tmp_path: Path) -> No
     assert "passphrase of your own" in joined.stderr
     assert "Ida joined, and was let in as previewer" in owner.run("asset", "list", "--space", "Private").stderr
     assert guest.json("asset", "list", "--space", "Private") == []
+
+
+def test_a_vault_at_a_terminal(server: ServerProcess, tmp_path: Path) -> None:
+    """What is typed is never shown, each prompt says what it asks for, and each can be left at once."""
+    owner = new_account(server, tmp_path / "owner", "vault-typed")
+    code, shown = type_at(
+        owner,
+        *("space", "create", "Private", "--kind", "vault"),
+        answers=[line("short"), line(PASSPHRASE), line("not the same"), line(PASSPHRASE), line(PASSPHRASE)],
+    )
+    assert (code, "at least 8 characters" in shown, "not the same" in shown) == (0, True, True)
+    assert PASSPHRASE not in shown
+    for leaves in (keys(b"\x03"), keys(b"\x04"), killed(signal.SIGTERM)):
+        code, shown = type_at(owner, "asset", "list", "--space", "Private", answers=[leaves])
+        assert (code, shown.count("safelight: stopped")) == (130, 1), shown
+    code, shown = type_at(owner, "asset", "list", "--space", "Private", answers=[keys(b"\xff\xfe345678\n")])
+    assert (code, "not valid text" in shown) == (2, True), shown
+    for answer in ("", ANOTHER):
+        code, shown = type_at(owner, "asset", "list", "--space", "Hmoe", answers=[line(answer)])
+        assert (code, "no open space is called 'Hmoe'" in shown) == (1, True), shown
+    code, shown = type_at(
+        owner,
+        *("space", "passphrase", "--space", "Private"),
+        answers=[line(PASSPHRASE), line(ANOTHER), keys(b"\x03")],
+    )
+    assert (code, "new passphrase" in shown, "Traceback" in shown) == (130, True, False)
+    code, shown = type_at(owner, "asset", "list", "--space", "Private", answers=[line(PASSPHRASE)])
+    assert code == 0, "nothing was changed"

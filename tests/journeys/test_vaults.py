@@ -18,7 +18,10 @@ from safelight.clients.engine.members import remove_member
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import change_passphrase, find_space, list_spaces
+from safelight.clients.engine.unlocking import append_entries, unlock_account
+from safelight.sync_protocol.account_ledger import AccountKind, RevokeDeviceBody, Unlocker
 from safelight.sync_protocol.ledger_entries import LedgerKind, Policy, SetPolicyBody
+from safelight.sync_protocol.messages.accounts import AppendAccountEntries
 from safelight.sync_protocol.messages.spaces import Committed
 from safelight.sync_protocol.records import RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
@@ -84,6 +87,8 @@ async def test_a_vault_opens_with_its_passphrase_alone(server: ServerProcess, tm
     owner.passphrase = PASSPHRASE
     async with owner.session() as session:
         assert await _code(find_space(session, "Nowhere")) is Code.SPACE_UNKNOWN
+        assert [each.name for each in (await list_spaces(session)).spaces] == ["", "Home"], "it was not asked for"
+        await find_space(session, "Private")
         assert [each.name for each in (await list_spaces(session)).spaces] == ["Private", "Home"]
 
 
@@ -91,10 +96,11 @@ async def test_nothing_of_a_vault_lies_in_the_profile(server: ServerProcess, tmp
     """*A stolen laptop that is signed in*: no log, no key, and the account's own secret opens no box."""
     owner = await _owner(server, tmp_path / "bert")
     async with owner.space("Private") as space:
-        secrets, [known], state = await space.epoch_secrets(), space.session.content.spaces, space.state
+        secrets, state = await space.epoch_secrets(), space.state
         box = space.index.box(state.epoch.number)
         assert box is not None
-        seed = await space.session.vaults.seed(known)
+        assert space.index._db.execute("PRAGMA temp_store").fetchone() == (2,), "what SQLite sorts stays in memory"
+        seed = await space.session.vaults.seed(space.space_id, space.vault_wrap)
         opened = open_epoch_box(state.epoch, state.nonce, owner_id := space.session.account_id, seed, box)
         assert opened == secrets
         with pytest.raises(Refused) as refused:
@@ -154,10 +160,11 @@ async def test_another_passphrase(server: ServerProcess, tmp_path: Path) -> None
     await new_space(owner, "Home")
     async with owner.session() as session:
         with await find_space(session, "Private") as space:
-            assert await _code(change_passphrase(session, space.space_id, "short")) is Code.BAD_REQUEST
-            await change_passphrase(session, space.space_id, ANOTHER)
+            await space.sync()
+            assert await _code(change_passphrase(space, "short")) is Code.BAD_REQUEST
+            await change_passphrase(space, ANOTHER)
         with await find_space(session, "Home") as home:
-            assert await _code(change_passphrase(session, home.space_id, ANOTHER)) is Code.BAD_REQUEST
+            assert await _code(change_passphrase(home, ANOTHER)) is Code.BAD_REQUEST
     for device in (owner, Someone(tmp_path / "laptop", owner.name, [])):
         device.passphrase = PASSPHRASE
         async with device.session() as session:
@@ -232,11 +239,36 @@ async def test_a_join_whose_answer_was_lost_keeps_its_key(
         with monkeypatch.context() as patch:
             patch.setattr(Connection, "request", losing)
             assert await _code(join_space(session, uri, jan.ask_passphrase)) is Code.SERVER_UNREACHABLE
-        [first] = [known.vault for known in session.content.spaces]
+        [first] = [known.vaults for known in session.content.spaces]
     async with jan.session() as session:
         await join_space(session, uri, jan.ask_passphrase)
-        assert [known.vault for known in session.content.spaces] == [first]
+        assert [known.vaults for known in session.content.spaces] == [first]
     async with owner.space("Private") as space:
         assert [admitted.refused for admitted in await admit_joined(space)] == [None]
     async with jan.space("Private") as space:
         assert await _originals(space) == [b"a secret picture"]
+
+
+async def test_a_device_given_up_is_no_reason_to_ask(server: ServerProcess, tmp_path: Path) -> None:
+    """A vault's new epoch, which needs its keys, waits until somebody opens it; listing spaces asks for nothing."""
+    owner = await _owner(server, tmp_path / "karl")
+    await new_space(owner, "Home")
+    with ProfileFolder(tmp_path / "laptop") as folder:
+        lost = await login(folder, server.url, owner.name, PASSWORD, use_system_keyring=False)
+    assert sorted(await _shut(Someone(tmp_path / "laptop", owner.name, []))) == [False, True]
+    async with owner.session() as session:
+        opened = await unlock_account(session.connection, owner.name, Unlocker.PASSWORD, PASSWORD)
+        chain = opened.chain()
+        chain.add(AccountKind.REVOKE_DEVICE, RevokeDeviceBody(lost.device_id), session.clock())
+        await append_entries(session.connection, opened, AppendAccountEntries(chain.entries))
+    owner.asked = 0
+    async with owner.session() as session:
+        listing = await list_spaces(session)
+        assert (listing.refused, sorted(space.name for space in listing.spaces)) == ({}, ["", "Home"])
+        assert owner.asked == 0
+        with await find_space(session, "Private") as space:
+            state = await space.sync()
+            assert state.epoch.number == 2
+            assert state.members[session.account_id].account.devices[lost.device_id].revoked
+            assert await _originals(space) == [b"a secret picture"]
+        assert owner.asked == 1

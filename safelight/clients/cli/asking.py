@@ -5,9 +5,12 @@
 that replaces it. None is ever taken from the command line, where other users of the computer see it.
 """
 
+import contextlib
 import getpass
 import os
+import signal
 import sys
+from collections.abc import Iterator
 
 import typer
 
@@ -32,7 +35,7 @@ def ask_password(prompt: str = "Password", *, variable: str = PASSWORD_VARIABLE)
     if from_environment is not None:
         return from_environment
     _require_terminal(variable)
-    return getpass.getpass(f"{prompt}: ")
+    return _type_hidden(f"{prompt}: ")
 
 
 def ask_new_password(prompt: str = "Password", *, variable: str = PASSWORD_VARIABLE, min_length: int = 1) -> str:
@@ -42,10 +45,10 @@ def ask_new_password(prompt: str = "Password", *, variable: str = PASSWORD_VARIA
         return from_environment
     _require_terminal(variable)
     for _ in range(_TRIES):
-        first = getpass.getpass(f"{prompt}: ")
+        first = _type_hidden(f"{prompt}: ")
         if len(first) < min_length:
             typer.echo(f"It needs at least {min_length} characters.", err=True)
-        elif first == getpass.getpass("Once more: "):
+        elif first == _type_hidden("Once more: "):
             return first
         else:
             typer.echo("These were not the same.", err=True)
@@ -57,12 +60,12 @@ async def ask_passphrase() -> str | None:
     from_environment = os.environ.get(PASSPHRASE_VARIABLE)
     if from_environment is not None or not sys.stdin.isatty():
         return from_environment
-    return getpass.getpass("The vault's passphrase: ")
+    return _type_hidden("The vault's passphrase: ")
 
 
-def ask_new_passphrase(*, variable: str = PASSPHRASE_VARIABLE) -> str:
+def ask_new_passphrase(prompt: str = "A passphrase for the vault", *, variable: str = PASSPHRASE_VARIABLE) -> str:
     """Return a vault's new passphrase, typed twice the same."""
-    return ask_new_password("A passphrase for the vault", variable=variable, min_length=MIN_PASSPHRASE_LENGTH)
+    return ask_new_password(prompt, variable=variable, min_length=MIN_PASSPHRASE_LENGTH)
 
 
 def ask_words() -> str:
@@ -89,7 +92,27 @@ def _ask_code(given: str | None, prompt: str, missing: str) -> str:
         if not line:
             raise Misuse(missing)
         return line
-    return getpass.getpass(f"{prompt} (it is not shown): ").strip() if given is None else given
+    return _type_hidden(f"{prompt} (it is not shown): ").strip() if given is None else given
+
+
+def _type_hidden(prompt: str) -> str:
+    """Return a line that is typed and not shown; what the terminal sends that is no text is `Misuse`."""
+    try:
+        with _stopped_at_once():
+            return getpass.getpass(prompt)
+    except UnicodeDecodeError:
+        raise Misuse("what was typed is not valid text") from None
+
+
+@contextlib.contextmanager
+def _stopped_at_once() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end a prompt: an event loop that waits for it would notice them after the answer alone."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _require_terminal(variable: str) -> None:

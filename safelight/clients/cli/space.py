@@ -96,7 +96,8 @@ def passphrase(
             if not view.is_vault:
                 raise Refused(Code.BAD_REQUEST, "only a vault has a passphrase")
             await view.epoch_secrets()
-            await change_passphrase(session, view.space_id, ask_new_passphrase(variable=NEW_PASSPHRASE_VARIABLE))
+            new = ask_new_passphrase("The vault's new passphrase", variable=NEW_PASSPHRASE_VARIABLE)
+            await change_passphrase(view, new)
             return view.space_id
 
     space_id = with_account(change)

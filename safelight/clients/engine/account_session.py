@@ -42,7 +42,7 @@ class AccountSession:
         self.next_secret = held.next_account_secret
         self.device = DeviceKey(profile.device_id, held.signing_seed)
         self.keyring = KeyringDocument(connection, profile.account_id, held.account_secret, profile.keyring_version)
-        self.vaults = Vaults(profile.account_id, held.account_secret, ask_passphrase)
+        self.vaults = Vaults(profile.account_id, held.account_secret, ask_passphrase, clock=clock)
         self.entries: list[bytes] = []
         self._state: AccountState | None = None
 

@@ -152,13 +152,20 @@ class AssetReader:
 
         Files of the full tier keep the modification time that the original had.
         """
+        vaults, space_id = self._space.session.vaults, self._space.space_id
+
+        def note_progress(at: int) -> None:
+            vaults.used(space_id)  # a film that takes an hour to fetch is in use for an hour
+            if on_progress:
+                on_progress(at)
+
         keeps_time = asset.full is not None and tier_of_rendition(name) is Tier.FULL
         await downloads.download_file(
             self._space.session.connection,
             self.stored(asset, name),
             target,
             modified_ns=asset.full.modified_ns if asset.full is not None and keeps_time else None,
-            on_progress=on_progress,
+            on_progress=note_progress,
         )
 
     def _read(self, number: int) -> KeptRecord:

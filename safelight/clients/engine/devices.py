@@ -90,7 +90,6 @@ async def tell_spaces(session: AccountSession) -> list[SpaceOutcome]:
         try:
             with SpaceView(session, known) as view:
                 await view.sync()
-                await view.tell_account()
         except Refused as refusal:
             refused = refusal
         outcomes.append(SpaceOutcome(known.space_id, refused))

@@ -74,6 +74,9 @@ class Index:
         self._forget()
         try:
             self._db.execute(f"PRAGMA cache_size = -{_CACHE_SIZE_KIB}")
+            if path is None:
+                # Else what it sorts could go to a temporary file, and that of a vault is never on the disk.
+                self._db.execute("PRAGMA temp_store = MEMORY")
             if self._db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
                 self._build()
         except BaseException:

@@ -133,9 +133,7 @@ async def admit_joined(space: SpaceView) -> list[Admitted]:
     """
     admitted = []
     if any(_waits(space, each) for each in space.state.invitations.values()):
-        await (
-            space.tell_account()
-        )  # *a thief lets a friend in*: an invitation may be over by what a vault has not heard
+        await space.sync()  # *a thief lets a friend in*: an invitation may be over by what a vault has not heard yet
     for invitation_id in list(space.state.invitations):
         invitation = space.state.invitations[invitation_id]  # as it is by now
         if invitation.joiner is None or not _waits(space, invitation):

@@ -8,7 +8,7 @@ from safelight.clients.engine.answers import is_settled
 from safelight.clients.engine.keyring_document import KnownSpace, with_space
 from safelight.clients.engine.ledger_view import LedgerView
 from safelight.clients.engine.memory import SpaceMemory
-from safelight.clients.engine.vaults import AskPassphrase, nobody
+from safelight.clients.engine.vaults import AskPassphrase, nobody, wrap_of
 from safelight.sync_protocol import ids, signatures
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.invitations import InvitationAddress, parse_invitation_uri
@@ -54,8 +54,8 @@ async def join_space(session: AccountSession, uri: str, choose_passphrase: AskPa
             if invitation.joiner.account_id != session.account_id:
                 raise Refused(Code.INVITATION_USED)
             break  # an earlier call was interrupted after the server had taken it
-        if state.kind == "vault" and vault_key is None:
-            vault_key = await _vault_key(session, state, memory, choose_passphrase)
+        if state.kind == "vault" and vault_key is None and not _pending_join(memory, address.invitation_id):
+            vault_key = await _vault_key(session, state, choose_passphrase)
         await _list_in_keyring(session, address.space_id, state.head)
         try:
             await _join(session, address, seed, state, memory, vault_key)
@@ -73,32 +73,35 @@ async def _list_in_keyring(session: AccountSession, space_id: bytes, head: Head)
     await session.keyring.update(lambda kept: with_space(kept or content, known))
 
 
-async def _vault_key(
-    session: AccountSession, state: LedgerState, memory: SpaceMemory, choose_passphrase: AskPassphrase
-) -> bytes:
+async def _vault_key(session: AccountSession, state: LedgerState, choose_passphrase: AskPassphrase) -> bytes:
     """Return this account's key for a vault; a new one is in the keyring before anyone seals anything to it.
 
-    One that an earlier join may have brought already is kept: in its place another would open nothing.
+    Who waits by another invitation already brings the same one. The keyring keeps those of earlier joins, as the boxes
+    may be sealed to any of them: this device's, or another's.
     """
     known = next((each for each in session.content.spaces if each.space_id == state.space_id), None)
-    if known is not None and known.vault is not None and _may_have_joined(session, state, memory):
-        return hpke.public_key(await session.vaults.seed(known))
+    waiting = _waiting_key(session, state)
+    if known is not None and waiting is not None:
+        return hpke.public_key(await session.vaults.seed(state.space_id, wrap_of(known, waiting)))
     passphrase = await choose_passphrase()
     if passphrase is None:
         raise Refused(Code.VAULT_LOCKED, "to join it, choose a passphrase of your own")
     made = await session.vaults.make(state.nonce, passphrase)
     content, head = session.content, state.head
     listed = KnownSpace(
-        state.space_id, confirmed=False, ledger_number=head.number, ledger_hash=head.hash, vault=made.wrap
+        state.space_id, confirmed=False, ledger_number=head.number, ledger_hash=head.hash, vaults=[made.wrap]
     )
     await session.keyring.update(lambda kept: with_space(kept or content, listed))
-    session.vaults.hold(state.space_id, made.secret)
+    session.vaults.hold(state.space_id, made)
     return made.public_key
 
 
-def _may_have_joined(session: AccountSession, state: LedgerState, memory: SpaceMemory) -> bool:
-    joiners = (each.joiner for each in state.invitations.values() if not each.over and each.joiner is not None)
-    return bool(memory.pending) or any(joiner.account_id == session.account_id for joiner in joiners)
+def _waiting_key(session: AccountSession, state: LedgerState) -> bytes | None:
+    """The key that this account brought when it joined by an invitation that is not over."""
+    for each in state.invitations.values():
+        if not each.over and each.joiner is not None and each.joiner.account_id == session.account_id:
+            return each.vault_key
+    return None
 
 
 async def _read_ledger(

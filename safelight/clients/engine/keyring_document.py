@@ -18,9 +18,21 @@ from safelight.sync_protocol.wire import Sealed, pack, unpack
 _MAX_ATTEMPTS = 5
 
 
-class VaultWrap(Sealed, frozen=True):
-    """An account's secret of one vault, under the account secret and the vault's passphrase together (`vaults`)."""
+class _InKeyring(Sealed, frozen=True, forbid_unknown_fields=True):
+    """Base of what the keyring says, where a later version adds no key that this one would pass over.
 
+    *A vault lost to an older version*: whoever writes the next version of the keyring would leave out what it never
+    read, so it reads all of it or writes nothing.
+    """
+
+
+class VaultWrap(_InKeyring, frozen=True):
+    """An account's secret of one vault, under the account secret and the vault's passphrase together (`vaults`).
+
+    `key` is the fingerprint of the public key that comes from it.
+    """
+
+    key: bytes
     nonce: bytes
     salt: bytes
     memory_kib: int
@@ -28,21 +40,21 @@ class VaultWrap(Sealed, frozen=True):
     wrapped: bytes
 
 
-class KnownSpace(Sealed, frozen=True):
+class KnownSpace(_InKeyring, frozen=True):
     """A space that this account made or joined, and the newest ledger head that one of its devices saw there.
 
-    `confirmed` is false between listing a space that is about to be made and the receipt for its genesis. `vault` is
-    there for vaults, and for them alone.
+    `confirmed` is false between listing a space that is about to be made and the receipt for its genesis. `vaults` is
+    there for vaults, and for them alone: an account that came in more than once, or tried to, made a key each time.
     """
 
     space_id: bytes
     confirmed: bool = True
     ledger_number: int = 0
     ledger_hash: bytes = b""
-    vault: VaultWrap | None = None
+    vaults: list[VaultWrap] = []
 
 
-class KeyringContent(Sealed, frozen=True):
+class KeyringContent(_InKeyring, frozen=True):
     """What the keyring says. `account_number` and `account_hash` pin the account's own ledger for new devices.
 
     `former_secrets` are the account secrets before this one, newest first: what was sealed to the identities that they
@@ -73,14 +85,19 @@ class KeyringDocument:
         """Fetch and open the newest version; None before the first.
 
         HISTORY_ROLLED_BACK if the server shows an older one than was seen, OPEN_FAILED if it was changed, and
-        SERVER_KEY_CHANGED if another server was pinned by this account's devices.
+        SERVER_KEY_CHANGED if another server was pinned by this account's devices; UPDATE_REQUIRED if a newer version
+        wrote it.
         """
         kept = await self._connection.request("GET", "/v1/keyring", None, Keyring)
         if kept.version < self.version:
             raise Refused(Code.HISTORY_ROLLED_BACK, f"the keyring has version {kept.version}, {self.version} was seen")
         if kept.version == 0:
             return None
-        content = unpack(open_box(self._key, self._place(kept.version), kept.sealed), KeyringContent, Code.OPEN_FAILED)
+        opened = open_box(self._key, self._place(kept.version), kept.sealed)
+        try:
+            content = unpack(opened, KeyringContent, Code.UPDATE_REQUIRED)
+        except Refused:
+            raise Refused(Code.UPDATE_REQUIRED, "another version wrote this account's keyring") from None
         if content.server_key != self._connection.server_key:
             raise Refused(Code.SERVER_KEY_CHANGED, "this account's devices know the server by another key")
         self.version, self.content = kept.version, content
@@ -117,11 +134,18 @@ class KeyringDocument:
 def with_space(content: KeyringContent, known: KnownSpace) -> KeyringContent:
     """Return *content* with *known* in place of what it said of that space.
 
-    A vault's wrap stays until there is another: whoever only moves a pin knows nothing of it, and without it nothing in
-    the vault would ever open again.
+    A vault's wraps stay, and another takes the place of none but one of the same key. *A vault that nothing opens any
+    more*: whoever only moves a pin knows nothing of them, and of two devices that join at once either may be first. Nor
+    does a pin go back, where another device saw more of the ledger meanwhile.
     """
     others = [space for space in content.spaces if space.space_id != known.space_id]
-    if known.vault is None:
-        before = next((space.vault for space in content.spaces if space.space_id == known.space_id), None)
-        known = msgspec.structs.replace(known, vault=before)
+    before = next((space for space in content.spaces if space.space_id == known.space_id), known)
+    wraps = {wrap.key: wrap for wrap in (*before.vaults, *known.vaults)}
+    newest = max(known, before, key=lambda space: space.ledger_number)
+    known = msgspec.structs.replace(
+        known,
+        ledger_number=newest.ledger_number,
+        ledger_hash=newest.ledger_hash,
+        vaults=list(wraps.values()),
+    )
     return msgspec.structs.replace(content, spaces=[*others, known])

@@ -16,10 +16,11 @@ from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.epochs import EpochSecrets, NewEpoch
 from safelight.clients.engine.index import Index, Problem
 from safelight.clients.engine.judged_ledger import JudgedLedger
-from safelight.clients.engine.keyring_document import KnownSpace, with_space
+from safelight.clients.engine.keyring_document import KnownSpace, VaultWrap, with_space
 from safelight.clients.engine.log_reader import LogReader
 from safelight.clients.engine.rolls import RollKeys
 from safelight.clients.engine.unlocking import check_account_pin
+from safelight.clients.engine.vaults import wrap_of
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, Epoch, LedgerKind, RotateEpochBody
 from safelight.sync_protocol.ledger_state import LedgerState
@@ -48,7 +49,6 @@ class SpaceView:
         self._known = known
         self._epochs: dict[int, EpochSecrets] = {}
         self.rolls: dict[bytes, RollKeys] = {}  # opened once, and kept as long as the epochs are
-        self._end_listening = session.vaults.when_shut(known.space_id, self._forget_keys)
         self._advanced = False
         self.committer = Committer(
             session.connection,
@@ -65,7 +65,12 @@ class SpaceView:
         if self.is_vault:
             # What is in a vault is never on the disk, not even as sealed as it came.
             self._open_index(None)
-            return self
+        else:
+            self._open_kept_index()
+        self._end_listening = self.session.vaults.when_shut(self.space_id, self._forget_keys)
+        return self
+
+    def _open_kept_index(self) -> None:
         path = self.session.folder.space_folder(self.space_id) / "index.sqlite"
         try:
             self._open_index(path)
@@ -74,7 +79,6 @@ class SpaceView:
             self._close_index()
             path.unlink(missing_ok=True)
             self._open_index(path)
-        return self
 
     def _open_index(self, path: Path | None) -> None:
         self._index = Index(path)
@@ -97,7 +101,12 @@ class SpaceView:
     @property
     def is_vault(self) -> bool:
         """Whether it opens with a second secret, as this account's keyring says."""
-        return self._known.vault is not None
+        return bool(self._known.vaults)
+
+    @property
+    def vault_wrap(self) -> VaultWrap:
+        """What opens this account's key in a vault; LEDGER_RULE where the keyring has none for the ledger's."""
+        return wrap_of(self._known, self.state.members[self.session.account_id].vault_key)
 
     @property
     def index(self) -> Index:
@@ -130,8 +139,11 @@ class SpaceView:
         """Everything in the log that did not verify."""
         return self.index.problems()
 
-    async def sync(self) -> LedgerState:
+    async def sync(self, *, opens: bool = True) -> LedgerState:
         """Fetch, verify and keep what is new, pin it, and bring this account's own ledger in the space up to date.
+
+        Where that needs the keys of a vault that is shut, it waits for another time unless the vault is to be opened
+        (*opens*): whoever only lists spaces is not asked for passphrases.
 
         Raises CHAIN_BROKEN, HISTORY_ROLLED_BACK, HISTORY_FORKED, UPDATE_REQUIRED and the ledger's refusals, after which
         the space stops. Bad records do not stop it: see `problems`.
@@ -140,7 +152,7 @@ class SpaceView:
         self._check_member()
         if not self._advanced:
             self._advanced = True
-            await self._advance_account()
+            self._advanced = await self._advance_account(opens=opens)
         await self._pin()
         return self.state
 
@@ -198,36 +210,30 @@ class SpaceView:
         if (self.state.kind == "vault") != self.is_vault:
             raise Refused(Code.LEDGER_RULE, "the keyring and the ledger do not agree whether it is a vault")
 
-    async def _advance_account(self) -> None:
+    async def _advance_account(self, *, opens: bool) -> bool:
         """A new device counts here once the account's own ledger, as far as it counts here, names it.
 
-        *A ledger too long to be told*, since a thief made devices and revoked them: in as many entries as it takes.
+        False where a vault is shut that would have to be opened for it. *A ledger too long to be told*, since a thief
+        made devices and revoked them: in as many entries as it takes.
         """
         while news := self._account_news():
-            if not await self._advance_by(news):
-                self._advanced = False  # nobody is asked for a passphrase for that: when it is opened next
-                return
+            if not await self._advance_by(news, opens=opens):
+                return False
             await self._follow()
-
-    async def tell_account(self) -> None:
-        """Let the space know of this account's newest head, after `sync`, where a vault must be opened for it."""
-        if self._account_news():
-            await self.epoch_secrets()
-            await self.sync()
+        return True
 
     def _account_news(self) -> list[bytes]:
         known = self.state.members[self.session.account_id].account.head.number
         return self.session.entries[known : known + MAX_ACCOUNT_ENTRIES]
 
-    async def _advance_by(self, news: list[bytes]) -> bool:
-        """Tell the space what is new of this account; False for a vault that is shut and would have to be opened."""
+    async def _advance_by(self, news: list[bytes], *, opens: bool) -> bool:
         try:
             body = AdvanceAccountBody(self.session.account_id, news, None)
             await self.committer.commit(LedgerKind.ADVANCE_ACCOUNT, body)
         except Refused as refusal:
             if refusal.code is not Code.EPOCH_REQUIRED:
                 raise
-            if self.is_vault and not self.session.vaults.is_open(self.space_id):
+            if self.is_vault and not opens and not self.session.vaults.is_open(self.space_id):
                 return False
             new = await self.next_epoch()
             body = AdvanceAccountBody(self.session.account_id, news, new.epoch)
@@ -292,7 +298,10 @@ class SpaceView:
 
     async def _open(self, epoch: Epoch, box: bytes) -> EpochSecrets:
         vaults, nonce, account_id = self.session.vaults, self.state.nonce, self.session.account_id
-        seeds = [await vaults.seed(self._known)] if self.is_vault else list(self.session.sealing_seeds())
+        if self.is_vault:
+            seeds = [await vaults.seed(self.space_id, self.vault_wrap)]
+        else:
+            seeds = list(self.session.sealing_seeds())
         for seed in seeds[:-1]:
             with suppress(Refused):  # it is sealed to a former identity, until the next epoch
                 return epochs.open_epoch_box(epoch, nonce, account_id, seed, box)

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,7 +11,7 @@ import msgspec
 
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.epochs import make_epoch
-from safelight.clients.engine.keyring_document import KnownSpace, with_space
+from safelight.clients.engine.keyring_document import KnownSpace, VaultWrap, with_space
 from safelight.clients.engine.space_view import SpaceView, field_place
 from safelight.sync_protocol import ids, signatures
 from safelight.sync_protocol.contexts import Label, context
@@ -31,7 +32,7 @@ _MIN_PREFIX = re.compile(r"[0-9a-f]{6,64}")
 
 @dataclass(frozen=True, slots=True)
 class SpaceSummary:
-    """A space that counts: verified, with its name opened; that of a vault that is shut is empty."""
+    """A space that counts: verified, with its name opened; that of a vault that is shut is empty. `shut` opens it."""
 
     space_id: bytes
     name: str
@@ -39,7 +40,12 @@ class SpaceSummary:
     role: Role
     used_bytes: int
     quota_bytes: int
-    is_shut: bool = False
+    shut: VaultWrap | None = field(default=None, repr=False)
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether it is a vault that this device does not hold open."""
+        return self.shut is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ async def create_space(session: AccountSession, name: str, kind: SpaceKind, pass
     envelope, boxes = _sign_genesis(session, name, kind, nonce, vault.public_key if vault else None)
     space_id = ids.space_id(envelope)
     content = session.content
-    begun = KnownSpace(space_id, confirmed=False, vault=vault.wrap if vault else None)
+    begun = KnownSpace(space_id, confirmed=False, vaults=[vault.wrap] if vault else [])
     await session.keyring.update(lambda known: with_space(known or content, begun))
     answer = await session.connection.request("POST", "/v1/spaces", CommitEntry(envelope, boxes), Committed)
     entry_id = hashlib.sha256(envelope).digest()
@@ -98,7 +104,7 @@ async def create_space(session: AccountSession, name: str, kind: SpaceKind, pass
     confirmed = KnownSpace(space_id, ledger_number=receipt.number, ledger_hash=entry_id)
     await session.keyring.update(lambda known: with_space(known or content, confirmed))
     if vault is not None:
-        session.vaults.hold(space_id, vault.secret)
+        session.vaults.hold(space_id, vault)
     return space_id
 
 
@@ -183,11 +189,12 @@ def _space_id(text: str) -> bytes:
 
 async def _summary(session: AccountSession, known: KnownSpace, row: SpaceRow) -> SpaceSummary:
     with SpaceView(session, known) as view:
-        state = await view.sync()
+        state = await view.sync(opens=False)
         role = state.members[session.account_id].role
-        is_shut = view.is_vault and not session.vaults.is_open(known.space_id)
-        name = "" if is_shut else await view.name()
-        return SpaceSummary(known.space_id, name, state.kind, role, row.used_bytes, row.quota_bytes, is_shut)
+        shut = view.vault_wrap if view.is_vault and not session.vaults.is_open(known.space_id) else None
+        with session.vaults.only_looked_at(known.space_id):
+            name = "" if shut else await view.name()
+        return SpaceSummary(known.space_id, name, state.kind, role, row.used_bytes, row.quota_bytes, shut)
 
 
 async def find_space(session: AccountSession, wanted: str) -> SpaceView:
@@ -203,7 +210,7 @@ async def find_space(session: AccountSession, wanted: str) -> SpaceView:
         named = [summary.space_id for summary in listing.spaces if summary.space_id.hex().startswith(wanted)]
     if not named:
         named = await _vaults_named(
-            session, [summary.space_id for summary in listing.spaces if summary.is_shut], wanted
+            session, {summary.space_id: summary.shut for summary in listing.spaces if summary.shut}, wanted
         )
     if len(named) > 1:
         raise Refused(Code.BAD_REQUEST, "more than one space has that name; use its id")
@@ -219,28 +226,32 @@ def _known(session: AccountSession, space_id: bytes) -> KnownSpace:
     return next(known for known in session.content.spaces if known.space_id == space_id)
 
 
-async def _vaults_named(session: AccountSession, shut: list[bytes], wanted: str) -> list[bytes]:
-    """Of vaults that are shut, those that one passphrase opens and that have the name: not even that is told before."""
+async def _vaults_named(session: AccountSession, shut: Mapping[bytes, VaultWrap], wanted: str) -> list[bytes]:
+    """Of vaults that are shut, those that one passphrase opens and that have the name: not even that is told before.
+
+    Another that it opens as well was not asked for, and is shut again.
+    """
     passphrase = await session.vaults.ask() if shut else None
     if passphrase is None:
         return []
-    opened = [space_id for space_id in shut if await _opens(session, _known(session, space_id), passphrase)]
+    opened = [space_id for space_id, wrap in shut.items() if await _opens(session, space_id, wrap, passphrase)]
     if not opened:
-        raise Refused(Code.VAULT_LOCKED, "the passphrase is another one")
+        raise Refused(Code.VAULT_LOCKED, f"no open space is called {wanted[:32]!r}, and this passphrase opens no vault")
     named = []
     for space_id in opened:
         with SpaceView(session, _known(session, space_id)) as view:
             await view.sync()
-            if await view.name() == wanted:
-                named.append(space_id)
+            is_wanted = await view.name() == wanted
+        if is_wanted:
+            named.append(space_id)
+        else:
+            session.vaults.shut(space_id)
     return named
 
 
-async def _opens(session: AccountSession, known: KnownSpace, passphrase: str) -> bool:
-    if known.vault is None:
-        return False
+async def _opens(session: AccountSession, space_id: bytes, wrap: VaultWrap, passphrase: str) -> bool:
     try:
-        await session.vaults.open(known.space_id, known.vault, passphrase)
+        await session.vaults.open(space_id, wrap, passphrase)
     except Refused as refusal:
         if refusal.code is not Code.VAULT_LOCKED:
             raise
@@ -248,14 +259,15 @@ async def _opens(session: AccountSession, known: KnownSpace, passphrase: str) ->
     return True
 
 
-async def change_passphrase(session: AccountSession, space_id: bytes, passphrase: str) -> None:
+async def change_passphrase(space: SpaceView, passphrase: str) -> None:
     """Put another *passphrase* in place of a vault's; the key itself stays.
 
     Raises BAD_REQUEST for what is no vault and for one that is too short, VAULT_LOCKED where it does not open.
     """
-    known = _known(session, space_id)
-    if known.vault is None:
+    if not space.is_vault:
         raise Refused(Code.BAD_REQUEST, "only a vault has a passphrase")
-    wrap = await session.vaults.rewrap(known, passphrase)
-    content, changed = session.content, msgspec.structs.replace(known, vault=wrap)
+    session = space.session
+    wrap = await session.vaults.rewrap(space.space_id, space.vault_wrap, passphrase)
+    known, content = _known(session, space.space_id), session.content
+    changed = msgspec.structs.replace(known, vaults=[wrap])
     await session.keyring.update(lambda kept: with_space(kept or content, changed))

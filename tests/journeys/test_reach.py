@@ -1,0 +1,148 @@
+"""The model of who reads what: people come, rise, fall, go, lose devices and add pictures, in any order."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from safelight.clients.engine import adding
+from safelight.clients.engine.rolls import Roll
+from safelight.sync_protocol.ledger_state import LedgerState
+from safelight.sync_protocol.roles import Role
+from tests.support.reach import Divergence, Household
+from tests.support.server_process import ServerProcess
+
+ROLES = [Role.OWNER, Role.MANAGER, Role.EDITOR, Role.VIEWER, Role.PREVIEWER]
+_OTHERS = st.sampled_from(["bert", "carla"])
+
+
+class Reach(RuleBasedStateMachine):
+    """A household, and what may happen in it."""
+
+    server: ServerProcess
+    folder: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.household = Household(self.server, self.folder)
+        self.run(self.household.__aenter__())
+
+    def run(self, work: Any) -> Any:
+        """Run in the household's own loop."""
+        return self.runner.run(work)
+
+    def teardown(self) -> None:
+        """Let go of all."""
+        self.run(self.household.__aexit__())
+        self.runner.close()
+
+    @rule(name=_OTHERS, role=st.sampled_from(ROLES))
+    def comes_or_changes(self, name: str, role: Role) -> None:
+        """Whoever is not in it comes; whoever is has another role."""
+        one = self.household.people[name]
+        if one.role is None:
+            self.run(self.household.join(name, role))
+        elif one.role is not role:
+            self.run(self.household.change(name, role))
+
+    @precondition(lambda self: any(self.household.people[name].role for name in ("bert", "carla")))
+    @rule(name=_OTHERS)
+    def goes(self, name: str) -> None:
+        """The owner removes someone."""
+        if self.household.people[name].role is not None:
+            self.run(self.household.remove(name))
+
+    @precondition(lambda self: any(len(one.devices) > 1 for one in self.household.people.values()))
+    @rule(name=st.sampled_from(["anna", "bert", "carla"]))
+    def loses_a_laptop(self, name: str) -> None:
+        """A laptop is lost, and its account gets a new identity."""
+        if len(self.household.people[name].devices) > 1:
+            self.run(self.household.lose(name))
+
+    @rule(name=st.sampled_from(["anna", "bert", "carla"]), laptop=st.booleans())
+    def adds(self, name: str, laptop: bool) -> None:
+        """Someone adds a picture, or may not."""
+        last = len(self.household.people[name].devices) - 1
+        self.run(self.household.add(name, last if laptop else 0))
+
+    @invariant()
+    def holds(self) -> None:
+        """All that each may and may not is as the model says."""
+        self.run(self.household.look())
+
+
+def _run(server: ServerProcess, folder: Path, examples: int, steps: int) -> None:
+    machine = type("ReachHere", (Reach,), {"server": server, "folder": folder})
+    run_state_machine_as_test(machine, settings=_settings(examples, steps))
+
+
+def _settings(examples: int, steps: int) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def test_everyone_reads_what_the_model_says(server: ServerProcess, tmp_path: Path) -> None:
+    """A few courses of events; after each step everything is tried that each may and may not."""
+    _run(server, tmp_path, 3, 8)
+
+
+@pytest.mark.battery
+def test_everyone_reads_what_the_model_says_at_length(server: ServerProcess, tmp_path: Path) -> None:
+    """Many more of them, and longer ones."""
+    _run(server, tmp_path, 30, 25)
+
+
+async def test_a_client_that_seals_to_an_old_epoch_is_caught(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model can fail: whoever was removed opens what such a client adds."""
+
+    class Old(Roll):
+        def __init__(self, state: LedgerState, device_id: bytes, *, opened_ms: int) -> None:
+            first = state.epochs[0]
+            epoch = msgspec.structs.replace(state.epoch, full_inbox=first.full_inbox, view_inbox=first.view_inbox)
+            old = msgspec.structs.replace(state, epochs=(*state.epochs[:-1], epoch))
+            super().__init__(old, device_id, opened_ms=opened_ms)
+
+    async with Household(server, tmp_path) as household:
+        await household.join("bert", Role.VIEWER)
+        await household.add("anna", 0)
+        await household.look()
+        await household.remove("bert")
+        await household.look()
+        monkeypatch.setattr(adding, "Roll", Old)
+        await household.add("anna", 0)
+        with pytest.raises(Divergence):
+            await household.look()
+
+
+async def test_a_server_that_goes_on_serving_is_caught(server: ServerProcess, tmp_path: Path) -> None:
+    """The model can fail: where somebody is still a member whom the model has gone, it says so."""
+    async with Household(server, tmp_path) as household:
+        await household.join("bert", Role.PREVIEWER)
+        await household.add("anna", 0)
+        await household.look()
+        household.people["bert"].role = Role.VIEWER
+        with pytest.raises(Divergence):
+            await household.look()
+        household.people["bert"].role = None
+        with pytest.raises(Divergence):
+            await household.look()

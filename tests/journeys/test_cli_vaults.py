@@ -93,7 +93,7 @@ def test_a_vault_at_a_terminal(server: ServerProcess, tmp_path: Path) -> None:
         assert (code, "no open space is called 'Hmoe'" in shown) == (1, True), shown
     code, shown = type_at(
         owner,
-        *("space", "passphrase", "--space", "Private"),
+        *("space", "passphrase", "Private"),
         answers=[line(PASSPHRASE), line(ANOTHER), keys(b"\x03")],
     )
     assert (code, "new passphrase" in shown, "Traceback" in shown) == (130, True, False)

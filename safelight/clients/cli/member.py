@@ -121,13 +121,18 @@ def list_(space: SpaceOption, json: JsonOption = False) -> None:
         return await list_members(view), await list_invitations(view)
 
     members, invitations = with_space(space, look, admits=False)
+    if json:
+        listed = [_fields(one.account_id, one, "member", is_me=one.is_me) for one in members]
+        print_json(listed + [_fields(one.invitation_id, one, _state(one), is_me=False) for one in invitations])
+        return
     rows = [(one.account_id, shown_name(one), one.role.value, "member") for one in members]
     rows += [(one.invitation_id, one.name, one.role.value, _state(one)) for one in invitations]
-    if json:
-        print_json([{"id": id_, "name": name, "role": role, "state": state} for id_, name, role, state in rows])
-        return
     columns = [Column("name", fold=True), Column("role"), Column("state"), Column("id")]
     print_table(columns, ((name, role, state, id_.hex()[:12]) for id_, name, role, state in rows))
+
+
+def _fields(id_: bytes, one: ListedMember | ListedInvitation, state: str, *, is_me: bool) -> dict[str, object]:
+    return {"id": id_, "name": one.name, "role": one.role.value, "state": state, "is_me": is_me}
 
 
 def _state(one: ListedInvitation) -> str:

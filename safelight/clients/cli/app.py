@@ -9,7 +9,8 @@ from safelight.clients.cli import account, album, asset, camera, device, link, m
 
 _EPILOG = (
     "The profile folder is SAFELIGHT_PROFILE, or your system's place for such data. Without a terminal, "
-    "SAFELIGHT_PASSWORD is the account's password and SAFELIGHT_LINK_PASSWORD a link's."
+    "SAFELIGHT_PASSWORD is the account's password, SAFELIGHT_LINK_PASSWORD a link's and SAFELIGHT_VAULT_PASSPHRASE a "
+    "vault's."
 )
 
 app = typer.Typer(

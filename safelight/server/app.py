@@ -187,7 +187,13 @@ def build_services(
             ),
         ),
         downloads=Downloads(database, blobs, ledgers),
-        holding=Holding(database, ledgers, clock, settings.upload_max_uncommitted_bytes),
+        holding=Holding(
+            database,
+            ledgers,
+            clock,
+            settings.upload_max_uncommitted_bytes,
+            settings.upload_max_uncommitted_blobs,
+        ),
         links=Links(
             database,
             blobs,

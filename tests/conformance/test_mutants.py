@@ -129,7 +129,13 @@ MUTATIONS = [
         blobs.SQL, "set_offset", "AND offset_bytes <= :offset_bytes", "", test_uploads.test_offset_never_decreases
     ),
     Mutation(uncommitted.SQL, "count", "refs = 0", "refs = -1", test_uploads.test_uncommitted_bytes_are_limited),
-    Mutation(uncommitted.SQL, "note_held", "blobs + 1", "blobs", test_uploads.test_uncommitted_blobs_are_limited),
+    Mutation(
+        uncommitted.SQL,
+        "note_held",
+        "blobs + :blobs",
+        "blobs + 0 * :blobs",
+        test_uploads.test_uncommitted_blobs_are_limited,
+    ),
     Mutation(blobs.SQL, "open_uploads", "state = 'open'", "state = ''", test_uploads.test_open_uploads_are_limited),
     Mutation(commit_facts.SQL, "refer", "refs + 1", "refs", test_uploads.test_what_may_be_collected),
     Mutation(

@@ -1,6 +1,7 @@
 """PostgreSQL's own: tables and statements, servers that would lose things, lost connections, restarts, full disks."""
 
 import asyncio
+import hashlib
 import logging
 import signal
 from collections.abc import AsyncIterator
@@ -21,8 +22,9 @@ from safelight.server.stores.migrate import postgres_engine, upgrade_postgres
 from safelight.server.stores.postgres_errors import DatabaseRefused
 from safelight.server.stores.statements import expanded, load_all, numbered
 from safelight.server.stores.tables import METADATA
+from safelight.sync_protocol.limits import MAX_HELD_AT_ONCE
 from safelight.sync_protocol.refusals import Code, Refused
-from tests.conformance.library import Library, some_hash
+from tests.conformance.library import NOW_MS, Library, some_hash
 from tests.support.postgres import CommitCutter, PostgresServer, commit_cutter, postgres_server
 
 
@@ -308,3 +310,27 @@ async def test_who_goes_away_takes_nothing_along(opened: PostgresDatabase, tmp_p
             return
         await asyncio.sleep(0.02)
     raise AssertionError("it was not done")
+
+
+async def test_many_held_at_once_leave_others_their_locks(impatient: None) -> None:
+    """*A few who hold thousands of blobs, and nobody else gets on*: PostgreSQL's table of locks is everyone's."""
+    with postgres_server(max_locks_per_transaction="10", max_connections="20") as server:
+        server.make_template()
+        opened = await PostgresDatabase.open(server.address("template"))
+        library = await Library.make(opened)
+        server.run(
+            "INSERT INTO space_blobs (name, space_id, size_bytes, tier, refs, device_id, held_ms) SELECT"
+            f" sha256(n::text::bytea), '\\x{library.space_id.hex()}', 1, 'full', 1, '\\x{library.device_id.hex()}', 0"
+            f" FROM generate_series(1, {MAX_HELD_AT_ONCE}) n",
+            "template",
+        )
+        names = [hashlib.sha256(b"%d" % n).digest() for n in range(1, MAX_HELD_AT_ONCE + 1)]
+        others = [some_hash() for _ in range(3)]
+        holding = [
+            opened.hold_blobs(library.device_id, other, library.space_id, names, 10**15, 10**6, NOW_MS)
+            for other in others
+        ]
+        await asyncio.gather(*holding, library.do(library.a_record()))
+        for other in others:
+            assert await opened.blob_in_space(other, names[-1]) == (1, "")
+        await opened.close()

@@ -15,12 +15,18 @@ class Holding:
     """Lets a space hold blobs that another space's records name."""
 
     def __init__(
-        self, database: KeepsUploads, ledgers: Ledgers, clock: ServerClock, max_uncommitted_bytes: int
+        self,
+        database: KeepsUploads,
+        ledgers: Ledgers,
+        clock: ServerClock,
+        max_uncommitted_bytes: int,
+        max_uncommitted_blobs: int,
     ) -> None:
         self._database = database
         self._ledgers = ledgers
         self._clock = clock
         self._max_uncommitted_bytes = max_uncommitted_bytes
+        self._max_uncommitted_blobs = max_uncommitted_blobs
 
     async def hold(self, who: Who, space_id: bytes, source_id: bytes, names: Sequence[bytes]) -> int:
         """Let *space_id* hold *names* as if this device had uploaded them there; all of them or none.
@@ -40,6 +46,12 @@ class Holding:
             if held is None or held[1] not in {Tier.VIEW, Tier.FULL} or not may_read(source, who, held[1]):
                 raise Refused(Code.NOT_FOUND, f"the source space has no blob {name.hex()} for you")
         await self._database.hold_blobs(
-            who.device_id, space_id, source_id, wanted, self._max_uncommitted_bytes, self._clock.now_ms()
+            who.device_id,
+            space_id,
+            source_id,
+            wanted,
+            self._max_uncommitted_bytes,
+            self._max_uncommitted_blobs,
+            self._clock.now_ms(),
         )
         return len(wanted)

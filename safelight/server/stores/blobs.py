@@ -1,6 +1,5 @@
 """Blobs held in spaces, and the uploads that bring them: rows only, the bytes lie in a blob store."""
 
-import sys
 from collections.abc import Sequence
 
 from safelight.server.domain.ports.rows import UploadRow
@@ -130,30 +129,34 @@ class BlobRows(Engine):
         source_id: bytes,
         names: Sequence[bytes],
         max_uncommitted_bytes: int,
+        max_uncommitted_blobs: int,
         now_ms: int,
     ) -> None:
-        """Hold blobs of another space in this one, uncommitted; each is kept from being collected while it is done."""
+        """Hold blobs of another space in this one, uncommitted; each is kept from being collected while it is done.
+
+        What keeps them are the source's rows, which whoever forgets a blob locks, too. To take turns for each would
+        fill PostgreSQL's table of locks, which all share: *a few who hold thousands, and nobody else gets on*.
+        """
+        ordered = sorted(set(names))
 
         async def work(tx: Transaction) -> str:
-            rows = []
-            for name in sorted(names):  # in one order, whoever asks for the same ones
-                await tx.take_turns(b"blob " + name)
-                if await tx.rows(SQL["is_forgotten"], name=name):
-                    raise Refused(Code.UPLOAD_BUSY, "the blob is being removed")
-                found = await tx.rows(SQL["in_space"], name=name, space_id=source_id)
-                if not found:
+            sizes: dict[bytes, dict[bytes, int]] = {}
+            for each_id in sorted({space_id, source_id}):  # in the order in which commits lock them
+                sizes[each_id] = dict(await tx.rows_in(SQL["lock_in_space"], ordered, space_id=each_id))
+            for name in ordered:
+                if name not in sizes[source_id]:
+                    if await tx.rows(SQL["is_forgotten"], name=name):
+                        raise Refused(Code.UPLOAD_BUSY, "the blob is being removed")
                     raise Refused(Code.NOT_FOUND, name.hex())
-                rows.append((name, int(found[0][0])))
-            size_bytes = sum(size for _, size in rows)
-            held = await uncommitted(tx, device_id, sys.maxsize, max_uncommitted_bytes - size_bytes, now_ms)
-            if held.size_bytes + size_bytes > max_uncommitted_bytes:
-                return f"this device has {held.size_bytes} bytes that no record names"
-            for name, size in rows:
-                await tx.rows(
-                    SQL["hold"], name=name, space_id=space_id, size_bytes=size, device_id=device_id, held_ms=now_ms
-                )
-            for _, size in rows:
-                await note_held(tx, device_id, size)
+            added = [sizes[source_id][name] for name in ordered if name not in sizes[space_id]]
+            if added:
+                room = max_uncommitted_blobs - len(added) + 1, max_uncommitted_bytes - sum(added)
+                held = await uncommitted(tx, device_id, *room, now_ms)
+                if not held.fits(*room):
+                    return f"this device has {held.blobs} blobs of {held.size_bytes} bytes that no record names"
+            rows = [(name, space_id, sizes[source_id][name], device_id, now_ms) for name in ordered]
+            await tx.run_many(SQL["hold"], rows)
+            await note_held(tx, device_id, sum(added), blobs=len(added))
             return ""
 
         if refused := await self._write(work):

@@ -125,7 +125,7 @@ async def _gather_spaces(
         spaces[space_id].assets.add(asset_id)
     blobs = [blob.name for commit in commits for blob in commit.blobs]
     blobs += [name for commit in commits for name in link_names(commit)]
-    for space_id, name, *held in await tx.rows_in(SQL["blobs"], _unique(blobs), **where):
+    for space_id, name, *held in await tx.rows_in(SQL["blobs"], sorted(set(blobs)), **where):
         spaces[space_id].blobs[name] = Held(*held)
 
 

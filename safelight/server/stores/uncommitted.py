@@ -40,9 +40,9 @@ async def uncommitted(tx: Transaction, device_id: bytes, max_blobs: int, max_byt
     return await _count(tx, device_id, now_ms)
 
 
-async def note_held(tx: Transaction, device_id: bytes, size_bytes: int) -> None:
-    """Note one blob more. The last statement of its transaction: commits of a device wait for each other here."""
-    await tx.rows(SQL["note_held"], device_id=device_id, size_bytes=size_bytes)
+async def note_held(tx: Transaction, device_id: bytes, size_bytes: int, *, blobs: int = 1) -> None:
+    """Note a blob more, or several. The last statement of its transaction: commits of a device wait for each other."""
+    await tx.rows(SQL["note_held"], device_id=device_id, blobs=blobs, size_bytes=size_bytes)
 
 
 async def _count(tx: Transaction, device_id: bytes, now_ms: int) -> Uncommitted:

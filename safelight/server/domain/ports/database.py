@@ -280,6 +280,7 @@ class KeepsUploads(Protocol):
         source_id: bytes,
         names: Sequence[bytes],
         max_uncommitted_bytes: int,
+        max_uncommitted_blobs: int,
         now_ms: int,
     ) -> None:
         """Let *space_id* hold blobs that the source holds, as if the device had uploaded them; all or none.

@@ -56,6 +56,10 @@ FROM uploads WHERE expires_ms <= :now_ms ORDER BY expires_ms LIMIT :page;
 -- name: in_space
 SELECT size_bytes, tier FROM space_blobs WHERE name = :name AND space_id = :space_id;
 
+-- name: lock_in_space
+-- Locked, so that none is forgotten before it is held elsewhere; in the order in which commits lock them.
+SELECT name, size_bytes FROM space_blobs WHERE space_id = :space_id AND name IN (:each) ORDER BY name FOR UPDATE;
+
 -- name: collectable
 SELECT b.name FROM space_blobs AS b WHERE b.refs = 0 AND b.held_ms < :before_ms
 AND NOT EXISTS (SELECT 1 FROM space_blobs AS o WHERE o.name = b.name AND (o.refs > 0 OR o.held_ms >= :before_ms))

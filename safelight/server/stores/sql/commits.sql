@@ -25,7 +25,7 @@ WHERE space_id IN (:space0, :space1, :space2, :space3) AND asset_id IN (:each);
 -- name: blobs
 -- Locked, so that none is forgotten between here and the record that names it; in the order in which that locks them.
 SELECT space_id, name, size_bytes, tier FROM space_blobs
-WHERE space_id IN (:space0, :space1, :space2, :space3) AND name IN (:each) ORDER BY space_id FOR UPDATE;
+WHERE space_id IN (:space0, :space1, :space2, :space3) AND name IN (:each) ORDER BY space_id, name FOR UPDATE;
 
 -- name: links
 SELECT link_id, space_id FROM links WHERE link_id IN (:each);

@@ -4,7 +4,7 @@
 SELECT blobs, size_bytes, counted, counted_ms FROM uncommitted WHERE device_id = :device_id;
 
 -- name: note_held
-UPDATE uncommitted SET blobs = blobs + 1, size_bytes = size_bytes + :size_bytes WHERE device_id = :device_id;
+UPDATE uncommitted SET blobs = blobs + :blobs, size_bytes = size_bytes + :size_bytes WHERE device_id = :device_id;
 
 -- name: begin
 INSERT INTO uncommitted (device_id, blobs, size_bytes, counted, counted_ms) VALUES (:device_id, 0, 0, 0, 0)

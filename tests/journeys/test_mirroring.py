@@ -1,22 +1,30 @@
 """Mirroring, by the engine against a real server: keys are wrapped anew, no byte goes again, nobody gets more."""
 
+import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from safelight.clients.engine.adding import AssetAdder, RollKeeper
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.connection import Connection
+from safelight.clients.engine.files import seal_bytes
+from safelight.clients.engine.index import AssetPlace
 from safelight.clients.engine.invitations import admit_joined, invite_member
 from safelight.clients.engine.joining import join_space
 from safelight.clients.engine.mirroring import Mirrored, mirror_assets
+from safelight.clients.engine.rolls import Roll
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import find_space
 from safelight.sync_protocol.messages.blobs import BlobsHeld, HoldBlobs
-from safelight.sync_protocol.records import RenditionName
+from safelight.sync_protocol.receipts import Receipt
+from safelight.sync_protocol.records import AssetBody, RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Role
-from tests.support.people import Someone, add_file, new_someone, new_space
+from tests.support.people import Someone, add_file, new_someone, new_space, send
 from tests.support.server_process import ServerProcess
 
 
@@ -111,6 +119,136 @@ async def test_many_go_in_groups(server: ServerProcess, tmp_path: Path, monkeypa
     assert list(result.failed) == [broken]
     assert (await _mirror(someone)).mirrored == 1
     assert len(await _all(someone, "Shop")) == 5
+
+
+async def test_something_else_under_its_id(server: ServerProcess, tmp_path: Path) -> None:
+    """*A fake put into the target first, so that the picture counts as mirrored*: it is told of by name."""
+    someone = await _someone(server, tmp_path / "fred")
+    async with someone.session() as session:
+        with await find_space(session, "Home") as home, await find_space(session, "Shop") as shop:
+            await home.sync()
+            await shop.sync()
+            asset = await _first(home)
+            keeper = RollKeeper(shop.committer, session.device.device_id, lambda: shop.state)
+            roll = await keeper.roll()
+            fake = roll.adopt_asset(asset.asset_id, os.urandom(32))
+            sealed = seal_bytes(fake, RenditionName.ORIGINAL, b"something else")
+            await send(shop, sealed)
+            assert asset.full is not None
+            await AssetAdder(shop.committer).add(roll.roll_id, fake.finish([sealed.ref], asset.view, asset.full))
+            keeper.close()
+    result = await _mirror(someone)
+    assert (result.mirrored, result.known) == (1, 0)
+    assert {asset_id: refusal.code for asset_id, refusal in result.failed.items()} == {
+        asset.asset_id: Code.ASSET_CONFLICT
+    }
+
+
+async def test_two_devices_at_once(server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another device mirrored in the meantime is there, and no failure; named twice it is mirrored once."""
+    someone = await _someone(server, tmp_path / "gina")
+    async with someone.session() as session:
+        with await find_space(session, "Home") as home, await find_space(session, "Shop") as shop:
+            await home.sync()
+            await shop.sync()
+            places = list(home.index.assets())
+            result = await mirror_assets(home, shop, places[:1] * 2)
+            assert (result.mirrored, result.known, result.failed) == (1, 0, {})
+            found, finds = shop.index.asset, iter([None])
+            with monkeypatch.context() as patch:  # as if it had not been there when this one looked
+                patch.setattr(shop.index, "asset", lambda asset_id: next(finds, found(asset_id)))
+                result = await mirror_assets(home, shop, places)
+            assert (result.mirrored, result.known, result.failed) == (1, 1, {})
+
+
+async def test_an_asset_whose_blobs_nobody_gets(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """*One damaged asset to stop all the others*: it is told of, and they are mirrored."""
+    someone = await _someone(server, tmp_path / "hugo", count=3)
+    opening = AssetReader.open
+    async with someone.space("Home") as space:
+        [broken, *_] = [place.asset_id for place in space.index.assets()]
+
+    async def damaging(self: AssetReader, place: AssetPlace) -> OpenedAsset:
+        asset = await opening(self, place)
+        if place.asset_id != broken:
+            return asset
+        [original, *others] = asset.body.renditions
+        lost = structs.replace(original, blob=os.urandom(32))
+        return replace(asset, body=structs.replace(asset.body, renditions=[lost, *others]))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AssetReader, "open", damaging)
+        result = await _mirror(someone)
+    assert result.mirrored == 2
+    assert [refusal.code for refusal in result.failed.values()] == [Code.NOT_FOUND]
+    assert list(result.failed) == [broken]
+
+
+async def test_a_server_that_signs_another_history_ends_it(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A promise that does not verify is no one asset's failure: nothing more is sent after it."""
+    someone = await _someone(server, tmp_path / "ines")
+
+    async def broken(*_: object) -> None:
+        raise Refused(Code.RECEIPT_INVALID)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AssetAdder, "add", broken)
+        with pytest.raises(Refused) as refused:
+            await _mirror(someone)
+    assert refused.value.code is Code.RECEIPT_INVALID
+
+
+async def test_new_keys_meanwhile(server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where somebody begins an epoch while assets are on their way, all of them go under it, and none fails."""
+    someone = await _someone(server, tmp_path / "jana", count=8)
+    other = await _someone(server, tmp_path / "karl", count=0)
+    async with someone.space("Shop") as shop:
+        uri = (await invite_member(shop, "Karl", Role.MANAGER)).uri
+        shop_id = shop.space_id
+    async with other.session() as session:
+        await join_space(session, uri)
+    async with someone.space("Shop") as shop:
+        await admit_joined(shop)
+    async with other.session() as others, someone.session() as session:
+        with (
+            await find_space(others, shop_id.hex()) as theirs,
+            await find_space(session, "Home") as home,
+            await find_space(session, "Shop") as shop,
+        ):
+            for space in (theirs, home, shop):
+                await space.sync()
+            adding, rolling = AssetAdder.add, RollKeeper.roll
+            rotations = [theirs.rotate_epoch] * 2
+
+            async def rotating(self: AssetAdder, roll_id: bytes, asset: AssetBody) -> Receipt:
+                if len(rotations) == 1:
+                    await rotations.pop()()
+                return await adding(self, roll_id, asset)
+
+            async def rotating_before(self: RollKeeper) -> Roll:
+                if len(rotations) == 2:
+                    await rotations.pop()()
+                return await rolling(self)
+
+            monkeypatch.setattr(AssetAdder, "add", rotating)
+            monkeypatch.setattr(RollKeeper, "roll", rotating_before)
+            result = await mirror_assets(home, shop, list(home.index.assets()))
+    assert (result.mirrored, result.failed) == (8, {})
+
+
+async def test_several_that_look_at_once(server: ServerProcess, tmp_path: Path) -> None:
+    """Assets that all have to be sealed anew look for what is new at once, and none takes it for another history."""
+    someone = await _someone(server, tmp_path / "kurt", count=0)
+    async with someone.space("Shop") as shop:
+        keeper = RollKeeper(shop.committer, shop.session.device.device_id, lambda: shop.state)
+        for _ in range(5):
+            await keeper.roll()
+            keeper.drop()
+            await asyncio.gather(*(shop.sync() for _ in range(6)))
 
 
 async def test_who_sees_previews_mirrors_nothing(server: ServerProcess, tmp_path: Path) -> None:

@@ -224,6 +224,12 @@ class Index:
         sql = "SELECT asset_id, number, position, roll_id FROM assets ORDER BY number, position"
         return (AssetPlace(*row) for row in self._db.execute(sql))
 
+    def asset(self, asset_id: bytes) -> AssetPlace | None:
+        """Where the asset of this id stands."""
+        sql = "SELECT asset_id, number, position, roll_id FROM assets WHERE asset_id = ?"
+        row = self._db.execute(sql, (asset_id,)).fetchone()
+        return None if row is None else AssetPlace(*row)
+
     def assets_by_prefix(self, prefix: str) -> list[AssetPlace]:
         """At most two assets whose id begins with the hexadecimal *prefix*."""
         sql = "SELECT asset_id, number, position, roll_id FROM assets WHERE lower(hex(asset_id)) GLOB ? LIMIT 2"

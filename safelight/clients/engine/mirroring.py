@@ -23,10 +23,15 @@ from safelight.sync_protocol.sealing.fingerprints import content_fingerprint
 _MAX_ATTEMPTS = 3
 _ASSETS_AT_ONCE = MAX_HELD_AT_ONCE // MAX_RENDITIONS_PER_ASSET
 _OLD_ROLL = frozenset({Code.EPOCH_OLD, Code.ROLL_UNKNOWN, Code.ROLL_FULL})
-# What would meet every asset that is left alike.
-_OF_ALL = frozenset(
-    {Code.SERVER_UNREACHABLE, Code.QUOTA_EXCEEDED, Code.RIGHT_MISSING, Code.STORAGE_FULL, Code.STORAGE_READ_ONLY}
-)
+# What is wrong with one asset only; everything else would meet the others alike, and ends the mirroring.
+_OF_ONE_HELD = frozenset({Code.NOT_FOUND, Code.UPLOAD_BUSY})
+_OF_ONE_ADDED = _OLD_ROLL | {
+    Code.ASSET_CONFLICT,
+    Code.BLOB_MISSING,
+    Code.BLOB_SIZE_MISMATCH,
+    Code.ENTRY_MALFORMED,
+    Code.TOO_LARGE,
+}
 
 
 @dataclass(slots=True)
@@ -50,8 +55,9 @@ async def mirror_assets(
     Both are synced, and this account reads the full tier of both and may add to the target. The same call may be made
     again after an interruption. *on_progress* is told after each few how many are done, of how many. Raises FORBIDDEN,
     RIGHT_MISSING, QUOTA_EXCEEDED, and what ends the connection; a single asset that cannot be mirrored is told of in
-    the result.
+    the result: with ASSET_CONFLICT one whose id stands in the target for something else.
     """
+    wanted = list(dict.fromkeys(places))
     for space in (source, target):
         (await space.epoch_secrets()).require_full()
     if Right.ADD not in target.state.rights_of(target.session.account_id):
@@ -61,33 +67,41 @@ async def mirror_assets(
     adder = AssetAdder(target.committer)
     dedupe_key = await target.dedupe_key()
     try:
-        async for group in _groups(source, target, places, result):
-            await _hold(source, target, group)
-            adding = [_add(target, keeper, adder, dedupe_key, asset) for asset in group]
-            for asset, outcome in zip(group, await asyncio.gather(*adding, return_exceptions=True), strict=True):
+        async for group in _groups(source, target, wanted, result):
+            held = await _held(source, target, group, result)
+            adding = [_add(target, keeper, adder, dedupe_key, asset) for asset in held]
+            for asset, outcome in zip(held, await asyncio.gather(*adding, return_exceptions=True), strict=True):
                 if outcome is None:
                     result.mirrored += 1
-                elif isinstance(outcome, Refused) and outcome.code not in _OF_ALL:
-                    result.failed[asset.asset_id] = outcome
-                else:
+                elif not isinstance(outcome, Refused) or outcome.code not in _OF_ONE_ADDED:
                     raise outcome
+                elif outcome.code is Code.ASSET_CONFLICT and await _came_meanwhile(target, asset):
+                    result.known += 1
+                else:
+                    result.failed[asset.asset_id] = outcome
             if on_progress is not None:
-                on_progress(result.mirrored + result.known + len(result.failed), len(places))
+                on_progress(result.mirrored + result.known + len(result.failed), len(wanted))
     finally:
+        await adder.stop()
         keeper.close()
     await target.sync()
     return result
 
 
 async def _groups(
-    source: SpaceView, target: SpaceView, places: Sequence[AssetPlace], result: Mirrored
+    source: SpaceView, target: SpaceView, places: list[AssetPlace], result: Mirrored
 ) -> AsyncIterator[list[OpenedAsset]]:
     group: list[OpenedAsset] = []
-    wanted = [place for place in places if not target.index.has_any_asset([place.asset_id])]
-    result.known = len(places) - len(wanted)
-    async for asset in AssetReader(source).each(wanted):
+    there = AssetReader(target)
+    async for asset in AssetReader(source).each(places):
         if isinstance(asset, FailedAsset):
             result.failed[asset.asset_id] = asset.refusal
+            continue
+        if place := target.index.asset(asset.asset_id):
+            if await _is_same(there, place, asset):
+                result.known += 1
+            else:
+                result.failed[asset.asset_id] = Refused(Code.ASSET_CONFLICT)
             continue
         group.append(asset)
         if len(group) == _ASSETS_AT_ONCE:
@@ -95,6 +109,43 @@ async def _groups(
             group = []
     if group:
         yield group
+
+
+async def _is_same(there: AssetReader, place: AssetPlace, asset: OpenedAsset) -> bool:
+    """Whether what stands in the target under the asset's id opens, by the same key, as the same files and metadata.
+
+    *Something else put there under its id, so that it counts as mirrored and is given up where it was.*
+    """
+    async for found in there.each([place]):
+        if isinstance(found, OpenedAsset) and found.keys == asset.keys:
+            return (found.body.renditions, found.view, found.full) == (asset.body.renditions, asset.view, asset.full)
+    return False
+
+
+async def _came_meanwhile(target: SpaceView, asset: OpenedAsset) -> bool:
+    """Whether it is there after all: another device mirrored it at the same time."""
+    await target.sync()
+    place = target.index.asset(asset.asset_id)
+    return place is not None and await _is_same(AssetReader(target), place, asset)
+
+
+async def _held(
+    source: SpaceView, target: SpaceView, group: Sequence[OpenedAsset], result: Mirrored
+) -> list[OpenedAsset]:
+    """Let the target hold the group's blobs, and return the assets whose blobs it holds.
+
+    Where one is at fault each is asked for alone: *an asset whose blobs nobody gets, to stop all the others*.
+    """
+    try:
+        await _hold(source, target, group)
+    except Refused as refusal:
+        if refusal.code not in _OF_ONE_HELD:
+            raise
+        if len(group) > 1:
+            return [asset for one in group for asset in await _held(source, target, [one], result)]
+        result.failed[group[0].asset_id] = refusal
+        return []
+    return list(group)
 
 
 async def _hold(source: SpaceView, target: SpaceView, group: Sequence[OpenedAsset]) -> None:
@@ -105,8 +156,8 @@ async def _hold(source: SpaceView, target: SpaceView, group: Sequence[OpenedAsse
 
 async def _add(target: SpaceView, keeper: RollKeeper, adder: AssetAdder, dedupe_key: bytes, asset: OpenedAsset) -> None:
     for attempt in range(_MAX_ATTEMPTS):
-        roll = await keeper.roll()
         try:
+            roll = await keeper.roll()
             await adder.add(roll.roll_id, _sealed_anew(target, roll, dedupe_key, asset))
         except Refused as refusal:
             if refusal.code not in _OLD_ROLL or attempt == _MAX_ATTEMPTS - 1:

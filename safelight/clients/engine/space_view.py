@@ -1,5 +1,6 @@
 """A member's view of one space: its log followed and verified, its epochs opened, its entries committed."""
 
+import asyncio
 import hashlib
 import sqlite3
 from collections.abc import Collection, Sequence
@@ -50,6 +51,7 @@ class SpaceView:
         self._epochs: dict[int, EpochSecrets] = {}
         self.rolls: dict[bytes, RollKeys] = {}  # opened once, and kept as long as the epochs are
         self._advanced = False
+        self._following = asyncio.Lock()
         self.committer = Committer(
             session.connection,
             author_id=session.account_id,
@@ -148,7 +150,8 @@ class SpaceView:
         Raises CHAIN_BROKEN, HISTORY_ROLLED_BACK, HISTORY_FORKED, UPDATE_REQUIRED and the ledger's refusals, after which
         the space stops. Bad records do not stop it: see `problems`.
         """
-        await self._follow()
+        async with self._following:  # else of two at once the second takes what the first took for another history
+            await self._follow()
         self._check_member()
         if not self._advanced:
             self._advanced = True

@@ -43,7 +43,7 @@ async def revoke_device(tx: Transaction, device_id: bytes, owner_id: bytes) -> N
 
 async def end_tickets(tx: Transaction, account_id: bytes) -> None:
     """End an account's tickets: what they were given for counts no more."""
-    await tx.rows(SQL["delete_tickets_of"], account_id=account_id)
+    await tx.rows(SQL["delete_tickets_of"], no_device=b"", account_id=account_id)
 
 
 async def check_holds(tx: Transaction, account_id: bytes, token_hash: bytes) -> None:

@@ -48,7 +48,8 @@ SELECT s.token_hash FROM sessions AS s LEFT JOIN devices AS d ON d.device_id = s
 WHERE s.token_hash = :token_hash AND s.account_id = :account_id AND COALESCE(d.revoked, 0) = 0;
 
 -- name: delete_tickets_of
-DELETE FROM sessions WHERE purpose = 'ticket' AND account_id = :account_id;
+-- Tickets have no device: so they are found by the index of devices, among those of the last minutes.
+DELETE FROM sessions WHERE device_id = :no_device AND purpose = 'ticket' AND account_id = :account_id;
 
 -- name: delete_sessions_of
 DELETE FROM sessions WHERE device_id = :device_id;

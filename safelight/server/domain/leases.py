@@ -59,10 +59,12 @@ class Leases:
             yield lease
         finally:
             renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewing
-            with suppress(Refused):  # the database is away: it ends by itself
-                await self._database.release_lease(name)
+            try:
+                # Not awaited itself: whoever is cancelled just now would take that for its end, and go on.
+                await asyncio.wait([renewing])
+            finally:
+                with suppress(Refused):  # the database is away: it ends by itself
+                    await self._database.release_lease(name)
 
     async def _take(self, name: bytes, lease: Lease) -> int:
         asked_s = _running_s()

@@ -211,7 +211,7 @@ class Index:
     def has_any_asset(self, asset_ids: Sequence[bytes]) -> bool:
         """Whether an asset of one of these ids was added."""
         places = ", ".join("?" * len(asset_ids))
-        sql = f"SELECT 1 FROM assets WHERE asset_id IN ({places}) LIMIT 1"  # noqa: S608 - question marks alone
+        sql = f"SELECT 1 FROM assets WHERE asset_id IN ({places}) LIMIT 1"  # noqa: S608  # nosec B608 - question marks alone
         return self._db.execute(sql, asset_ids).fetchone() is not None
 
     def add_assets(self, number: int, roll_id: bytes, asset_ids: Sequence[bytes]) -> None:

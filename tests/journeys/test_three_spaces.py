@@ -1,7 +1,7 @@
-"""A family of four, a work space and a vault side by side, by the real command line, with every "may not" tried.
+"""A family of four, a work space and a vault side by side, by the real command line, with what each may not.
 
-What a command refuses could be politeness. So the same is asked of the server past the client, with the person's own
-session, and of the keys that the person really holds.
+What a command refuses could be politeness. So some of it is asked of the server past the client, with the person's own
+session, and of the keys that the person really holds. Albums' grants are not there yet.
 """
 
 import os
@@ -158,8 +158,8 @@ async def _roles_hold(everyone: Everyone, folder: Path) -> None:
     assert "[space-unknown]" in gran.refused("asset", "list", "--space", STUDIO)
 
 
-async def _kinds_hold(everyone: Everyone, folder: Path) -> None:
-    """What a kind of space allows: a link of the studio may give out originals, for who may share."""
+async def _who_shares(everyone: Everyone, folder: Path) -> None:
+    """A link of the studio is made by who may share, and by nobody else."""
     dad, brand = everyone["dad"], everyone["brand"]
     assert dad.json("link", "create", "--album", "Proofs", "--space", STUDIO)["url"]
     assert "[forbidden]" in brand.refused("link", "create", "--album", "Proofs", "--space", STUDIO)
@@ -224,7 +224,7 @@ async def test_three_spaces_side_by_side(everyone: Everyone, tmp_path: Path) -> 
     await _cameras_add(everyone, tmp_path)
     await _gran_sees_previews(everyone, tmp_path)
     await _roles_hold(everyone, tmp_path)
-    await _kinds_hold(everyone, tmp_path)
+    await _who_shares(everyone, tmp_path)
     await _the_vault_is_shut(everyone, tmp_path)
     await _words_are_compared(everyone, tmp_path)
     await _eve_goes(everyone, tmp_path)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from safelight.sync_protocol import ids, signatures
 from safelight.sync_protocol.account_ledger import AccountState, apply_account_entries
 from safelight.sync_protocol.contexts import Label, context
+from safelight.sync_protocol.grant_entries import EndGrantBody, GiveGrantBody, OpenGenerationBody
 from safelight.sync_protocol.ledger_entries import (
     BODIES,
     AdvanceAccountBody,
@@ -24,6 +25,7 @@ from safelight.sync_protocol.ledger_entries import (
     bind_message,
 )
 from safelight.sync_protocol.ledger_epochs import after_loss, check_epoch, with_epoch, with_inboxes
+from safelight.sync_protocol.ledger_grants import change_grants
 from safelight.sync_protocol.ledger_members import change_members, without_invitations_of
 from safelight.sync_protocol.ledger_state import Camera, LedgerState, Member, authorise, check_vault_key
 from safelight.sync_protocol.limits import PAIRING_MAX_AGE_S
@@ -128,6 +130,8 @@ def _change(state: LedgerState, entry: Entry, body: Signed) -> LedgerState:
             return with_epoch(state, body.epoch)
         case SetPolicyBody():
             return _set_policy(state, entry, body)
+        case OpenGenerationBody() | GiveGrantBody() | EndGrantBody():
+            return change_grants(state, entry, body)
         case _:
             return change_members(state, entry, body)
 

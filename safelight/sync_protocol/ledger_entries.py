@@ -10,6 +10,7 @@ import msgspec
 
 from safelight.sync_protocol.account_ledger import InboxKey, PublicKey
 from safelight.sync_protocol.contexts import Label, context, uint
+from safelight.sync_protocol.grant_entries import EndGrantBody, GiveGrantBody, OpenGenerationBody
 from safelight.sync_protocol.ids import Hash, Id
 from safelight.sync_protocol.limits import MAX_ACCOUNT_ENTRIES, MAX_MEMBERS
 from safelight.sync_protocol.log import Head
@@ -36,6 +37,9 @@ class LedgerKind(StrEnum):
     SET_ROLE = "member.role"
     REMOVE_MEMBER = "member.remove"
     SET_POLICY = "policy.set"
+    OPEN_GENERATION = "grant.open"
+    GIVE_GRANT = "grant.give"
+    END_GRANT = "grant.end"
 
 
 class BoxRef(Signed, frozen=True):
@@ -230,6 +234,9 @@ BODIES: dict[str, type[Signed]] = {
     LedgerKind.SET_ROLE: SetRoleBody,
     LedgerKind.REMOVE_MEMBER: RemoveMemberBody,
     LedgerKind.SET_POLICY: SetPolicyBody,
+    LedgerKind.OPEN_GENERATION: OpenGenerationBody,
+    LedgerKind.GIVE_GRANT: GiveGrantBody,
+    LedgerKind.END_GRANT: EndGrantBody,
 }
 
 # A kind of these families is a ledger entry, known to this version or not.

@@ -22,6 +22,7 @@ from safelight.sync_protocol.ledger_entries import (
     join_message,
 )
 from safelight.sync_protocol.ledger_epochs import after_loss, with_box
+from safelight.sync_protocol.ledger_grants import without_grants_of
 from safelight.sync_protocol.ledger_state import Invitation, LedgerState, Member, authorise, check_vault_key
 from safelight.sync_protocol.limits import INVITATION_MAX_AGE_S, MAX_MEMBERS
 from safelight.sync_protocol.log import Entry, Head, verify_entry
@@ -179,7 +180,7 @@ def _remove(state: LedgerState, entry: Entry, body: RemoveMemberBody) -> LedgerS
         if camera.certified_by == body.account_id
     }
     left = replace(
-        without_invitations_of(state, body.account_id),
+        without_grants_of(without_invitations_of(state, body.account_id), body.account_id),
         members=members,
         cameras={**state.cameras, **cameras},
         removed={**state.removed, body.account_id: state.head.number},

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from safelight.sync_protocol.account_ledger import AccountState
+from safelight.sync_protocol.grant_entries import Generation
 from safelight.sync_protocol.ledger_entries import Epoch, Policy, SpaceKind
 from safelight.sync_protocol.log import Entry, Head, verify_entry
 from safelight.sync_protocol.refusals import Code, Refused
@@ -74,6 +75,38 @@ class Camera(msgspec.Struct, frozen=True, gc=False):
     revoked: bool = False
 
 
+class Grant(msgspec.Struct, frozen=True, gc=False):
+    """One account reads one album at `tier`, until `expires_ms` (0: until it is ended). `given_ms` is when it says."""
+
+    tier: Tier
+    expires_ms: int
+    given_by: bytes
+    given_ms: int
+
+    def stands_at(self, time_ms: int) -> bool:
+        """Whether it has not expired by then."""
+        return not self.expires_ms or time_ms < self.expires_ms
+
+
+class SharedAlbum(msgspec.Struct, frozen=True):
+    """An album that is shared by grants: the generations of its keys, and the grants that were not ended.
+
+    Only the newest generation keeps its boxes.
+    """
+
+    generations: tuple[Generation, ...]
+    grants: Mapping[bytes, Grant] = {}
+
+    @property
+    def generation(self) -> Generation:
+        """The newest generation."""
+        return self.generations[-1]
+
+    def standing(self, time_ms: int) -> dict[bytes, Grant]:
+        """The grants that have not expired by then."""
+        return {account_id: grant for account_id, grant in self.grants.items() if grant.stands_at(time_ms)}
+
+
 class LedgerState(msgspec.Struct, frozen=True):
     """Who may do what in a space, up to the ledger entry at `head`."""
 
@@ -91,6 +124,7 @@ class LedgerState(msgspec.Struct, frozen=True):
     cameras: Mapping[bytes, Camera] = {}
     invitations: Mapping[bytes, Invitation] = {}
     removed: Mapping[bytes, int] = {}  # by account: the ledger entry before its last removal
+    albums: Mapping[bytes, SharedAlbum] = {}
     epoch_due: bool = False  # somebody lost reach who could not begin the epoch that belongs to it
 
     @property
@@ -119,6 +153,17 @@ class LedgerState(msgspec.Struct, frozen=True):
         """The tier that an account reads here."""
         member = self.members.get(account_id)
         return TIERS[member.role] if member else Tier.NONE
+
+    def grant_of(self, account_id: bytes, album_id: bytes, time_ms: int) -> Grant | None:
+        """The grant by which a member reads a shared album at a time."""
+        album = self.albums.get(album_id)
+        grant = album.grants.get(account_id) if album and account_id in self.members else None
+        return grant if grant and grant.stands_at(time_ms) else None
+
+    def generation_stands(self, album_id: bytes, time_ms: int) -> bool:
+        """Whether a shared album may be added to under its newest generation: nobody has its keys who reads no more."""
+        album = self.albums[album_id]
+        return album.generation.epoch == self.epoch.number and len(album.standing(time_ms)) == len(album.grants)
 
     def signing_key(self, author_id: bytes, device_id: bytes) -> bytes | None:
         """The signing key of a device in good standing, a camera's included (its device id is its own id)."""

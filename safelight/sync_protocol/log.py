@@ -7,7 +7,7 @@ its bytes.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ from safelight.sync_protocol.ids import Hash, Id, OptionalHash
 from safelight.sync_protocol.limits import HASH_SIZE_BYTES, MAX_ENTRY_SIZE_BYTES
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import Count, Signed, TimeMs, pack, unpack
+
+T = TypeVar("T", bound=Signed)
 
 ENTRY_VERSION = 1
 Kind = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+(\.[a-z-]+)+\Z", max_length=40)]
@@ -170,18 +172,23 @@ def place(state: LogState, entry: Entry) -> LogState:
     return LogState(state.number, state.chain, {**state.devices, key: position})
 
 
-def frames_to_bytes(frames: Iterable[Frame]) -> bytes:
-    """Join frames as the feed sends them: each a 4-byte big-endian length and its MessagePack."""
+def frames_to_bytes(frames: Iterable[Signed]) -> bytes:
+    """Join frames, of a space's log or an album's, as feeds send them: each a 4-byte big-endian length and itself."""
     packed = [pack(frame) for frame in frames]
     return b"".join(piece for data in packed for piece in (len(data).to_bytes(4, "big"), data))
 
 
 def frames_from_bytes(data: bytes) -> Iterator[Frame]:
     """Split the feed's bytes into frames; raises ENTRY_MALFORMED at a cut or damaged one."""
+    return split_frames(data, Frame)
+
+
+def split_frames(data: bytes, shape: type[T]) -> Iterator[T]:
+    """The same for frames of another *shape*."""
     offset = 0
     while offset < len(data):
         size_bytes = int.from_bytes(data[offset : offset + 4], "big")
         start, offset = offset + 4, offset + 4 + size_bytes
         if offset > len(data):
             raise Refused(Code.ENTRY_MALFORMED, "the feed's page is cut short")
-        yield unpack(data[start:offset], Frame)
+        yield unpack(data[start:offset], shape)

@@ -3,18 +3,22 @@
 docs/spec/records.md. The server refuses by it, and every reader judges again.
 """
 
+from collections.abc import Sequence
+
 from safelight.sync_protocol.ledger_state import LedgerState, authorise
 from safelight.sync_protocol.limits import HASH_SIZE_BYTES
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry
 from safelight.sync_protocol.records import (
     AddAssetsBody,
     AddToAlbumBody,
+    AssetBody,
     CreateAlbumBody,
     OpenRollBody,
     PublishLinkBody,
     RecordKind,
     RenditionName,
     RevokeLinkBody,
+    ShowInAlbumBody,
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right
@@ -25,6 +29,7 @@ BODIES: dict[str, type[Signed]] = {
     RecordKind.ADD_ASSETS: AddAssetsBody,
     RecordKind.CREATE_ALBUM: CreateAlbumBody,
     RecordKind.ADD_TO_ALBUM: AddToAlbumBody,
+    RecordKind.SHOW_IN_ALBUM: ShowInAlbumBody,
     RecordKind.PUBLISH_LINK: PublishLinkBody,
     RecordKind.REVOKE_LINK: RevokeLinkBody,
 }
@@ -34,6 +39,7 @@ RIGHT_FOR: dict[str, Right] = {
     RecordKind.ADD_ASSETS: Right.ADD,
     RecordKind.CREATE_ALBUM: Right.ORGANISE,
     RecordKind.ADD_TO_ALBUM: Right.ORGANISE,
+    RecordKind.SHOW_IN_ALBUM: Right.ORGANISE,
     RecordKind.PUBLISH_LINK: Right.LINK,
     RecordKind.REVOKE_LINK: Right.REVOKE_LINK,
 }
@@ -43,7 +49,7 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
     """Judge a record by the ledger at its slot and return its body; None for an unknown kind that is not critical.
 
     Raises ENTRY_UNKNOWN_CRITICAL, ENTRY_MALFORMED, SIGNER_UNKNOWN, SIGNATURE_INVALID, RIGHT_MISSING, EPOCH_OLD,
-    POLICY_FORBIDS or ASSET_CONFLICT.
+    GENERATION_OLD, POLICY_FORBIDS or ASSET_CONFLICT.
     """
     shape = BODIES.get(entry.header.kind)
     if shape is None or entry.header.version != ENTRY_VERSION:
@@ -58,7 +64,13 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
         case OpenRollBody() | CreateAlbumBody():
             _check_epoch(state, body.epoch)
         case AddAssetsBody():
-            _check_assets(body)
+            _check_assets(body.assets)
+        case AddToAlbumBody():
+            if body.album_id in state.albums:
+                # What only members open would be missing in what grantees see.
+                raise Refused(Code.GENERATION_OLD, "the album is shared by now")
+        case ShowInAlbumBody():
+            _check_shown(state, entry, body)
         case PublishLinkBody():
             _check_epoch(state, body.epoch)
             _check_link(state, body)
@@ -70,14 +82,30 @@ def _check_epoch(state: LedgerState, epoch: int) -> None:
         raise Refused(Code.EPOCH_OLD, f"epoch {epoch}, now {state.epoch.number}")
 
 
-def _check_assets(body: AddAssetsBody) -> None:
+def _check_shown(state: LedgerState, entry: Entry, body: ShowInAlbumBody) -> None:
+    """*An ended grant reads what is added later*: not under keys that it, or whoever left the space, still has.
+
+    When a grant has expired the signer says by its own clock, so that everyone judges alike.
+    """
+    album = state.albums.get(body.album_id)
+    if album is None:
+        raise Refused(Code.GENERATION_OLD, "the album is not shared")
+    stands = state.generation_stands(body.album_id, entry.header.signed_ms)
+    if body.generation != album.generation.number or not stands:
+        raise Refused(Code.GENERATION_OLD, f"generation {body.generation}")
+    _check_assets([item.asset for item in body.items])
+    if any(item.asset.fingerprint for item in body.items):
+        raise Refused(Code.ENTRY_MALFORMED, "a fingerprint is nothing to who reads the album alone")
+
+
+def _check_assets(assets: Sequence[AssetBody]) -> None:
     """Each asset once, each rendition's name and id once, a whole fingerprint or none, and an original first.
 
     The original is the one file that is never left out.
     """
-    if len({asset.asset_id for asset in body.assets}) != len(body.assets):
+    if len({asset.asset_id for asset in assets}) != len(assets):
         raise Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record")
-    for asset in body.assets:
+    for asset in assets:
         if asset.renditions[0].name is not RenditionName.ORIGINAL:
             raise Refused(Code.ENTRY_MALFORMED, "an asset's first rendition is its original")
         if len(asset.fingerprint) not in (0, HASH_SIZE_BYTES):

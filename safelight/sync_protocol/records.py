@@ -18,6 +18,7 @@ from safelight.sync_protocol.limits import (
     MAX_MANIFEST_PAGES,
     MAX_RENDITIONS_PER_ASSET,
 )
+from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.roles import Tier
 from safelight.sync_protocol.wire import (
     Count,
@@ -39,6 +40,7 @@ class RecordKind(StrEnum):
     ADD_ASSETS = "asset.add"
     CREATE_ALBUM = "album.create"
     ADD_TO_ALBUM = "album.add"
+    SHOW_IN_ALBUM = "album.show"
     PUBLISH_LINK = "link.publish"
     REVOKE_LINK = "link.revoke"
 
@@ -143,11 +145,31 @@ class AlbumItem(Signed, frozen=True):
 
 
 class AddToAlbumBody(Signed, frozen=True):
-    """Assets added to an album, in order."""
+    """Assets added to an album that its space's members alone see, in order."""
 
     album_id: Id
     generation: Count
     items: Annotated[list[AlbumItem], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
+
+
+class ShownItem(Signed, frozen=True):
+    """An asset in a shared album, whole, as the album's log has no other record of it.
+
+    `asset` is that of its own record, added under `roll_id`, but for its wraps, which are the album's (as in
+    `AlbumItem`), and its fingerprint, which says nothing to who reads the album alone and is empty.
+    """
+
+    roll_id: Id
+    asset: AssetBody
+
+
+class ShowInAlbumBody(Signed, frozen=True):
+    """Assets added to a shared album, in order, under its newest generation; `log` is where the album's log ended."""
+
+    album_id: Id
+    generation: Count
+    log: Head
+    items: Annotated[list[ShownItem], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
 
 
 class PageRef(Signed, frozen=True):

@@ -49,6 +49,8 @@ class Code(StrEnum):
     EPOCH_REQUIRED = "epoch-required"
     EPOCH_OLD = "epoch-old"
     EPOCH_MISMATCH = "epoch-mismatch"
+    GENERATION_OLD = "generation-old"
+    ALBUM_STALE = "album-stale"
     CAMERA_ALREADY_BOUND = "camera-already-bound"
     PAIRING_EXPIRED = "pairing-expired"
     PAIRING_INVALID = "pairing-invalid"
@@ -168,6 +170,8 @@ TABLE: dict[Code, Row] = {
     Code.EPOCH_REQUIRED: Row(422, "Taking access away must come together with a new epoch."),
     Code.EPOCH_OLD: Row(409, "The space has a new epoch; seal anew and send again."),
     Code.EPOCH_MISMATCH: Row(422, "The epoch's keys are not what its ledger entry says; nothing is sealed to them."),
+    Code.GENERATION_OLD: Row(409, "The album's keys are another generation's by now; fetch the space and try again."),
+    Code.ALBUM_STALE: Row(409, "Somebody else added to the album meanwhile; fetch the space and try again."),
     Code.CAMERA_ALREADY_BOUND: Row(
         409, "This pairing code was already used. If that was not you, revoke the camera now."
     ),

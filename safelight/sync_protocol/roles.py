@@ -30,7 +30,7 @@ class Right(StrEnum):
 
 @unique
 class Role(StrEnum):
-    """What a member is in a space."""
+    """What a member is in a space. A grantee reads what it is granted, album by album, and nothing besides."""
 
     OWNER = "owner"
     MANAGER = "manager"
@@ -38,6 +38,7 @@ class Role(StrEnum):
     VIEWER = "viewer"
     PREVIEWER = "previewer"
     CONTRIBUTOR = "contributor"
+    GRANTEE = "grantee"
 
 
 _EDITING = frozenset({Right.ADD, Right.ORGANISE, Right.EDIT, Right.TRASH, Right.PROPOSE_DELETION})
@@ -49,6 +50,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset(),
     Role.PREVIEWER: frozenset(),
     Role.CONTRIBUTOR: frozenset({Right.ADD}),
+    Role.GRANTEE: frozenset(),
 }
 
 # What a role may be given instead: so a team parts who uploads, who approves, who shares and who revokes. An owner has
@@ -60,16 +62,18 @@ MAY_HOLD: dict[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.PROPOSE_DELETION, Right.APPROVE, Right.REVOKE_LINK}),
     Role.PREVIEWER: frozenset({Right.APPROVE}),
     Role.CONTRIBUTOR: frozenset({Right.ADD}),
+    Role.GRANTEE: frozenset(),
 }
 
 # Whose members each may invite, change and remove, where it has the right to.
 MANAGES: dict[Role, frozenset[Role]] = {
     Role.OWNER: frozenset(Role),
-    Role.MANAGER: frozenset({Role.EDITOR, Role.VIEWER, Role.PREVIEWER, Role.CONTRIBUTOR}),
+    Role.MANAGER: frozenset({Role.EDITOR, Role.VIEWER, Role.PREVIEWER, Role.CONTRIBUTOR, Role.GRANTEE}),
     Role.EDITOR: frozenset(),
     Role.VIEWER: frozenset(),
     Role.PREVIEWER: frozenset(),
     Role.CONTRIBUTOR: frozenset(),
+    Role.GRANTEE: frozenset(),
 }
 
 CAMERA_RIGHTS: frozenset[Right] = frozenset({Right.ADD})
@@ -81,6 +85,7 @@ TIERS: dict[Role, Tier] = {
     Role.VIEWER: Tier.FULL,
     Role.PREVIEWER: Tier.VIEW,
     Role.CONTRIBUTOR: Tier.NONE,
+    Role.GRANTEE: Tier.NONE,
 }
 
 

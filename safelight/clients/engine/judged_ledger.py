@@ -11,14 +11,14 @@ import msgspec
 from safelight import __version__
 from safelight.sync_protocol.account_ledger import AccountState, Device
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger_state import Camera, Invitation, LedgerState, Member
+from safelight.sync_protocol.ledger_state import Camera, Grant, Invitation, LedgerState, Member, SharedAlbum
 from safelight.sync_protocol.refusals import Refused
 from safelight.sync_protocol.sealing.boxes import open_box, random_nonce, seal_box
 from safelight.sync_protocol.sealing.keytree import derive
 
 # So many entries are judged in a few hundredths of a second; a shorter ledger is never kept.
 KEPT_EVERY = 200
-_STRUCTS = (LedgerState, Member, Invitation, Camera)
+_STRUCTS = (LedgerState, Member, Invitation, Camera, Grant, SharedAlbum)
 _SOFTWARE = " ".join(
     (
         __version__,

@@ -169,6 +169,16 @@ def album_metadata_key(album_view_key: bytes) -> bytes:
     return _from_key(album_view_key, Label.ALBUM_METADATA_KEY)
 
 
+def album_full_history_key(album_key: bytes) -> bytes:
+    """Return the key under which the generation before hands down its album key."""
+    return _from_key(album_key, Label.ALBUM_FULL_HISTORY_KEY)
+
+
+def album_view_history_key(album_view_key: bytes) -> bytes:
+    """Return the key under which the generation before hands down its album view key."""
+    return _from_key(album_view_key, Label.ALBUM_VIEW_HISTORY_KEY)
+
+
 def album_full_inbox_seed(album_key: bytes) -> bytes:
     """Return the X-Wing seed of the album's full inbox."""
     return _from_key(album_key, Label.ALBUM_FULL_INBOX)

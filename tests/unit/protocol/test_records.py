@@ -5,6 +5,7 @@ import msgspec
 from safelight.sync_protocol import ledger_entries, receipts, record_rules, records, signatures
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ledger_entries import LedgerKind
+from safelight.sync_protocol.log import NO_HEAD
 from safelight.sync_protocol.receipts import Receipt
 from safelight.sync_protocol.records import (
     AddAssetsBody,
@@ -20,10 +21,13 @@ from safelight.sync_protocol.records import (
     RenditionName,
     RenditionRef,
     RevokeLinkBody,
+    ShowInAlbumBody,
+    ShownItem,
 )
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import Tier
 from safelight.sync_protocol.wire import Signed
+from tests.support.grants import ALBUM, share
 from tests.support.ledgers import NOW_MS, Person, Signer, Space, id_of, inbox_of, seed_of
 from tests.support.refusing import refusal
 
@@ -68,11 +72,13 @@ def check(space: Space, kind: str, body: Signed, signer: Signer | None = None, *
 
 def test_an_owner_may_commit_every_kind(space: Space) -> None:
     """Each kind passes for who has its right, and gives back its body."""
+    share(space)
     bodies: dict[str, Signed] = {
         RecordKind.OPEN_ROLL: OpenRollBody(id_of("roll"), 1, b"full", b"view"),
         RecordKind.ADD_ASSETS: AddAssetsBody(id_of("roll"), [asset("one"), asset("two")]),
         RecordKind.CREATE_ALBUM: CreateAlbumBody(id_of("album"), 1, 1, inbox_of("a"), inbox_of("b"), b"", b"", b""),
-        RecordKind.ADD_TO_ALBUM: AddToAlbumBody(id_of("album"), 1, [AlbumItem(id_of("asset one"), b"", b"")]),
+        RecordKind.ADD_TO_ALBUM: AddToAlbumBody(id_of("other"), 1, [AlbumItem(id_of("asset one"), b"", b"")]),
+        RecordKind.SHOW_IN_ALBUM: ShowInAlbumBody(ALBUM, 2, NO_HEAD, [ShownItem(id_of("roll"), asset("one"))]),
         RecordKind.PUBLISH_LINK: link(),
         RecordKind.REVOKE_LINK: RevokeLinkBody(id_of("link")),
     }
@@ -91,6 +97,7 @@ def test_a_camera_adds_and_does_nothing_else(space: Space) -> None:
     for kind, body in (
         (RecordKind.CREATE_ALBUM, album),
         (RecordKind.ADD_TO_ALBUM, item),
+        (RecordKind.SHOW_IN_ALBUM, ShowInAlbumBody(ALBUM, 2, NO_HEAD, [ShownItem(id_of("roll"), asset())])),
         (RecordKind.PUBLISH_LINK, link()),
         (RecordKind.REVOKE_LINK, RevokeLinkBody(id_of("link"))),
     ):

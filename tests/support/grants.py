@@ -1,0 +1,68 @@
+"""Shared albums made from fixed seeds: generations and grants, as honest clients would sign them."""
+
+from safelight.sync_protocol.grant_entries import (
+    EndGrantBody,
+    Generation,
+    GiveGrantBody,
+    GrantBox,
+    OpenGenerationBody,
+)
+from safelight.sync_protocol.ledger_entries import LedgerKind
+from safelight.sync_protocol.roles import Tier
+from tests.support.ledgers import NOW_MS, Person, Space, id_of, inbox_of
+
+ALBUM = id_of("album")
+
+
+def grant_box(account_id: bytes, tier: Tier = Tier.VIEW) -> GrantBox:
+    """Build a grantee's box; nothing in the ledger opens it."""
+    return GrantBox(account_id, tier.value, b"sealed")  # type: ignore[arg-type]  # never "none" here
+
+
+def generation_of(
+    space: Space, *, album: bytes = ALBUM, at_ms: int = NOW_MS, without: bytes = b"", **changes: object
+) -> Generation:
+    """Build the generation of *album* that follows, for the grants that stand at a time, but for one account."""
+    known = space.state.albums.get(album)
+    number = known.generation.number + 1 if known else 2
+    standing = known.standing(at_ms) if known else {}
+    values: dict[str, object] = {
+        "number": number,
+        "epoch": space.state.epoch.number,
+        "full_inbox": inbox_of(f"full {album.hex()} {number}"),
+        "view_inbox": inbox_of(f"view {album.hex()} {number}"),
+        "boxes": [grant_box(key, grant.tier) for key, grant in standing.items() if key != without],
+        "key_full": b"sealed",
+        "key_view": b"sealed",
+        "full_history": b"sealed" if known else b"",
+        "view_history": b"sealed" if known else b"",
+        "title": b"sealed",
+    }
+    return Generation(**{**values, **changes})  # type: ignore[arg-type]  # values by name
+
+
+def open_body(space: Space, **changes: object) -> OpenGenerationBody:
+    """Build the entry that begins the album's next generation."""
+    return OpenGenerationBody(ALBUM, generation_of(space, **changes))  # type: ignore[arg-type]  # values by name
+
+
+def give_body(
+    space: Space, person: Person, tier: Tier = Tier.VIEW, *, expires_ms: int = 0, generation: int = 0
+) -> GiveGrantBody:
+    """Build a grant of the album under its generation in force."""
+    number = generation or space.state.albums[ALBUM].generation.number
+    return GiveGrantBody(ALBUM, number, expires_ms, grant_box(person.account_id, tier))
+
+
+def end_body(space: Space, person: Person, **changes: object) -> EndGrantBody:
+    """Build the end of a person's grant, with the generation of those whose grants go on."""
+    generation = generation_of(space, without=person.account_id, **changes)  # type: ignore[arg-type]  # values by name
+    return EndGrantBody(ALBUM, person.account_id, generation)
+
+
+def share(space: Space, *people: Person, tier: Tier = Tier.VIEW, expires_ms: int = 0) -> None:
+    """Share the album, if it is not yet, and give each of *people*, who are members, a grant."""
+    if ALBUM not in space.state.albums:
+        space.take(space.entry(LedgerKind.OPEN_GENERATION, open_body(space)))
+    for person in people:
+        space.take(space.entry(LedgerKind.GIVE_GRANT, give_body(space, person, tier, expires_ms=expires_ms)))

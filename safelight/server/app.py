@@ -12,6 +12,7 @@ from safelight.server.blob_store import open_blobs
 from safelight.server.connections import CountingRunner
 from safelight.server.database import open_database
 from safelight.server.domain.accounts import Accounts, Throttles
+from safelight.server.domain.albums import Albums
 from safelight.server.domain.bells import Bells
 from safelight.server.domain.clock import ServerClock, monotonic_ms, wall_ms
 from safelight.server.domain.commits import Commits
@@ -163,6 +164,7 @@ def build_services(
             lifetime_s=settings.session_lifetime_s,
         ),
         spaces=Spaces(database, ledgers, clock),
+        albums=Albums(database, ledgers, clock),
         commits=Commits(
             database,
             ledgers,
@@ -186,7 +188,7 @@ def build_services(
                 max_uncommitted_blobs=settings.upload_max_uncommitted_blobs,
             ),
         ),
-        downloads=Downloads(database, blobs, ledgers),
+        downloads=Downloads(database, blobs, ledgers, clock),
         holding=Holding(
             database,
             ledgers,

@@ -1,9 +1,10 @@
 """Downloads: who may fetch which blob, asked at every request and again during long ones."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from safelight.server.domain.access import Who, space_for, space_for_reader
+from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.ports.blobs import BlobReader, Blobs
 from safelight.server.domain.ports.database import Database
@@ -32,28 +33,43 @@ class Download:
 class Downloads:
     """Opens blobs for members, by tier. Cameras fetch nothing."""
 
-    def __init__(self, database: Database, blobs: Blobs, ledgers: Ledgers) -> None:
+    def __init__(self, database: Database, blobs: Blobs, ledgers: Ledgers, clock: ServerClock) -> None:
         self._database = database
         self._blobs = blobs
         self._ledgers = ledgers
+        self._clock = clock
 
     async def open(
         self, who: Who, space_id: bytes, name: bytes, session_stands: Callable[[Who], Awaitable[bool]]
     ) -> Download:
-        """Open a blob of a space for a member whose tier it is; raises SPACE_UNKNOWN, FORBIDDEN or NOT_FOUND."""
-        await space_for(self._ledgers, who, space_id)
-        state = await space_for_reader(self._ledgers, who, space_id, Tier.VIEW)
+        """Open a blob of a space for a member whose tier it is, there or in an album that shows it.
+
+        Raises SPACE_UNKNOWN, FORBIDDEN or NOT_FOUND.
+        """
+        state = await space_for(self._ledgers, who, space_id)
+        if not any(album.grants.get(who.account_id) for album in state.albums.values()):
+            await space_for_reader(self._ledgers, who, space_id, Tier.VIEW)
         held = await self._database.blob_in_space(space_id, name)
-        if held is None or not may_read(state, who, held[1]):
+        albums: list[bytes] = []
+        if held is not None and not may_read(state, who, held[1]):
+            albums = await self._database.albums_showing(space_id, name)
+        if held is None or not self._allows(state, who, held[1], albums):
             raise Refused(Code.NOT_FOUND)
 
         async def stands() -> bool:
             if not await session_stands(who):
                 return False
             now = await self._ledgers.state(space_id)
-            return may_read(now, who, held[1])
+            return self._allows(now, who, held[1], albums)
 
         return Download(name, await open_blob(self._blobs, name, held[0]), stands)
+
+    def _allows(self, state: LedgerState, who: Who, tier: str, albums: Sequence[bytes]) -> bool:
+        """Whether a member may have a blob of that tier, which *albums* show."""
+        if may_read(state, who, tier):
+            return True
+        grants = [state.grant_of(who.account_id, album_id, self._clock.now_ms()) for album_id in albums]
+        return any(grant is not None and reads(grant.tier, _wanted(tier)) for grant in grants)
 
 
 async def open_blob(blobs: Blobs, name: bytes, size_bytes: int) -> BlobReader:
@@ -93,5 +109,8 @@ def may_read(state: LedgerState, who: Who, tier: str) -> bool:
 
     What was made for a link, and a blob that no record names yet, is read like originals: by the full tier alone.
     """
-    wanted = Tier.VIEW if tier == Tier.VIEW else Tier.FULL
-    return reads(state.tier_of(who.account_id), wanted)
+    return reads(state.tier_of(who.account_id), _wanted(tier))
+
+
+def _wanted(tier: str) -> Tier:
+    return Tier.VIEW if tier == Tier.VIEW else Tier.FULL

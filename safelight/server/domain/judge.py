@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from safelight.server.domain.ports.commits import AssetUse, BlobUse, Commit, NewLink, RollUse
+from safelight.server.domain.ports.commits import AlbumUse, AssetUse, BlobUse, Commit, NewLink, RollUse
 from safelight.server.domain.ports.rows import DeviceRow
 from safelight.sync_protocol import ledger, signatures
 from safelight.sync_protocol.contexts import Label, context
@@ -27,6 +27,7 @@ from safelight.sync_protocol.records import (
     PublishLinkBody,
     RecordKind,
     RevokeLinkBody,
+    ShowInAlbumBody,
     tier_of_rendition,
 )
 from safelight.sync_protocol.refusals import Code, Refused
@@ -73,7 +74,8 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
         roll=_roll_of(state, body),
         assets=_assets_of(body),
         blobs=_blobs_of(body),
-        known_assets=[item.asset_id for item in body.items] if isinstance(body, AddToAlbumBody) else (),
+        known_assets=_known_assets(body),
+        album=_album_of(body) if isinstance(body, ShowInAlbumBody) else None,
         link=_link_of(body) if isinstance(body, PublishLinkBody) else None,
         revoked_link=body.link_id if isinstance(body, RevokeLinkBody) else b"",
     )
@@ -167,6 +169,22 @@ def _roll_of(state: LedgerState, body: object) -> RollUse | None:
 def _assets_of(body: object) -> list[AssetUse]:
     assets = body.assets if isinstance(body, AddAssetsBody) else ()
     return [AssetUse(asset.asset_id, asset.fingerprint) for asset in assets]
+
+
+def _known_assets(body: object) -> list[bytes]:
+    match body:
+        case AddToAlbumBody():
+            return [item.asset_id for item in body.items]
+        case ShowInAlbumBody():
+            return [item.asset.asset_id for item in body.items]
+        case _:
+            return []
+
+
+def _album_of(body: ShowInAlbumBody) -> AlbumUse:
+    """What a shared album shows from now on."""
+    shown = [rendition for item in body.items for rendition in item.asset.renditions]
+    return AlbumUse(body.album_id, body.log, [(ref.blob, tier_of_rendition(ref.name).value) for ref in shown])
 
 
 def _blobs_of(body: object) -> list[BlobUse]:

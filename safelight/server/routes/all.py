@@ -1,6 +1,6 @@
 """All routes of the server, in one table."""
 
-from safelight.server.routes import accounts, bell, blobs, links, server, sessions, spaces, uploads
+from safelight.server.routes import accounts, albums, bell, blobs, links, server, sessions, spaces, uploads
 from safelight.server.routes.table import Route
 
 ROUTES: list[Route] = [
@@ -8,6 +8,7 @@ ROUTES: list[Route] = [
     *accounts.ROUTES,
     *sessions.ROUTES,
     *spaces.ROUTES,
+    *albums.ROUTES,
     *bell.ROUTES,
     *blobs.ROUTES,
     *uploads.ROUTES,

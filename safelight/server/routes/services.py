@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network
 from aiohttp import web
 
 from safelight.server.domain.accounts import Accounts
+from safelight.server.domain.albums import Albums
 from safelight.server.domain.bells import Bells
 from safelight.server.domain.commits import Commits
 from safelight.server.domain.downloads import Downloads
@@ -25,6 +26,7 @@ class Services:
     accounts: Accounts
     sessions: Sessions
     spaces: Spaces
+    albums: Albums
     commits: Commits
     bells: Bells
     uploads: Uploads

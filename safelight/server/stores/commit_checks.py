@@ -137,6 +137,25 @@ def check_link(case: Case) -> None:
             raise Refused(Code.POLICY_FORBIDS, f"{name.hex()} was not made for a link")
 
 
+def check_album(case: Case) -> None:
+    """A shared album shows what records name, each at its tier, and its log ends where the signer says.
+
+    So none of its entries can be left out for who follows that log alone.
+    """
+    commit, space, _ = case
+    if commit.album is None:
+        return
+    for name, tier in commit.album.blobs:
+        held = space.blobs.get(name)
+        if held is None or not held.tier:
+            raise Refused(Code.BLOB_MISSING, f"no record names {name.hex()}")
+        if held.tier != tier:
+            raise Refused(Code.POLICY_FORBIDS, f"{name.hex()} is of the tier {held.tier}")
+    head = space.albums[commit.album.album_id]
+    if commit.album.log != head:
+        raise Refused(Code.ALBUM_STALE, f"the album's log has {head.number} entries")
+
+
 def check_devices(case: Case) -> None:
     """A camera's id is given once on the whole server."""
     commit, _, facts = case
@@ -160,5 +179,6 @@ CHECKS: tuple[Check, ...] = (
     check_roll,
     check_quota,
     check_link,
+    check_album,
     check_devices,
 )

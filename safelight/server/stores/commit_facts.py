@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from safelight.server.domain.ports.commits import Commit
 from safelight.server.stores.statements import Statement, load
 from safelight.server.stores.transaction import Transaction
+from safelight.sync_protocol.log import NO_HEAD, Head
 
 SQL = load("commits")
 _SPACES_AT_ONCE = 4  # as many as the statements name
@@ -57,6 +58,7 @@ class SpaceFacts:
     positions: dict[bytes, Position] = field(default_factory=dict)
     rolls: dict[bytes, Roll] = field(default_factory=dict)
     assets: set[bytes] = field(default_factory=set)
+    albums: dict[bytes, Head] = field(default_factory=dict)
     blobs: dict[bytes, Held] = field(default_factory=dict)
 
 
@@ -125,6 +127,12 @@ async def _gather_spaces(
         spaces[space_id].assets.add(asset_id)
     blobs = [blob.name for commit in commits for blob in commit.blobs]
     blobs += [name for commit in commits for name in link_names(commit)]
+    blobs += [name for commit in commits if commit.album for name, _ in commit.album.blobs]
+    for commit in commits:
+        if commit.album:
+            place = {"space_id": commit.space_id, "album_id": commit.album.album_id}
+            rows = await tx.rows(SQL["album_head"], **place)
+            spaces[commit.space_id].albums[commit.album.album_id] = Head(*rows[0]) if rows else NO_HEAD
     for space_id, name, *held in await tx.rows_in(SQL["blobs"], sorted(set(blobs)), **where):
         spaces[space_id].blobs[name] = Held(*held)
 

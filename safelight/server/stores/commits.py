@@ -8,13 +8,14 @@ written for a commit that is refused.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from safelight.server.domain.ports.commits import Commit, Committed, NewLink, Rejected, SomeFailed
+from safelight.server.domain.ports.commits import AlbumUse, Commit, Committed, NewLink, Rejected, SomeFailed
 from safelight.server.stores import commit_checks
 from safelight.server.stores.commit_checks import NO_POSITION, new_bytes
 from safelight.server.stores.commit_facts import SQL, Facts, Position, Roll, SpaceFacts, gather, lock
 from safelight.server.stores.devices import add_device, revoke_in_space
 from safelight.server.stores.statements import Row
 from safelight.server.stores.transaction import Overtaken, Transaction
+from safelight.sync_protocol.album_log import next_album_head
 from safelight.sync_protocol.log import next_chain
 from safelight.sync_protocol.refusals import Refused
 
@@ -29,6 +30,8 @@ class _Rows:
     assets: list[Row] = field(default_factory=list)
     refs: list[Row] = field(default_factory=list)
     refers: list[Row] = field(default_factory=list)
+    album_entries: list[Row] = field(default_factory=list)
+    album_blobs: list[Row] = field(default_factory=list)
     positions: dict[tuple[bytes, bytes], Position] = field(default_factory=dict)
     rolls: dict[tuple[bytes, bytes], Roll] = field(default_factory=dict)
     spaces: dict[bytes, SpaceFacts] = field(default_factory=dict)
@@ -106,6 +109,8 @@ def _take_assets(commit: Commit, space: SpaceFacts, number: int, time_ms: int, r
     for asset in commit.assets:
         space.assets.add(asset.asset_id)
         rows.assets.append((space_id, asset.asset_id, number, asset.fingerprint))
+    if commit.album is not None:
+        _take_shown(commit, commit.album, space, number, rows)
     last = space.positions.get(commit.device_id, NO_POSITION)
     position = Position(commit.counter, commit.entry_id, last.used_bytes + added_bytes)
     space.positions[commit.device_id] = rows.positions[space_id, commit.device_id] = position
@@ -113,6 +118,14 @@ def _take_assets(commit: Commit, space: SpaceFacts, number: int, time_ms: int, r
         roll = space.rolls.setdefault(commit.roll.roll_id, Roll(commit.device_id, commit.roll.epoch, 0, time_ms))
         roll.assets += commit.roll.assets
         rows.rolls[space_id, commit.roll.roll_id] = roll
+
+
+def _take_shown(commit: Commit, album: AlbumUse, space: SpaceFacts, slot: int, rows: _Rows) -> None:
+    """Note the next entry of a shared album's own log, and the blobs that it shows."""
+    head = next_album_head(commit.space_id, album.album_id, album.log, slot, commit.entry_id)
+    space.albums[album.album_id] = head
+    rows.album_entries.append((commit.space_id, album.album_id, head.number, slot, head.hash))
+    rows.album_blobs += [(commit.space_id, name, album.album_id) for name, _ in album.blobs]
 
 
 def _note(commit: Commit, facts: Facts, slot: tuple[int, bytes, int], rows: _Rows) -> None:
@@ -151,6 +164,8 @@ async def _write(tx: Transaction, rows: _Rows) -> None:
     await tx.run_many(SQL["add_asset"], rows.assets)
     await tx.run_many(SQL["add_ref"], rows.refs)
     await tx.run_many(SQL["refer"], rows.refers)
+    await tx.run_many(SQL["add_album_entry"], rows.album_entries)
+    await tx.run_many(SQL["add_album_blob"], rows.album_blobs)
     await tx.run_many(
         SQL["set_position"],
         [(*key, last.counter, last.entry_id, last.used_bytes) for key, last in rows.positions.items()],

@@ -9,6 +9,7 @@ from safelight.server.domain.ports.commits import Commit, Committed, Joining, Re
 from safelight.server.domain.ports.neighbours import Hears
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores.accounts import AccountRows
+from safelight.server.stores.albums import AlbumRows
 from safelight.server.stores.blobs import BlobRows
 from safelight.server.stores.checks import CheckRows
 from safelight.server.stores.devices import DeviceRows
@@ -74,7 +75,7 @@ class PostgresReaders:
 
 
 class PostgresDatabase(
-    ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LeaseRows, LinkRows, CheckRows, TableRows
+    ServerRows, AccountRows, DeviceRows, SpaceRows, AlbumRows, BlobRows, LeaseRows, LinkRows, CheckRows, TableRows
 ):
     """The port `Database`, in PostgreSQL. Open it with `open`, close it with `close`."""
 

@@ -15,6 +15,7 @@ from safelight.server.domain.ports.neighbours import Hears
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.stores import disk
 from safelight.server.stores.accounts import AccountRows
+from safelight.server.stores.albums import AlbumRows
 from safelight.server.stores.blobs import BlobRows
 from safelight.server.stores.checks import CheckRows
 from safelight.server.stores.devices import DeviceRows
@@ -79,7 +80,9 @@ class SqliteReaders:
             await connection.close()
 
 
-class SqliteDatabase(ServerRows, AccountRows, DeviceRows, SpaceRows, BlobRows, LinkRows, CheckRows, TableRows):
+class SqliteDatabase(
+    ServerRows, AccountRows, DeviceRows, SpaceRows, AlbumRows, BlobRows, LinkRows, CheckRows, TableRows
+):
     """The port `Database`, in one file of the data folder, whose lock keeps every other process out.
 
     Open it with `open`, close it with `close`.

@@ -262,6 +262,26 @@ BLOB_REFS = _clustered(
     PrimaryKeyConstraint("space_id", "number", "place"),
 )
 
+# An album's own log, for its grantees: which slot of the space's log stands where in it.
+ALBUM_ENTRIES = _clustered(
+    "album_entries",
+    _of("space_id", "spaces"),
+    _bytes("album_id"),
+    _number("number"),
+    _number("slot"),
+    _bytes("chain"),
+    PrimaryKeyConstraint("space_id", "album_id", "number"),
+)
+
+# Which shared albums show a blob.
+ALBUM_BLOBS = _clustered(
+    "album_blobs",
+    _of("space_id", "spaces"),
+    _bytes("name"),
+    _bytes("album_id"),
+    PrimaryKeyConstraint("space_id", "name", "album_id"),
+)
+
 # Blobs that are forgotten and whose bytes may not be gone yet.
 FORGOTTEN_BLOBS = _clustered("forgotten_blobs", _bytes("name"), PrimaryKeyConstraint("name"))
 

@@ -45,6 +45,20 @@ class SpaceRow(Response, frozen=True):
     quota_bytes: int
 
 
+class AlbumHead(Response, frozen=True):
+    """Where a shared album's own log ends; (0, empty) before its first entry."""
+
+    album_id: str
+    number: int
+    chain: bytes
+
+
+class SharedAlbums(Response, frozen=True):
+    """The shared albums that one may read."""
+
+    albums: list[AlbumHead]
+
+
 class Spaces(Response, frozen=True):
     """The spaces of the account, or the one of the camera."""
 

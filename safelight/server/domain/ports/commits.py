@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from safelight.server.domain.ports.rows import DeviceRow
+from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.refusals import Code
 
 
@@ -40,6 +41,15 @@ class RollUse:
     assets: int
     max_assets: int
     max_age_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumUse:
+    """What a commit adds to a shared album, whose own log must end at `log`: blobs that records name, by tier."""
+
+    album_id: bytes
+    log: Head
+    blobs: Sequence[tuple[bytes, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,7 @@ class Commit:
     assets: Sequence[AssetUse] = ()
     blobs: Sequence[BlobUse] = ()
     known_assets: Sequence[bytes] = ()  # assets that must be there (album records)
+    album: AlbumUse | None = None
     link: NewLink | None = None
     revoked_link: bytes = b""
     camera_quota_bytes: int = 0  # 0: none

@@ -12,6 +12,7 @@ from safelight.server.domain.ports.neighbours import Hears
 from safelight.server.domain.ports.rows import (
     AccountChange,
     AccountRow,
+    AlbumEntryRow,
     DeviceRow,
     EntryRow,
     LinkState,
@@ -23,6 +24,7 @@ from safelight.server.domain.ports.rows import (
 )
 from safelight.server.domain.ports.state import StoreState
 from safelight.server.domain.ports.tables import KeepsTables
+from safelight.sync_protocol.log import Head
 
 
 class KeepsItself(Protocol):
@@ -212,10 +214,30 @@ class KeepsSpaces(Protocol):
         ones there (NOT_FOUND); the roll must be the device's, of the epoch, young and not full (ROLL_UNKNOWN,
         EPOCH_OLD, ROLL_FULL); quota must suffice (QUOTA_EXCEEDED; 0 is no quota); a link's id must be new
         (LEDGER_RULE), its blobs held and named (BLOB_MISSING), and none of the full tier among its pages and view
-        blobs (POLICY_FORBIDS); a camera's id must be new (CAMERA_ALREADY_BOUND). Only a genesis makes a space
-        (SPACE_UNKNOWN). Then number, chain, rows and references are written; the time is the later of `now_ms` and
+        blobs (POLICY_FORBIDS); what a shared album shows must be named by records, at its tier (BLOB_MISSING,
+        POLICY_FORBIDS), and the album's log end where the commit says (ALBUM_STALE); a camera's id must be new
+        (CAMERA_ALREADY_BOUND). Only a genesis makes a space (SPACE_UNKNOWN). Then number, chain, rows and references
+        are written; the time is the later of `now_ms` and
         the highest stored.
         """
+        ...
+
+
+class KeepsAlbums(Protocol):
+    """Albums that are shared by grants."""
+
+    async def album_head(self, space_id: bytes, album_id: bytes) -> Head:
+        """Return where an album's own log ends; (0, empty) before its first entry."""
+        ...
+
+    async def album_entries(
+        self, space_id: bytes, album_id: bytes, after: int, limit: int, max_bytes: int
+    ) -> list[AlbumEntryRow]:
+        """Entries of an album's own log after a number, in order, at least one if there is one."""
+        ...
+
+    async def albums_showing(self, space_id: bytes, name: bytes) -> list[bytes]:
+        """Return the shared albums of a space that show a blob."""
         ...
 
 
@@ -384,6 +406,7 @@ class Database(
     KeepsAccounts,
     KeepsDevices,
     KeepsSpaces,
+    KeepsAlbums,
     KeepsUploads,
     KeepsLeases,
     KeepsLinks,

@@ -95,6 +95,18 @@ class EntryRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AlbumEntryRow:
+    """One entry of a shared album's own log: its number there, and its slot in the space's."""
+
+    number: int
+    slot: int
+    time_ms: int
+    chain: bytes
+    entry_id: bytes
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class UploadRow:
     """A resumable upload. `length_bytes` and `digest` are None until known; `offset_bytes` is durable."""
 

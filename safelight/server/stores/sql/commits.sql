@@ -27,6 +27,10 @@ WHERE space_id IN (:space0, :space1, :space2, :space3) AND asset_id IN (:each);
 SELECT space_id, name, size_bytes, tier FROM space_blobs
 WHERE space_id IN (:space0, :space1, :space2, :space3) AND name IN (:each) ORDER BY space_id, name FOR UPDATE;
 
+-- name: album_head
+SELECT number, chain FROM album_entries WHERE space_id = :space_id AND album_id = :album_id
+ORDER BY number DESC LIMIT 1;
+
 -- name: links
 SELECT link_id, space_id FROM links WHERE link_id IN (:each);
 
@@ -79,6 +83,13 @@ INSERT INTO members (space_id, account_id, role) VALUES (:space_id, :account_id,
 -- A member that reads more from now on has another box of the same epoch.
 INSERT INTO boxes (space_id, epoch, account_id, box) VALUES (:space_id, :epoch, :account_id, :box)
 ON CONFLICT (space_id, epoch, account_id) DO UPDATE SET box = excluded.box;
+
+-- name: add_album_entry
+INSERT INTO album_entries (space_id, album_id, number, slot, chain)
+VALUES (:space_id, :album_id, :number, :slot, :chain);
+
+-- name: add_album_blob
+INSERT INTO album_blobs (space_id, name, album_id) VALUES (:space_id, :name, :album_id) ON CONFLICT DO NOTHING;
 
 -- name: add_link
 INSERT INTO links (link_id, space_id, number, tier, album_id, token_hash, proof_hash, publishing_key, head,

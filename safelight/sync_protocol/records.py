@@ -172,6 +172,18 @@ class ShowInAlbumBody(Signed, frozen=True):
     items: Annotated[list[ShownItem], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
 
 
+def is_the_same(item: ShownItem, roll_id: bytes, own: AssetBody) -> bool:
+    """Whether an item shows the asset that the space's own record added: its files and metadata, under other wraps."""
+    shown = item.asset
+    return (item.roll_id, shown.asset_id, shown.renditions, shown.view, shown.full) == (
+        roll_id,
+        own.asset_id,
+        own.renditions,
+        own.view,
+        own.full,
+    )
+
+
 class PageRef(Signed, frozen=True):
     """A blob made for one link, by name and stored size: a page of its manifest, or a picture that it alone shows."""
 

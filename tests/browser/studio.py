@@ -12,7 +12,8 @@ from safelight.clients.camera.develop.pool import developers
 from safelight.clients.camera.outcomes import Outcome
 from safelight.clients.camera.push import open_pusher
 from safelight.clients.camera.watermarks import watermark
-from safelight.clients.engine.albums import add_to_album, create_album, find_album
+from safelight.clients.engine.album_adding import add_to_album
+from safelight.clients.engine.albums import create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.cameras import add_camera
 from safelight.clients.engine.link_listing import list_links, revoke_link

@@ -9,7 +9,8 @@ import aiohttp
 import msgspec
 import pytest
 
-from safelight.clients.engine.albums import add_to_album, create_album, find_album
+from safelight.clients.engine.album_adding import add_to_album
+from safelight.clients.engine.albums import create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.cameras import add_camera, open_camera
 from safelight.clients.engine.connection import Connection

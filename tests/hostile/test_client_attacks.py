@@ -14,7 +14,8 @@ import pytest
 
 from safelight.clients.engine.account_changes import change_password
 from safelight.clients.engine.accounts import create_account, login
-from safelight.clients.engine.albums import add_to_album, create_album, find_album
+from safelight.clients.engine.album_adding import add_to_album
+from safelight.clients.engine.albums import create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.connection import Connection
 from safelight.clients.engine.link_making import LinkWish, create_link

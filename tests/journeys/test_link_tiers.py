@@ -7,7 +7,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from safelight.clients.engine.albums import add_to_album, create_album, find_album
+from safelight.clients.engine.album_adding import add_to_album
+from safelight.clients.engine.albums import create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.link_making import LinkWish, create_link
 from safelight.sync_protocol.links import parse_address

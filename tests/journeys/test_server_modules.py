@@ -10,7 +10,8 @@ from pathlib import Path
 
 import aiohttp
 
-from safelight.clients.engine.albums import add_to_album, create_album, find_album
+from safelight.clients.engine.album_adding import add_to_album
+from safelight.clients.engine.albums import create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.export import export_space
 from safelight.clients.engine.link_making import LinkWish, create_link

@@ -13,7 +13,8 @@ from PIL import Image, ImageChops
 
 from safelight.clients.camera.develop.pool import developers
 from safelight.clients.camera.watermarks import watermark
-from safelight.clients.engine.albums import Album, add_to_album, create_album, find_album
+from safelight.clients.engine.album_adding import add_to_album
+from safelight.clients.engine.albums import Album, create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.link_listing import list_links
 from safelight.clients.engine.link_making import LinkWish, MadeLink, create_link

@@ -4,17 +4,19 @@ from typing import Annotated
 
 import typer
 
+from safelight.clients.cli.album_grants import TitleArgument, grant, grants, revoke
 from safelight.clients.cli.asking import Misuse
 from safelight.clients.cli.asset import SpaceOption
-from safelight.clients.cli.output import Column, JsonOption, count_text, print_json, print_table, say
-from safelight.clients.cli.running import with_space
-from safelight.clients.engine.albums import Album, add_to_album, create_album, find_album, list_albums
+from safelight.clients.cli.output import Column, JsonOption, count_text, date_text, note, print_json, print_table, say
+from safelight.clients.cli.running import with_account, with_space
+from safelight.clients.engine.account_session import AccountSession
+from safelight.clients.engine.album_adding import add_to_album
+from safelight.clients.engine.albums import Album, create_album, find_album, list_albums
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
+from safelight.clients.engine.granted import Granted, granted_albums
 from safelight.clients.engine.space_view import SpaceView
 
 app = typer.Typer(no_args_is_help=True, help="Albums: selections of a space's assets, to share.")
-
-TitleArgument = Annotated[str, typer.Argument(metavar="NAME", help="The album's name.")]
 
 
 @app.command()
@@ -68,8 +70,14 @@ def add(
 
 
 @app.command(name="list")
-def list_(space: SpaceOption, json: JsonOption = False) -> None:
-    """List a space's albums."""
+def list_(
+    space: Annotated[str | None, typer.Option("--space", metavar="NAME", help="The albums of this space.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List a space's albums; without --space, those that others granted to you, in all spaces."""
+    if space is None:
+        _list_granted(json=json)
+        return
 
     async def look(view: SpaceView) -> list[Album]:
         return await list_albums(view)
@@ -80,3 +88,49 @@ def list_(space: SpaceOption, json: JsonOption = False) -> None:
         return
     columns = [Column("name", fold=True), Column("assets", right=True), Column("id")]
     print_table(columns, ((album.title, str(album.asset_count), album.album_id.hex()[:12]) for album in albums))
+
+
+def _list_granted(*, json: bool) -> None:
+    async def look(session: AccountSession) -> Granted:
+        return await granted_albums(session)
+
+    granted = with_account(look)
+    for space_id, refusal in granted.refused.items():
+        note(f"safelight: space {space_id.hex()[:12]}: {refusal.sentence}")
+    albums = [album for _, album in granted.albums]
+    if json:
+        print_json(
+            [
+                {
+                    "id": album.album_id,
+                    "name": album.title,
+                    "assets": album.asset_count,
+                    "space_id": album.space_id,
+                    "tier": album.tier.value,
+                    "expires_ms": album.expires_ms,
+                    "given_by": album.given_by,
+                    "given_ms": album.given_ms,
+                }
+                for album in albums
+            ]
+        )
+        return
+    columns = [Column("name", fold=True), Column("assets", right=True), Column("tier"), Column("until"), Column("id")]
+    print_table(
+        columns,
+        (
+            (
+                album.title,
+                str(album.asset_count),
+                album.tier.value,
+                date_text(album.expires_ms) if album.expires_ms else "revoked",
+                album.album_id.hex()[:12],
+            )
+            for album in albums
+        ),
+    )
+
+
+app.command(name="grant")(grant)
+app.command(name="revoke")(revoke)
+app.command(name="grants")(grants)

@@ -1,4 +1,4 @@
-"""When a link ends: `7d`, `12h`, `30m`, `2w`, or a date, which ends with that day where the maker is."""
+"""When a link or a grant ends: `7d`, `12h`, `30m`, `2w`, or a date, which ends with that day where the maker is."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -19,7 +19,7 @@ def parse_expiry(text: str, now: datetime, zone: tzinfo | None = None) -> int:
     if end <= now:
         raise Misuse(f"--expires {text} is over already")
     if end - now > _MAX:
-        raise Misuse(f"--expires {text} is too far away; leave it out for a link that does not expire")
+        raise Misuse(f"--expires {text} is too far away; leave it out for what does not expire")
     return int(end.timestamp() * 1000)
 
 

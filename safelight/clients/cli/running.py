@@ -11,6 +11,8 @@ import uvloop
 from safelight.clients.cli.asking import ask_passphrase, ask_password
 from safelight.clients.cli.output import note
 from safelight.clients.engine.account_session import AccountSession, open_account
+from safelight.clients.engine.granted import find_granted
+from safelight.clients.engine.granted_assets import GrantedAlbum, GrantedReader
 from safelight.clients.engine.index import Problem
 from safelight.clients.engine.invitations import admit_joined
 from safelight.clients.engine.members import begin_epoch_that_is_due
@@ -28,6 +30,7 @@ _PROBLEMS_NAMED = 5
 _DONE = {
     RecordKind.CREATE_ALBUM.value: "an album was made (safelight album list)",
     RecordKind.ADD_TO_ALBUM.value: "assets were added to an album",
+    RecordKind.SHOW_IN_ALBUM.value: "assets were added to a shared album",
     RecordKind.PUBLISH_LINK.value: "a link was made (safelight link list)",
     RecordKind.REVOKE_LINK.value: "a link was revoked",
     LedgerKind.CERTIFY_CAMERA.value: "a camera was certified, and its pairing code is lost (safelight camera list)",
@@ -38,6 +41,9 @@ _DONE = {
     LedgerKind.ADMIT_MEMBER.value: "somebody was let in (safelight member list)",
     LedgerKind.SET_ROLE.value: "a member was given another role",
     LedgerKind.SET_POLICY.value: "what a space allows was set (safelight space policy)",
+    LedgerKind.OPEN_GENERATION.value: "an album was given new keys",
+    LedgerKind.GIVE_GRANT.value: "an album was granted to somebody (safelight album grants)",
+    LedgerKind.END_GRANT.value: "a grant was ended (safelight album grants)",
     LedgerKind.REMOVE_MEMBER.value: "a member was removed; links that they made go on (safelight link list)",
 }
 
@@ -118,6 +124,17 @@ async def enter(view: SpaceView, *, admits: bool = True) -> None:
             note(f"safelight: {admitted.name} joined, and cannot be let in: {admitted.refused.sentence}")
     if await begin_epoch_that_is_due(view):
         note("safelight: a device or camera was given up, and new keys were begun for it")
+
+
+def with_granted(wanted: str, work: Callable[[GrantedReader, GrantedAlbum], Coroutine[object, object, T]]) -> T:
+    """Open the album of that title that was granted to the account, verified up to now, and do *work* with it."""
+
+    async def inside(session: AccountSession) -> T:
+        view, reader, album = await find_granted(session, wanted)
+        warn_of_problems(view.problems)
+        return await work(reader, album)
+
+    return with_account(inside)
 
 
 def warn_of_problems(problems: Sequence[Problem]) -> None:

@@ -134,22 +134,27 @@ def list_(json: JsonOption = False) -> None:
                 }
                 for space in listing.spaces
             ]
+            + [
+                {"id": view.space_id, "name": "", "kind": view.state.kind, "role": view.role.value, "is_shut": False}
+                for view in listing.granted
+            ]
         )
         return
     columns = [Column("name"), Column("kind"), Column("role"), Column("used", right=True), Column("id")]
-    print_table(
-        columns,
+    rows = [
         (
-            (
-                "(shut)" if space.is_shut else space.name,
-                space.kind,
-                space.role.value,
-                size_text(space.used_bytes),
-                space.space_id.hex()[:12],
-            )
-            for space in listing.spaces
-        ),
-    )
+            "(shut)" if space.is_shut else space.name,
+            space.kind,
+            space.role.value,
+            size_text(space.used_bytes),
+            space.space_id.hex()[:12],
+        )
+        for space in listing.spaces
+    ]
+    rows += [
+        ("(see album list)", view.state.kind, view.role.value, "", view.space_id.hex()[:12]) for view in listing.granted
+    ]
+    print_table(columns, rows)
 
 
 @app.command()

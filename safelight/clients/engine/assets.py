@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safelight.clients.engine import downloads
+from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.downloads import Progress, StoredFile
 from safelight.clients.engine.index import AssetPlace
 from safelight.clients.engine.rolls import (
@@ -88,10 +89,58 @@ class KeptRecord:
     body: AddAssetsBody
 
 
-class AssetReader:
+class AssetFetcher:
+    """Fetches the files of opened assets of one space, verified."""
+
+    def __init__(self, session: AccountSession, space_id: bytes) -> None:
+        self.session = session
+        self.space_id = space_id
+
+    def stored(self, asset: OpenedAsset, name: RenditionName) -> StoredFile:
+        """What is needed to fetch a rendition; NOT_FOUND where there is none, FORBIDDEN beyond this tier."""
+        ref = asset.ref(name)
+        return StoredFile(
+            space_id=self.space_id,
+            asset_id=asset.asset_id,
+            ref=ref,
+            key=asset.keys.rendition_key(ref),
+            length_bytes=asset.info(ref).length_bytes,
+            sha256=asset.sha256(ref),
+        )
+
+    async def fetch_bytes(self, asset: OpenedAsset, name: RenditionName) -> bytes:
+        """Download a rendition into memory, verified; for previews and thumbnails."""
+        return await downloads.download_bytes(self.session.connection, self.stored(asset, name))
+
+    async def fetch_file(
+        self, asset: OpenedAsset, name: RenditionName, target: Path, *, on_progress: Progress | None = None
+    ) -> None:
+        """Download a rendition to *target*, which appears whole and verified or not at all.
+
+        Files of the full tier keep the modification time that the original had.
+        """
+        vaults, space_id = self.session.vaults, self.space_id
+
+        def note_progress(at: int) -> None:
+            vaults.used(space_id)  # a film that takes an hour to fetch is in use for an hour
+            if on_progress:
+                on_progress(at)
+
+        keeps_time = asset.full is not None and tier_of_rendition(name) is Tier.FULL
+        await downloads.download_file(
+            self.session.connection,
+            self.stored(asset, name),
+            target,
+            modified_ns=asset.full.modified_ns if asset.full is not None and keeps_time else None,
+            on_progress=note_progress,
+        )
+
+
+class AssetReader(AssetFetcher):
     """Opens the assets of one space. A roll is opened once and its keys kept as long as those of the epochs."""
 
     def __init__(self, space: SpaceView) -> None:
+        super().__init__(space.session, space.space_id)
         self._space = space
         self._record: KeptRecord | None = None
 
@@ -128,45 +177,6 @@ class AssetReader:
     async def find(self, prefix: str) -> OpenedAsset:
         """Open the asset whose id begins with *prefix*; raises what `place` raises."""
         return await self.open(self.place(prefix))
-
-    def stored(self, asset: OpenedAsset, name: RenditionName) -> StoredFile:
-        """What is needed to fetch a rendition; NOT_FOUND where there is none, FORBIDDEN beyond this tier."""
-        ref = asset.ref(name)
-        return StoredFile(
-            space_id=self._space.space_id,
-            asset_id=asset.asset_id,
-            ref=ref,
-            key=asset.keys.rendition_key(ref),
-            length_bytes=asset.info(ref).length_bytes,
-            sha256=asset.sha256(ref),
-        )
-
-    async def fetch_bytes(self, asset: OpenedAsset, name: RenditionName) -> bytes:
-        """Download a rendition into memory, verified; for previews and thumbnails."""
-        return await downloads.download_bytes(self._space.session.connection, self.stored(asset, name))
-
-    async def fetch_file(
-        self, asset: OpenedAsset, name: RenditionName, target: Path, *, on_progress: Progress | None = None
-    ) -> None:
-        """Download a rendition to *target*, which appears whole and verified or not at all.
-
-        Files of the full tier keep the modification time that the original had.
-        """
-        vaults, space_id = self._space.session.vaults, self._space.space_id
-
-        def note_progress(at: int) -> None:
-            vaults.used(space_id)  # a film that takes an hour to fetch is in use for an hour
-            if on_progress:
-                on_progress(at)
-
-        keeps_time = asset.full is not None and tier_of_rendition(name) is Tier.FULL
-        await downloads.download_file(
-            self._space.session.connection,
-            self.stored(asset, name),
-            target,
-            modified_ns=asset.full.modified_ns if asset.full is not None and keeps_time else None,
-            on_progress=note_progress,
-        )
 
     def _read(self, number: int) -> KeptRecord:
         """The record at a slot; the one read last is at hand."""

@@ -18,7 +18,8 @@ from safelight.clients.engine.device_session import DeviceKey, DeviceSession
 from safelight.clients.engine.retries import Retries
 from safelight.clients.engine.stalls import Body, Patience, SteadyReader
 from safelight.clients.engine.transport import RETRIED_STATUSES, Transport
-from safelight.sync_protocol.log import Frame, frames_from_bytes
+from safelight.sync_protocol.album_log import AlbumFrame
+from safelight.sync_protocol.log import Frame, frames_from_bytes, split_frames
 from safelight.sync_protocol.messages.common import Request, ServerInfo
 from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession, Session
 from safelight.sync_protocol.messages.spaces import Bell
@@ -125,6 +126,10 @@ class Connection:
         """Return one page of a feed, unverified; an empty list at its end."""
         answer = await self._authorised("GET", path, b"", headers or {}, None, anonymous=anonymous, repeatable=True)
         return list(frames_from_bytes(answer.body))
+
+    async def fetch_album_frames(self, path: str) -> list[AlbumFrame]:
+        """Return one page of a shared album's own log, unverified; an empty list at its end."""
+        return list(split_frames(await self.fetch_bytes(path), AlbumFrame))
 
     async def fetch_bytes(self, path: str) -> bytes:
         """Return an answer's bytes as they are."""

@@ -4,11 +4,13 @@ Running it again fetches what is missing and changes nothing that is there and r
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
+from safelight.clients.engine.downloads import StoredFile
 from safelight.clients.engine.export_folder import ExportFolder
 from safelight.clients.engine.sidecars import sidecar_bytes
 from safelight.clients.engine.space_view import SpaceView
@@ -40,18 +42,40 @@ class _Planned:
     name: str
 
 
+class ReadsAssets(Protocol):
+    """Opens assets and fetches their files: those of a space, of an album of it, or of a granted album."""
+
+    def each(self) -> AsyncIterator[OpenedAsset | FailedAsset]:
+        """Open all assets; one that does not open comes as a `FailedAsset`."""
+        ...
+
+    def stored(self, asset: OpenedAsset, name: RenditionName) -> StoredFile:
+        """What is needed to fetch a rendition."""
+        ...
+
+    async def fetch_file(self, asset: OpenedAsset, name: RenditionName, target: Path) -> None:
+        """Download a rendition to *target*, verified."""
+        ...
+
+
 async def export_space(space: SpaceView, folder: Path, *, on_file: Callable[[str], None] | None = None) -> ExportReport:
+    """Export every asset of a space; raises FORBIDDEN for who reads its view tier only."""
+    (await space.epoch_secrets()).require_full()
+    return await export_assets(AssetReader(space), folder, on_file=on_file)
+
+
+async def export_assets(
+    reader: ReadsAssets, folder: Path, *, on_file: Callable[[str], None] | None = None
+) -> ExportReport:
     """Write every asset's files of the full tier into *folder*; *on_file* hears each name that is written.
 
     Names are made safe and kept apart, also where the file system ignores case; the same asset gets the same name each
     time, and a file that no export wrote is never overwritten. Memory stays bounded: files stream, and assets are
-    opened as they are needed. Raises FORBIDDEN for who reads the view tier only, and FILE_UNREADABLE where *folder*
-    cannot be made.
+    opened as they are needed. Raises FILE_UNREADABLE where *folder* cannot be made.
     """
-    (await space.epoch_secrets()).require_full()
     target = ExportFolder(folder)
     await asyncio.to_thread(target.prepare)
-    export = _Export(space, target, on_file)
+    export = _Export(reader, target, on_file)
     await export.run()
     return export.report
 
@@ -59,9 +83,9 @@ async def export_space(space: SpaceView, folder: Path, *, on_file: Callable[[str
 class _Export:
     """One run: plans names in the log's order, so that they are the same in every run, and downloads in parallel."""
 
-    def __init__(self, space: SpaceView, folder: ExportFolder, on_file: Callable[[str], None] | None) -> None:
+    def __init__(self, reader: ReadsAssets, folder: ExportFolder, on_file: Callable[[str], None] | None) -> None:
         self.report = ExportReport()
-        self._reader = AssetReader(space)
+        self._reader = reader
         self._folder = folder
         self._on_file = on_file
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safelight.clients.engine import durable
-from safelight.sync_protocol.log import DevicePosition, Frame
+from safelight.sync_protocol.log import NO_HEAD, DevicePosition, Frame, Head
 from safelight.sync_protocol.refusals import Code
 
-_VERSION = 3
+_VERSION = 4
 # The newest slots, which those who sign next refer to; and the pages of what a large space's log touches.
 _RECENT_SLOTS = 1000
 _CACHE_SIZE_KIB = 32 * 1024
@@ -28,7 +28,8 @@ CREATE TABLE assets(number INTEGER NOT NULL, position INTEGER NOT NULL, asset_id
   roll_id BLOB NOT NULL, PRIMARY KEY(number, position)) WITHOUT ROWID;
 CREATE TABLE albums(album_id BLOB PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE album_items(album_id BLOB NOT NULL, asset_id BLOB NOT NULL, number INTEGER NOT NULL,
-  position INTEGER NOT NULL, PRIMARY KEY(album_id, asset_id));
+  position INTEGER NOT NULL, shown INTEGER NOT NULL, PRIMARY KEY(album_id, asset_id));
+CREATE TABLE album_heads(album_id BLOB PRIMARY KEY, number INTEGER NOT NULL, chain BLOB NOT NULL);
 CREATE TABLE links(link_id BLOB PRIMARY KEY, number INTEGER NOT NULL, revoked INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE boxes(epoch INTEGER PRIMARY KEY, box BLOB NOT NULL);
 CREATE TABLE judged(one INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
@@ -248,15 +249,37 @@ class Index:
     def add_album_items(self, album_id: bytes, number: int, asset_ids: Iterable[bytes]) -> None:
         """Keep assets added to an album; one that is there already stays where it is."""
         rows = [(album_id, asset_id, number, position) for position, asset_id in enumerate(asset_ids)]
-        self._db.executemany("INSERT OR IGNORE INTO album_items VALUES (?, ?, ?, ?)", rows)
+        self._db.executemany("INSERT OR IGNORE INTO album_items VALUES (?, ?, ?, ?, 0)", rows)
+
+    def show_album_items(self, album_id: bytes, number: int, asset_ids: Sequence[bytes]) -> None:
+        """The same for assets that a shared album shows, which may have been in it before."""
+        self.add_album_items(album_id, number, asset_ids)
+        sql = "UPDATE album_items SET shown = 1 WHERE album_id = ? AND asset_id = ?"
+        self._db.executemany(sql, [(album_id, asset_id) for asset_id in asset_ids])
+
+    def unshown_assets(self, album_id: bytes) -> list[AssetPlace]:
+        """An album's assets that its grantees do not see, in its order."""
+        return self._album_assets(album_id, unshown=True)
+
+    def album_head(self, album_id: bytes) -> Head:
+        """Where a shared album's own log ends."""
+        row = self._db.execute("SELECT number, chain FROM album_heads WHERE album_id = ?", (album_id,)).fetchone()
+        return NO_HEAD if row is None else Head(*row)
+
+    def set_album_head(self, album_id: bytes, head: Head) -> None:
+        """Keep where a shared album's own log ends."""
+        self._db.execute("INSERT OR REPLACE INTO album_heads VALUES (?, ?, ?)", (album_id, head.number, head.hash))
 
     def album_assets(self, album_id: bytes) -> list[AssetPlace]:
         """An album's assets, in its order."""
+        return self._album_assets(album_id, unshown=False)
+
+    def _album_assets(self, album_id: bytes, *, unshown: bool) -> list[AssetPlace]:
         sql = (
             "SELECT a.asset_id, a.number, a.position, a.roll_id FROM album_items i JOIN assets a USING(asset_id)"
-            " WHERE i.album_id = ? ORDER BY i.number, i.position"
+            " WHERE i.album_id = ? AND NOT (? AND i.shown) ORDER BY i.number, i.position"
         )
-        return [AssetPlace(*row) for row in self._db.execute(sql, (album_id,))]
+        return [AssetPlace(*row) for row in self._db.execute(sql, (album_id, unshown))]
 
     def add_link(self, link_id: bytes, number: int) -> bool:
         """Keep a link; False if its id is taken."""

@@ -4,7 +4,7 @@ For cameras, which read only this; members read the whole log (`space_view`).
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from safelight.clients.engine.connection import Connection
 from safelight.clients.engine.memory import SpaceMemory
@@ -23,7 +23,16 @@ class LedgerView:
     `log_head` is where the server said at the last one that the whole log ends: a claim, see `log_chain`.
     """
 
-    def __init__(self, connection: Connection, space_id: bytes, memory: SpaceMemory) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        space_id: bytes,
+        memory: SpaceMemory,
+        *,
+        before_entry: Callable[[LedgerState, int], None] | None = None,
+    ) -> None:
+        """*before_entry* hears of each state and of the slot at which it ends."""
+        self._before_entry = before_entry
         self._connection = connection
         self._memory = memory
         self._state: LedgerState | None = None
@@ -81,6 +90,8 @@ class LedgerView:
             raise Refused(Code.CHAIN_BROKEN, f"what stands at slot {frame.number} is not the next ledger entry")
         if self._state is None and ids.space_id(entry.envelope) != self.space_id:
             raise Refused(Code.ENTRY_WRONG_SPACE, "the server answered with another space")
+        if self._state is not None and self._before_entry is not None:
+            self._before_entry(self._state, frame.number)
         state = apply(self._state, entry, frame.number)
         self._memory.check_ledger_slot(state.head)
         if known < self.told.number <= frame.number and state.head != self.told:

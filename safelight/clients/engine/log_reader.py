@@ -11,6 +11,7 @@ from safelight.clients.engine.index import Index, Problem, RollPlace
 from safelight.clients.engine.judged_ledger import KEPT_EVERY, JudgedLedger
 from safelight.clients.engine.memory import SpaceMemory
 from safelight.sync_protocol import ids, ledger
+from safelight.sync_protocol.album_log import next_album_head
 from safelight.sync_protocol.ledger_entries import is_ledger_kind
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import (
@@ -33,9 +34,11 @@ from safelight.sync_protocol.records import (
     OpenRollBody,
     PublishLinkBody,
     RevokeLinkBody,
+    ShowInAlbumBody,
+    is_the_same,
 )
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.wire import Signed
+from safelight.sync_protocol.wire import Signed, unpack
 
 # Refusals that say that nobody entitled signed the entry: it must not move the position of whom it names.
 _NOT_AUTHENTIC = frozenset({Code.SIGNER_UNKNOWN, Code.SIGNATURE_INVALID, Code.ENTRY_WRONG_SPACE})
@@ -142,7 +145,7 @@ class LogReader:
         check_heads(entry, frame.number, self._index.chain_at, self._ledger_at)
         try:
             check_position(self.log, entry)
-            self._check_content(body, entry)
+            self._check_content(body, entry, frame.number)
         except Refused as refusal:
             self._set_aside(frame, entry.header.kind, refusal)
         else:
@@ -150,7 +153,7 @@ class LogReader:
             self._keep(body, frame.number, entry)
         self._place(entry)
 
-    def _check_content(self, body: Signed | None, entry: Entry) -> None:
+    def _check_content(self, body: Signed | None, entry: Entry, number: int) -> None:
         """What a record says of rolls and assets must fit what came before; else it is set aside whole."""
         state = self.state
         match body:
@@ -162,10 +165,33 @@ class LogReader:
                     raise Refused(Code.EPOCH_OLD, "its roll is of an epoch that had ended")
                 if self._index.has_any_asset([asset.asset_id for asset in body.assets]):
                     raise Refused(Code.ASSET_CONFLICT)
+            case ShowInAlbumBody():
+                self._check_shown(body, entry, number)
             case OpenRollBody() if self._index.roll(body.roll_id) is not None:
                 raise Refused(Code.ROLL_UNKNOWN, "the roll's id is taken")
             case _:
                 pass
+
+    def _check_shown(self, body: ShowInAlbumBody, entry: Entry, number: int) -> None:
+        """*Other pictures for grantees than for members*: an album shows what the space has, after what it showed.
+
+        An entry that stands in the album's own log stands there for everyone, also where it is set aside here.
+        """
+        index, album_id = self._index, body.album_id
+        head = index.album_head(album_id)
+        if body.log != head:
+            raise Refused(Code.ALBUM_STALE, f"the album's log had {head.number} entries, and not {body.log.number}")
+        index.set_album_head(album_id, next_album_head(self._space_id, album_id, head, number, entry.id))
+        records: dict[int, AddAssetsBody] = {}
+        for item in body.items:
+            own = index.asset(item.asset.asset_id)
+            envelope = index.envelope_at(own.number) if own else None
+            if own is None or envelope is None:
+                raise Refused(Code.NOT_FOUND, f"no asset {item.asset.asset_id.hex()}")
+            if own.number not in records:
+                records[own.number] = unpack(parse_entry(envelope).body, AddAssetsBody)
+            if not is_the_same(item, own.roll_id, records[own.number].assets[own.position]):
+                raise Refused(Code.ASSET_CONFLICT, f"the album shows another {item.asset.asset_id.hex()}")
 
     def _keep(self, body: Signed | None, number: int, entry: Entry) -> None:
         index = self._index
@@ -178,6 +204,9 @@ class LogReader:
                 index.add_album(body.album_id, number)
             case AddToAlbumBody():
                 index.add_album_items(body.album_id, number, [item.asset_id for item in body.items])
+            case ShowInAlbumBody():
+                shown = [item.asset.asset_id for item in body.items]
+                index.show_album_items(body.album_id, number, shown)
             case PublishLinkBody():
                 index.add_link(body.link_id, number)
             case RevokeLinkBody():

@@ -16,6 +16,14 @@ from safelight.sync_protocol.refusals import Code, Refused
 _Bytes32 = Annotated[bytes, msgspec.Meta(max_length=32)]
 
 
+class _AlbumPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far a shared album's own log was verified."""
+
+    album_id: Annotated[bytes, msgspec.Meta(max_length=16)]
+    number: int
+    chain: _Bytes32
+
+
 class _Remembered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file's content. `pending` is an entry that was sent and whose receipt had not come."""
 
@@ -26,6 +34,7 @@ class _Remembered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     counter: int = 0
     entry_id: _Bytes32 = b""
     pending: bytes = b""
+    albums: list[_AlbumPin] = []
 
 
 class SpaceMemory:
@@ -39,6 +48,7 @@ class SpaceMemory:
         self.log = Head(known.log_number, known.log_chain)
         self.position = DevicePosition(known.counter, known.entry_id)
         self.pending = known.pending
+        self._albums = {pin.album_id: Head(pin.number, pin.chain) for pin in known.albums}
 
     def save(self) -> None:
         """Write everything durably."""
@@ -52,6 +62,7 @@ class SpaceMemory:
             counter=self.position.counter,
             entry_id=self.position.entry_id,
             pending=self.pending,
+            albums=[_AlbumPin(album_id, head.number, head.hash) for album_id, head in self._albums.items()],
         )
         durable.write_file(self._path, msgspec.json.encode(remembered))
 
@@ -64,6 +75,15 @@ class SpaceMemory:
         """Remember the newest place in the log that was verified, or that a receipt promised."""
         if head.number > self.log.number:
             self.log = head
+
+    def album(self, album_id: bytes) -> Head:
+        """How far a shared album's own log was verified."""
+        return self._albums.get(album_id, NO_HEAD)
+
+    def pin_album(self, album_id: bytes, head: Head) -> None:
+        """Remember the newest place in a shared album's own log that was verified."""
+        if head.number > self.album(album_id).number:
+            self._albums[album_id] = head
 
     def check_reached(self, ledger: Head | None, log: Head | None, *, log_asked: Head | None = None) -> None:
         """Check what the server shows to its end; HISTORY_ROLLED_BACK if that ends before what was seen already.

@@ -11,6 +11,7 @@ import msgspec
 
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.epochs import make_epoch
+from safelight.clients.engine.grant_view import GrantView
 from safelight.clients.engine.keyring_document import KnownSpace, VaultWrap, with_space
 from safelight.clients.engine.space_view import SpaceView, field_place
 from safelight.sync_protocol import ids, signatures
@@ -22,11 +23,12 @@ from safelight.sync_protocol.log import ENTRY_VERSION, NO_HEAD, DevicePosition, 
 from safelight.sync_protocol.messages.spaces import CommitEntry, Committed, NewBox, SpaceRow, Spaces
 from safelight.sync_protocol.receipts import verify_receipt
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.roles import Role
+from safelight.sync_protocol.roles import TIERS, Role, Tier
 from safelight.sync_protocol.sealing.boxes import random_nonce, seal_box
 from safelight.sync_protocol.wire import pack
 
 _LINKS: dict[SpaceKind, Literal["none", "view", "full"]] = {"family": "view", "work": "full", "vault": "none"}
+_READ_BY_GRANTS = frozenset(role for role, tier in TIERS.items() if tier is Tier.NONE)
 _MIN_PREFIX = re.compile(r"[0-9a-f]{6,64}")
 
 
@@ -52,12 +54,14 @@ class SpaceSummary:
 class SpaceList:
     """The account's spaces; *refused* says, by space id, which ones the server showed in vain and why.
 
-    *waiting* are those that it joined, and where nobody has let it in yet.
+    *waiting* are those that it joined, and where nobody has let it in yet; *granted* those of which it reads albums
+    alone.
     """
 
     spaces: list[SpaceSummary]
     refused: dict[bytes, Refused]
     waiting: list[bytes] = field(default_factory=list)
+    granted: list[GrantView] = field(default_factory=list)
 
 
 def check_name(name: str, what: str) -> str:
@@ -172,7 +176,10 @@ async def list_spaces(session: AccountSession) -> SpaceList:
                 result.waiting.append(space_id)
             continue
         try:
-            result.spaces.append(await _summary(session, known, row))
+            if row.role in _READ_BY_GRANTS:
+                result.granted.append(await _granted(session, known))
+            else:
+                result.spaces.append(await _summary(session, known, row))
         except Refused as refusal:
             if refusal.code is Code.SERVER_UNREACHABLE:
                 raise
@@ -185,6 +192,18 @@ def _space_id(text: str) -> bytes:
         return bytes.fromhex(text)
     except ValueError:
         raise Refused(Code.SERVER_FAULT, "the server lists a space without an id") from None
+
+
+async def _granted(session: AccountSession, known: KnownSpace) -> GrantView:
+    """What the server says of the role is only how to ask: the ledger says whether it is so."""
+    view = GrantView(session, known)
+    state = await view.sync()
+    role = state.members[session.account_id].role
+    if role not in _READ_BY_GRANTS:
+        raise Refused(
+            Code.SPACE_UNKNOWN, f"the server says that you read albums of it alone, and you are a {role.value}"
+        )
+    return view
 
 
 async def _summary(session: AccountSession, known: KnownSpace, row: SpaceRow) -> SpaceSummary:
@@ -214,6 +233,10 @@ async def find_space(session: AccountSession, wanted: str) -> SpaceView:
         )
     if len(named) > 1:
         raise Refused(Code.BAD_REQUEST, "more than one space has that name; use its id")
+    if not named and any(
+        _MIN_PREFIX.fullmatch(wanted) and v.space_id.hex().startswith(wanted) for v in listing.granted
+    ):
+        raise Refused(Code.FORBIDDEN, "you read albums of this space alone; `safelight album list` shows them")
     if not named:
         serious = [refusal for refusal in listing.refused.values() if refusal.code is not Code.SPACE_INJECTED]
         shut = any(summary.is_shut for summary in listing.spaces)

@@ -12,7 +12,7 @@ from safelight.sync_protocol.album_log import AlbumFrame
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import MAX_FEED_ENTRIES, MAX_FEED_SIZE_BYTES
 from safelight.sync_protocol.log import frames_to_bytes
-from safelight.sync_protocol.messages.spaces import AlbumHead, SharedAlbums
+from safelight.sync_protocol.messages.spaces import AlbumHead, GrantedAlbums
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier, reads
 
@@ -25,13 +25,13 @@ class Albums:
         self._ledgers = ledgers
         self._clock = clock
 
-    async def shared(self, who: Who, space_id: bytes) -> SharedAlbums:
-        """Return the shared albums that one may read; raises SPACE_UNKNOWN, or FORBIDDEN for a camera."""
+    async def granted(self, who: Who, space_id: bytes) -> GrantedAlbums:
+        """Return the albums that are granted to who asks; raises SPACE_UNKNOWN, or FORBIDDEN for a camera."""
         state, account_id = await space_for(self._ledgers, who, space_id), account_of(who)
         now_ms = self._clock.now_ms()
-        mine = [album_id for album_id in state.albums if may_read_album(state, account_id, album_id, now_ms)]
+        mine = [album_id for album_id in state.albums if state.grant_of(account_id, album_id, now_ms)]
         heads = [(album_id, await self._database.album_head(space_id, album_id)) for album_id in mine]
-        return SharedAlbums([AlbumHead(album_id.hex(), head.number, head.hash) for album_id, head in heads])
+        return GrantedAlbums([AlbumHead(album_id.hex(), head.number, head.hash) for album_id, head in heads])
 
     async def log(self, who: Who, space_id: bytes, album_id: bytes, after: int) -> bytes:
         """Return an album's entries after a number as frames; raises SPACE_UNKNOWN, FORBIDDEN or NOT_FOUND.

@@ -5,13 +5,13 @@ from aiohttp import web
 from safelight.server.routes.call import Call
 from safelight.server.routes.spaces import SPACE
 from safelight.server.routes.table import FRAMES, Auth, Route
-from safelight.sync_protocol.messages.spaces import SharedAlbums
+from safelight.sync_protocol.messages.spaces import GrantedAlbums
 from safelight.sync_protocol.refusals import Code
 
 
-async def shared(call: Call) -> SharedAlbums:
-    """List the shared albums that one may read."""
-    return await call.services.albums.shared(call.who, call.path_bytes("space"))
+async def granted(call: Call) -> GrantedAlbums:
+    """List the albums that are granted to who asks."""
+    return await call.services.albums.granted(call.who, call.path_bytes("space"))
 
 
 async def log(call: Call) -> web.Response:
@@ -25,10 +25,10 @@ ROUTES = [
     Route(
         "GET",
         SPACE + "/albums",
-        shared,
-        "The shared albums that one may read, and where their logs end",
+        granted,
+        "The albums granted to who asks, and where their logs end",
         Auth.SESSION,
-        response=SharedAlbums,
+        response=GrantedAlbums,
         refusals=(Code.SPACE_UNKNOWN, Code.FORBIDDEN),
     ),
     Route(

@@ -53,8 +53,8 @@ class AlbumHead(Response, frozen=True):
     chain: bytes
 
 
-class SharedAlbums(Response, frozen=True):
-    """The shared albums that one may read."""
+class GrantedAlbums(Response, frozen=True):
+    """The shared albums that are granted to who asks."""
 
     albums: list[AlbumHead]
 

@@ -1,0 +1,125 @@
+"""A shared album's own log as a grantee follows it: fetched, chained, judged by the ledger at each entry's slot, kept.
+
+docs/spec/albums.md. What is kept is as sealed as it came, and verified anew each time; the pin stands in `memory`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from safelight.clients.engine import durable
+from safelight.clients.engine.answers import printable
+from safelight.clients.engine.connection import Connection
+from safelight.clients.engine.index import Problem
+from safelight.clients.engine.memory import SpaceMemory
+from safelight.sync_protocol.album_log import AlbumFrame, check_album_frame
+from safelight.sync_protocol.ledger_state import LedgerState
+from safelight.sync_protocol.log import NO_HEAD, Head, check_heads, frames_to_bytes, parse_entry, split_frames
+from safelight.sync_protocol.record_rules import check_record
+from safelight.sync_protocol.records import ShowInAlbumBody
+from safelight.sync_protocol.refusals import Code, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRecord:
+    """A verified entry of the album: its slot, the server's time, and what it shows."""
+
+    number: int
+    time_ms: int
+    body: ShowInAlbumBody
+
+
+class AlbumFeed:
+    """One album's log. `fetch` takes it as far as the server says that it goes; `judge` verifies who signed what."""
+
+    def __init__(self, space_id: bytes, album_id: bytes, memory: SpaceMemory, path: Path) -> None:
+        self.album_id = album_id
+        self.records: list[ShownRecord] = []
+        self.problems: list[Problem] = []
+        self._space_id = space_id
+        self._memory = memory
+        self._path = path
+        self._frames: list[AlbumFrame] = []
+        self._head, self._slot = NO_HEAD, 0  # how far the chain goes
+        self._judged = 0
+        self._before = NO_HEAD  # the place before the next one to be judged
+
+    async def fetch(self, connection: Connection, shown: Head) -> None:
+        """Fetch what is new, up to *shown*, where the server says that the album's log ends.
+
+        Raises CHAIN_BROKEN, HISTORY_ROLLED_BACK and HISTORY_FORKED.
+        """
+        self._recall()
+        pinned = self._memory.album(self.album_id)
+        if shown.number < pinned.number:
+            raise Refused(
+                Code.HISTORY_ROLLED_BACK, f"the album ends at its entry {shown.number}, {pinned.number} was seen"
+            )
+        kept = len(self._frames)
+        path = f"/v1/spaces/{self._space_id.hex()}/albums/{self.album_id.hex()}/log"
+        while self._head.number < shown.number:
+            frames = await connection.fetch_album_frames(f"{path}?after={self._head.number}")
+            if not frames:
+                raise Refused(Code.CHAIN_BROKEN, f"the album ends at its entry {self._head.number}, not {shown.number}")
+            for frame in frames:
+                self._chain(frame)
+        if self._head.number == shown.number and self._head != shown:
+            raise Refused(Code.HISTORY_FORKED, f"the album's entry {shown.number} is not what the server says it is")
+        if len(self._frames) > kept:
+            durable.write_file(self._path, frames_to_bytes(self._frames))
+
+    def _recall(self) -> None:
+        """Begin with what an earlier run kept; damaged, or another history than was pinned, it is fetched anew."""
+        kept = durable.read_file(self._path) or b""
+        try:
+            for frame in split_frames(kept, AlbumFrame):
+                self._chain(frame)
+        except Refused:
+            self._frames.clear()
+            self._head, self._slot = NO_HEAD, 0
+
+    def _chain(self, frame: AlbumFrame) -> None:
+        head = check_album_frame(self._space_id, self.album_id, self._head, self._slot, frame)
+        pinned = self._memory.album(self.album_id)
+        if head.number == pinned.number and head != pinned:
+            raise Refused(Code.HISTORY_FORKED, f"the album's entry {head.number} is not what it was")
+        self._head, self._slot = head, frame.slot
+        self._frames.append(frame)
+
+    def judge(self, state: LedgerState, end: int | None, ledger_at: Callable[[int], bytes | None]) -> None:
+        """Judge the entries before the slot *end* (None: all) by the ledger *state*, which is in force up to there.
+
+        One bad record is set aside and reported. Raises CHAIN_BROKEN for one whose signer knew another log of the
+        album (*a picture dropped from the middle*), HISTORY_FORKED for another ledger.
+        """
+        while self._judged < len(self._frames):
+            frame = self._frames[self._judged]
+            if end is not None and frame.slot >= end:
+                return
+            self._judge_one(state, frame, ledger_at)
+            self._judged += 1
+            self._before = Head(frame.number, frame.chain)
+
+    def _judge_one(self, state: LedgerState, frame: AlbumFrame, ledger_at: Callable[[int], bytes | None]) -> None:
+        try:
+            entry = parse_entry(frame.envelope)
+            body = check_record(state, entry)
+            if not isinstance(body, ShowInAlbumBody) or body.album_id != self.album_id:
+                raise Refused(Code.ENTRY_MALFORMED, "it is not about this album")
+        except Refused as refusal:
+            if refusal.code is Code.ENTRY_UNKNOWN_CRITICAL:
+                raise Refused(Code.UPDATE_REQUIRED, refusal.detail) from None
+            self.problems.append(Problem(frame.slot, refusal.code, printable(refusal.detail), set_aside=True))
+            return
+        check_heads(entry, frame.slot, lambda _: None, ledger_at)
+        if body.log != self._before:
+            raise Refused(Code.CHAIN_BROKEN, f"the signer of the album's entry {frame.number} knew another one before")
+        self.records.append(ShownRecord(frame.slot, frame.time_ms, body))
+
+    def pin(self) -> None:
+        """Remember how far it was verified."""
+        self._memory.pin_album(self.album_id, self._head)
+
+    def forget(self) -> None:
+        """Remove what was kept, of an album that is not granted any more."""
+        self._path.unlink(missing_ok=True)

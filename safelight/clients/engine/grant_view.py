@@ -1,0 +1,211 @@
+"""What an account reads of a space by grants alone: the space's ledger, and the logs of the albums granted to it.
+
+docs/spec/albums.md. The ledger says who may share, who may add, and under which keys; the space's own log is never
+asked for.
+"""
+
+from pathlib import Path
+
+from safelight.clients.engine.account_session import AccountSession
+from safelight.clients.engine.album_feed import AlbumFeed
+from safelight.clients.engine.commits import Committer
+from safelight.clients.engine.generations import AlbumKeys, Place, open_all_generations, open_grant_box, open_title
+from safelight.clients.engine.granted_assets import GrantedAlbum, GrantedReader
+from safelight.clients.engine.index import Problem
+from safelight.clients.engine.keyring_document import KnownSpace, with_space
+from safelight.clients.engine.ledger_view import LedgerView
+from safelight.clients.engine.unlocking import check_account_pin
+from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, LedgerKind
+from safelight.sync_protocol.ledger_state import Grant, LedgerState
+from safelight.sync_protocol.limits import ID_SIZE_BYTES, MAX_ACCOUNT_ENTRIES
+from safelight.sync_protocol.log import Head
+from safelight.sync_protocol.messages.spaces import GrantedAlbums
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Role, Tier
+
+_MAX_LOOKS = 3
+
+
+class GrantView:
+    """The albums of one space that are granted to this account, as it verified them."""
+
+    def __init__(self, session: AccountSession, known: KnownSpace) -> None:
+        self.session = session
+        self.space_id = known.space_id
+        self.memory = session.folder.memory(known.space_id)
+        self.memory.pin_ledger(Head(known.ledger_number, known.ledger_hash))
+        self._feeds: dict[bytes, AlbumFeed] = {}
+        self._ledger_ids: dict[int, bytes] = {}
+        self._view = self._new_view()
+
+    def _new_view(self) -> LedgerView:
+        return LedgerView(self.session.connection, self.space_id, self.memory, before_entry=self._judge)
+
+    @property
+    def state(self) -> LedgerState:
+        """The verified ledger; SPACE_UNKNOWN before the first `sync`."""
+        return self._view.state
+
+    @property
+    def role(self) -> Role:
+        """This account's role in the space."""
+        return self.state.members[self.session.account_id].role
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Everything in the albums' logs that did not verify."""
+        return [problem for feed in self._feeds.values() for problem in feed.problems]
+
+    async def sync(self) -> LedgerState:
+        """Fetch and verify the ledger and the albums' logs, pin them, and let the space hear of this account's news.
+
+        Raises what the ledger raises, CHAIN_BROKEN, HISTORY_ROLLED_BACK, HISTORY_FORKED, and SPACE_UNKNOWN for who is
+        no member.
+        """
+        for _ in range(_MAX_LOOKS):
+            await self._look()
+            if set(self._grants()) <= self._feeds.keys():
+                break  # else one was given between the two questions, or is withheld: see `albums`
+        self._check_member()
+        await self._advance_account()
+        for album_id, feed in self._feeds.items():
+            if album_id in self._grants():
+                feed.pin()
+            else:
+                feed.forget()
+        await self._pin()
+        return self.state
+
+    async def _look(self) -> None:
+        path = f"/v1/spaces/{self.space_id.hex()}/albums"
+        answer = await self.session.connection.request("GET", path, None, GrantedAlbums)
+        self._feeds = {}
+        for shown in answer.albums:
+            feed = AlbumFeed(self.space_id, _album_id(shown.album_id), self.memory, self._path(shown.album_id))
+            await feed.fetch(self.session.connection, Head(shown.number, shown.chain))
+            self._feeds[feed.album_id] = feed
+        self._ledger_ids = {}
+        self._view = self._new_view()
+        state = await self._view.refresh()
+        self._judge(state, None)
+
+    def _path(self, album: str) -> Path:
+        return self.session.folder.space_folder(self.space_id) / f"album-{_album_id(album).hex()}.frames"
+
+    def _judge(self, state: LedgerState, end: int | None) -> None:
+        """Judge what stands in the albums' logs before the slot *end*, up to which *state* is in force."""
+        self._ledger_ids[state.head.number] = state.head.hash
+        for feed in self._feeds.values():
+            feed.judge(state, end, self._ledger_at)
+
+    def _ledger_at(self, number: int) -> bytes | None:
+        """The ledger's hash at a slot; empty where no ledger entry stands, which is nobody's ledger head."""
+        return self._ledger_ids.get(number, b"")
+
+    def _check_member(self) -> None:
+        """*Swapped member key*: what the space says of this account must be what the account says of itself."""
+        member = self.state.members.get(self.session.account_id)
+        if member is None:
+            raise Refused(Code.SPACE_UNKNOWN, "this account is no member of it")
+        check_account_pin(self.session.entries, member.account.head)
+        is_current = member.account.head == self.session.state.head
+        if is_current and member.account.identity != self.session.keys.identity:
+            raise Refused(Code.LEDGER_RULE, "the space names another identity for this account")
+
+    async def _advance_account(self) -> None:
+        """Let the space hear of new and lost devices: the next keys are sealed to the identity that it knows."""
+        committer = Committer(
+            self.session.connection,
+            author_id=self.session.account_id,
+            device=self.session.device,
+            space_id=self.space_id,
+            memory=self.memory,
+            view=self._view,
+            refresh=self._view.refresh,
+            clock=self.session.clock,
+        )
+        if self.memory.pending:
+            await committer.settle()
+        while news := self._account_news():
+            await committer.commit(LedgerKind.ADVANCE_ACCOUNT, AdvanceAccountBody(self.session.account_id, news, None))
+            await self._view.refresh()
+
+    def _account_news(self) -> list[bytes]:
+        if self.state.tier_of(self.session.account_id) is not Tier.NONE:
+            return []  # it reads the space itself, and says so where it does
+        known = self.state.members[self.session.account_id].account.head.number
+        return self.session.entries[known : known + MAX_ACCOUNT_ENTRIES]
+
+    async def _pin(self) -> None:
+        head = self.state.head
+        self.memory.pin_ledger(head)
+        self.memory.save()
+        listed = next((each for each in self.session.content.spaces if each.space_id == self.space_id), None)
+        if listed is not None and (listed.ledger_number < head.number or not listed.confirmed):
+            known = KnownSpace(self.space_id, ledger_number=head.number, ledger_hash=head.hash)
+            default = self.session.content
+            await self.session.keyring.update(lambda content: with_space(content or default, known))
+
+    def _grants(self) -> dict[bytes, Grant]:
+        me, now_ms = self.session.account_id, self.session.clock()
+        found = ((album_id, self.state.grant_of(me, album_id, now_ms)) for album_id in self.state.albums)
+        return {album_id: grant for album_id, grant in found if grant is not None}
+
+    # Albums
+
+    def albums(self) -> list[GrantedAlbum]:
+        """Return the albums that are granted to this account now, in the order in which they were shared.
+
+        Raises CHAIN_BROKEN for one that the server does not show, EPOCH_MISMATCH where its keys are not the ledger's.
+        """
+        albums = []
+        for album_id, grant in self._grants().items():
+            if album_id not in self._feeds:
+                raise Refused(Code.CHAIN_BROKEN, f"the server does not show the album {album_id.hex()[:12]}")
+            keys = self._keys(album_id)
+            generation = self.state.albums[album_id].generation
+            title = open_title(Place(self.space_id, album_id), generation, keys[generation.number])
+            count = len(self._items(album_id))
+            albums.append(
+                GrantedAlbum(
+                    self.space_id,
+                    album_id,
+                    title,
+                    grant.tier,
+                    grant.expires_ms,
+                    grant.given_by,
+                    grant.given_ms,
+                    count,
+                )
+            )
+        return albums
+
+    def _items(self, album_id: bytes) -> dict[bytes, tuple[int, int]]:
+        """Where each asset of an album was shown first: the record's place among the verified, and its own in that."""
+        places: dict[bytes, tuple[int, int]] = {}
+        for index, record in enumerate(self._feeds[album_id].records):
+            for position, item in enumerate(record.body.items):
+                places.setdefault(item.asset.asset_id, (index, position))
+        return places
+
+    def _keys(self, album_id: bytes) -> dict[int, AlbumKeys]:
+        place, shared = Place(self.space_id, album_id), self.state.albums[album_id]
+        seeds = list(self.session.sealing_seeds())
+        newest = open_grant_box(place, shared.generation, self.session.account_id, seeds)
+        return open_all_generations(place, shared.generations, newest)
+
+    def reader(self, album: GrantedAlbum) -> GrantedReader:
+        """Return what opens the album's assets and fetches their files."""
+        records = self._feeds[album.album_id].records
+        return GrantedReader(self.session, album, self._keys(album.album_id), records, self._items(album.album_id))
+
+
+def _album_id(text: str) -> bytes:
+    """The server's word for an album, which is to name a file: sixteen bytes, in hexadecimal."""
+    try:
+        album_id = bytes.fromhex(text)
+    except ValueError:
+        album_id = b""
+    if len(album_id) != ID_SIZE_BYTES:
+        raise Refused(Code.SERVER_FAULT, "the server lists an album without an id")
+    return album_id

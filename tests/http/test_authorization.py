@@ -26,6 +26,7 @@ from tests.support.asking import (
     Send,
     account_append,
     account_ledger,
+    album_log,
     at_upload,
     bell,
     bind,
@@ -70,9 +71,9 @@ def each(names: str, code: str) -> dict[str, str]:
     return dict.fromkeys(names.split(), code)
 
 
-ACCOUNTS = "owner stranger viewer previewer contributor"
+ACCOUNTS = "owner stranger viewer previewer contributor grantee"
 SESSIONS = f"{ACCOUNTS} camera"
-MINE = "owner viewer previewer contributor camera"
+MINE = "owner viewer previewer contributor grantee camera"
 
 
 def readers(**own: str) -> dict[str, Expected]:
@@ -94,20 +95,19 @@ async def _never(_: World, __: Caller, ___: str) -> Answer:
 
 
 _BLOBS = {
-    "original": {**each("owner viewer", OK), "previewer": "not-found", **each("contributor camera", "forbidden")},
-    "preview": {**each("owner viewer previewer", OK), **each("contributor camera", "forbidden")},
-    "page": {**each("owner viewer", OK), "previewer": "not-found", **each("contributor camera", "forbidden")},
-    "of a link alone": {
-        **each("owner viewer", OK),
-        "previewer": "not-found",
-        **each("contributor camera", "forbidden"),
-    },
-    "not yet named": {**each("owner viewer", OK), "previewer": "not-found", **each("contributor camera", "forbidden")},
-    "stranger's": {**each("owner viewer previewer", "not-found"), **each("contributor camera", "forbidden")},
-    "unknown": {**each("owner viewer previewer", "not-found"), **each("contributor camera", "forbidden")},
+    "original": {**each("owner viewer", OK), **each("previewer grantee", "not-found")},
+    "preview": each("owner viewer previewer grantee", OK),
+    "page": {**each("owner viewer", OK), **each("previewer grantee", "not-found")},
+    "of a link alone": {**each("owner viewer", OK), **each("previewer grantee", "not-found")},
+    "not yet named": {**each("owner viewer", OK), **each("previewer grantee", "not-found")},
+    "stranger's": each("owner viewer previewer grantee", "not-found"),
+    "unknown": each("owner viewer previewer grantee", "not-found"),
 }
 BLOBS: Mapping[str, Expected] = {
-    **{of: {"stranger": "space-unknown", **expected} for of, expected in _BLOBS.items()},
+    **{
+        of: {"stranger": "space-unknown", **each("contributor camera", "forbidden"), **expected}
+        for of, expected in _BLOBS.items()
+    },
     "other": {**each(MINE, "space-unknown"), "stranger": OK},
     "unknown space": each(SESSIONS, "space-unknown"),
 }
@@ -120,6 +120,26 @@ LINK_BLOBS: Mapping[str, Expected] = {
     "unknown blob": {"guest": "not-found"},
     "other link": {},
     "unknown link": {},
+}
+ALBUMS: Mapping[str, Expected] = {
+    "own": {
+        **each("owner viewer previewer grantee", OK),
+        "contributor": "not-found",
+        "camera": "forbidden",
+        "stranger": "space-unknown",
+    },
+    "not granted": {
+        **each("owner viewer previewer", OK),
+        **each("contributor grantee", "not-found"),
+        "camera": "forbidden",
+        "stranger": "space-unknown",
+    },
+    "unknown": {
+        **each("owner viewer previewer contributor grantee", "not-found"),
+        "camera": "forbidden",
+        "stranger": "space-unknown",
+    },
+    "other": {**each(MINE, "space-unknown"), "stranger": "not-found"},
 }
 UPLOADS: Mapping[str, Expected] = {
     "own": {**each(SESSIONS, "not-found"), "owner": OK},
@@ -137,12 +157,12 @@ APPENDING: Mapping[str, Expected] = {
     "unknown": each(f"{SESSIONS} ticket", "not-found"),
 }
 OF_AN_ACCOUNT: Mapping[str, Expected] = {"": {**each(f"{ACCOUNTS} ticket", OK), "camera": "forbidden"}}
-FULL_READERS = readers(**each("owner viewer", OK), **each("previewer contributor camera", "forbidden"))
+FULL_READERS = readers(**each("owner viewer", OK), **each("previewer contributor grantee camera", "forbidden"))
 ALL_IN_IT = readers(**each(MINE, OK))
 
 # Of those who may not, each for its own reason.
 HOLDERS = {
-    **each("viewer previewer", "right-missing"),
+    **each("viewer previewer grantee", "right-missing"),
     **each("contributor camera", "forbidden"),
     "stranger": "space-unknown",
 }
@@ -172,7 +192,7 @@ ROWS: dict[str, Row] = {
     "GET /v1/spaces/{space}": Row(in_space("GET"), ALL_IN_IT),
     "GET /v1/spaces/{space}/log": Row(
         in_space("GET", "/log"),
-        readers(**each("owner viewer previewer", OK), **each("contributor camera", "forbidden")),
+        readers(**each("owner viewer previewer", OK), **each("contributor grantee camera", "forbidden")),
     ),
     "GET /v1/spaces/{space}/chain": Row(in_space("GET", "/chain"), ALL_IN_IT),
     "GET /v1/spaces/{space}/ledger": Row(in_space("GET", "/ledger"), ALL_IN_IT),
@@ -182,8 +202,11 @@ ROWS: dict[str, Row] = {
     "POST /v1/spaces/{space}/commits": Row(
         commits,
         {
-            **readers(**each("owner contributor camera", OK), **each("viewer previewer", "right-missing")),
-            "another's": {**each("viewer previewer contributor camera", "forbidden"), "stranger": "space-unknown"},
+            **readers(**each("owner contributor camera", OK), **each("viewer previewer grantee", "right-missing")),
+            "another's": {
+                **each("viewer previewer contributor grantee camera", "forbidden"),
+                "stranger": "space-unknown",
+            },
         },
     ),
     "POST /v1/spaces/{space}/bind": Row(bind, {"own": {}}, OK),
@@ -191,7 +214,7 @@ ROWS: dict[str, Row] = {
         join,
         {
             "own": {
-                **each("owner viewer previewer contributor", "member-exists"),
+                **each("owner viewer previewer contributor grantee", "member-exists"),
                 "stranger": OK,
                 "camera": "forbidden",
             },
@@ -202,12 +225,17 @@ ROWS: dict[str, Row] = {
     ),
     "GET /v1/spaces/{space}/boxes/{epoch}": Row(
         box,
-        readers(**each("owner viewer previewer", OK), **each("contributor camera", "forbidden")),
+        readers(**each("owner viewer previewer", OK), **each("contributor grantee camera", "forbidden")),
     ),
     "POST /v1/spaces/{space}/fingerprints": Row(
         in_space("POST", "/fingerprints", AskFingerprints([os.urandom(32)])),
-        readers(**each("owner viewer camera", OK), **each("previewer contributor", "forbidden")),
+        readers(**each("owner viewer camera", OK), **each("previewer contributor grantee", "forbidden")),
     ),
+    "GET /v1/spaces/{space}/albums": Row(
+        in_space("GET", "/albums"),
+        readers(**each("owner viewer previewer contributor grantee", OK), camera="forbidden"),
+    ),
+    "GET /v1/spaces/{space}/albums/{album}/log": Row(album_log, ALBUMS),
     "GET /v1/spaces/{space}/bell": Row(bell, ALL_IN_IT),
     "GET /v1/spaces/{space}/blobs/{name}": Row(blob("GET"), BLOBS),
     "HEAD /v1/spaces/{space}/blobs/{name}": Row(blob("HEAD"), BLOBS),
@@ -224,7 +252,7 @@ ROWS: dict[str, Row] = {
     ),
     "OPTIONS /v1/blobs": replace(everyone(OK), send=plain("OPTIONS", "/v1/blobs")),
     "POST /v1/blobs": Row(
-        upload, readers(**each("owner contributor camera", OK), **each("viewer previewer", "right-missing"))
+        upload, readers(**each("owner contributor camera", OK), **each("viewer previewer grantee", "right-missing"))
     ),
     "PATCH /v1/blobs/uploads/{upload}": Row(
         at_upload("PATCH", b"x", Content_Type="application/partial-upload", Upload_Offset="0", Upload_Complete="?0"),

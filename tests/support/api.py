@@ -17,6 +17,7 @@ from safelight.sync_protocol.messages.blobs import BlobStored
 from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession, Session
 from safelight.sync_protocol.messages.spaces import CommitEntry, Committed, NewBox
 from safelight.sync_protocol.receipts import Receipt, verify_receipt
+from safelight.sync_protocol.records import AssetBody
 from tests.support.protocol import Blob, Link, Pairing, Person, Signer, Writer, make_asset
 
 T = TypeVar("T")
@@ -155,11 +156,15 @@ class Api:
 
     async def add_photo(self, writer: Writer, *blobs: Blob, fingerprint: bytes = b"") -> bytes:
         """Upload an original and its previews and commit them as an asset; returns the asset's id."""
+        return (await self.add_asset(writer, *blobs, fingerprint=fingerprint)).asset_id
+
+    async def add_asset(self, writer: Writer, *blobs: Blob, fingerprint: bytes = b"") -> AssetBody:
+        """The same; returns the asset."""
         await self.upload(writer.space_id, *blobs)
         await self.commit(writer, writer.open_roll())
         asset = make_asset(*blobs, fingerprint=fingerprint)
         await self.commit(writer, writer.add_assets(asset))
-        return asset.asset_id
+        return asset
 
     async def publish(self, writer: Writer, link: Link) -> None:
         """Upload a link's page and publish the link."""

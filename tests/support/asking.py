@@ -211,6 +211,13 @@ async def box(world: World, caller: Caller, of: str) -> Answer:
     return await caller.send("GET", f"{world.space(of)}/boxes/{epoch}")
 
 
+async def album_log(world: World, caller: Caller, of: str) -> Answer:
+    """Read the log of a shared album: of one that is granted to the grantee, of another, of none."""
+    albums = {"own": world.album, "not granted": world.other_album}
+    space = world.space("other" if of == "other" else "own")
+    return await caller.send("GET", f"{space}/albums/{albums.get(of, os.urandom(16)).hex()}/log?after=0")
+
+
 async def bell(world: World, caller: Caller, of: str) -> Answer:
     """Ask for the WebSocket; `ok` is that it opens."""
     headers = {

@@ -12,13 +12,15 @@ from safelight.sync_protocol.messages.accounts import (
     Unlocked,
 )
 from safelight.sync_protocol.messages.links import OpenLink
+from safelight.sync_protocol.records import AssetBody
 from safelight.sync_protocol.roles import Role
 from tests.http.conftest import Owner, Server
 from tests.support.api import Answer, Api
+from tests.support.grants import give_body, open_body, show_body
 from tests.support.invitations import Invitation, become_member, take_join
 from tests.support.protocol import Blob, Link, Pairing, Person, Signer, Writer
 
-MEMBERS = ("viewer", "previewer", "contributor")
+MEMBERS = ("viewer", "previewer", "contributor", "grantee")
 
 
 @dataclass
@@ -55,9 +57,12 @@ class World:
     strangers_blob: Blob = field(default_factory=lambda: Blob(os.urandom(600)))
     link: Link = field(default_factory=lambda: Link(Blob(os.urandom(500))))
     other_link: Link = field(default_factory=lambda: Link(Blob(os.urandom(500))))
+    asset: AssetBody | None = None
     watermarked: Blob = field(default_factory=lambda: Blob(os.urandom(400)))
     pairing: Pairing = field(default_factory=Pairing)
     invitation: Invitation = field(default_factory=lambda: Invitation(Role.VIEWER))
+    album: bytes = field(default_factory=lambda: os.urandom(16))
+    other_album: bytes = field(default_factory=lambda: os.urandom(16))
     used: Invitation = field(default_factory=lambda: Invitation(Role.VIEWER))
 
     def space(self, of: str) -> str:
@@ -75,7 +80,7 @@ async def make_world(server: Server) -> World:
     """Make a space with a member of every role, a camera, links, and things that were revoked; and a stranger's."""
     owner, stranger = await server.owner(), await server.owner()
     world = World(server, owner, stranger, {})
-    await owner.api.add_photo(owner.writer, world.original, world.preview)
+    world.asset = await owner.api.add_asset(owner.writer, world.original, world.preview)
     await owner.api.upload(owner.writer.space_id, world.loose)
     await stranger.api.add_photo(stranger.writer, world.strangers_blob)
     for link in (world.link, world.other_link):
@@ -101,7 +106,20 @@ async def make_world(server: Server) -> World:
     await take_join(joiner_api, owner.writer, world.used.join(owner.writer, joiner, signer), signer)
     for role in MEMBERS:
         callers[role] = await _member(server, owner, Role(role))
+    await _share(world)
     return world
+
+
+async def _share(world: World) -> None:
+    """Share two albums that show the owner's picture: one with the grantee, at the view tier, and one with nobody."""
+    owner, grantee = world.owner, world.callers["grantee"].person
+    assert grantee is not None
+    for album in (world.album, world.other_album):
+        await owner.api.commit(owner.writer, owner.writer.entry("grant.open", open_body(owner.writer, album=album)))
+        shown = owner.writer.entry("album.show", show_body(owner.writer, world.asset, album=album))
+        await owner.api.commit(owner.writer, shown)
+    given = owner.writer.entry("grant.give", give_body(owner.writer, grantee, album=world.album))
+    await owner.api.commit(owner.writer, given)
 
 
 async def _ticket(server: Server, person: Person) -> str:

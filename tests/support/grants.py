@@ -1,5 +1,9 @@
 """Shared albums made from fixed seeds: generations and grants, as honest clients would sign them."""
 
+from typing import Protocol
+
+from msgspec.structs import replace
+
 from safelight.sync_protocol.grant_entries import (
     EndGrantBody,
     Generation,
@@ -8,10 +12,31 @@ from safelight.sync_protocol.grant_entries import (
     OpenGenerationBody,
 )
 from safelight.sync_protocol.ledger_entries import LedgerKind
+from safelight.sync_protocol.ledger_state import LedgerState
+from safelight.sync_protocol.log import NO_HEAD, Head
+from safelight.sync_protocol.records import AssetBody, ShowInAlbumBody, ShownItem
 from safelight.sync_protocol.roles import Tier
-from tests.support.ledgers import NOW_MS, Person, Space, id_of, inbox_of
+from tests.support.ledgers import NOW_MS, Space, id_of, inbox_of
 
 ALBUM = id_of("album")
+
+
+class HasState(Protocol):
+    """A space as somebody follows it."""
+
+    @property
+    def state(self) -> LedgerState:
+        """The ledger's state."""
+        ...
+
+
+class HasAccount(Protocol):
+    """Somebody to whom an album is granted."""
+
+    @property
+    def account_id(self) -> bytes:
+        """The account's id."""
+        ...
 
 
 def grant_box(account_id: bytes, tier: Tier = Tier.VIEW) -> GrantBox:
@@ -20,7 +45,7 @@ def grant_box(account_id: bytes, tier: Tier = Tier.VIEW) -> GrantBox:
 
 
 def generation_of(
-    space: Space, *, album: bytes = ALBUM, at_ms: int = NOW_MS, without: bytes = b"", **changes: object
+    space: HasState, *, album: bytes = ALBUM, at_ms: int = NOW_MS, without: bytes = b"", **changes: object
 ) -> Generation:
     """Build the generation of *album* that follows, for the grants that stand at a time, but for one account."""
     known = space.state.albums.get(album)
@@ -41,26 +66,41 @@ def generation_of(
     return Generation(**{**values, **changes})  # type: ignore[arg-type]  # values by name
 
 
-def open_body(space: Space, **changes: object) -> OpenGenerationBody:
+def open_body(space: HasState, *, album: bytes = ALBUM, **changes: object) -> OpenGenerationBody:
     """Build the entry that begins the album's next generation."""
-    return OpenGenerationBody(ALBUM, generation_of(space, **changes))  # type: ignore[arg-type]  # values by name
+    return OpenGenerationBody(album, generation_of(space, album=album, **changes))  # type: ignore[arg-type]  # values by name
 
 
 def give_body(
-    space: Space, person: Person, tier: Tier = Tier.VIEW, *, expires_ms: int = 0, generation: int = 0
+    space: HasState,
+    person: HasAccount,
+    tier: Tier = Tier.VIEW,
+    *,
+    expires_ms: int = 0,
+    generation: int = 0,
+    album: bytes = ALBUM,
 ) -> GiveGrantBody:
     """Build a grant of the album under its generation in force."""
-    number = generation or space.state.albums[ALBUM].generation.number
-    return GiveGrantBody(ALBUM, number, expires_ms, grant_box(person.account_id, tier))
+    number = generation or space.state.albums[album].generation.number
+    return GiveGrantBody(album, number, expires_ms, grant_box(person.account_id, tier))
 
 
-def end_body(space: Space, person: Person, **changes: object) -> EndGrantBody:
+def show_body(
+    space: HasState, *assets: AssetBody | None, log: Head = NO_HEAD, album: bytes = ALBUM, **changes: object
+) -> ShowInAlbumBody:
+    """Build what shows assets in the album, whose own log ends at *log*."""
+    items = [ShownItem(bytes(16), replace(asset, fingerprint=b"")) for asset in assets if asset]
+    body = ShowInAlbumBody(album, space.state.albums[album].generation.number, log, items)
+    return replace(body, **changes)
+
+
+def end_body(space: HasState, person: HasAccount, *, album: bytes = ALBUM, **changes: object) -> EndGrantBody:
     """Build the end of a person's grant, with the generation of those whose grants go on."""
-    generation = generation_of(space, without=person.account_id, **changes)  # type: ignore[arg-type]  # values by name
-    return EndGrantBody(ALBUM, person.account_id, generation)
+    generation = generation_of(space, album=album, without=person.account_id, **changes)  # type: ignore[arg-type]  # values by name
+    return EndGrantBody(album, person.account_id, generation)
 
 
-def share(space: Space, *people: Person, tier: Tier = Tier.VIEW, expires_ms: int = 0) -> None:
+def share(space: Space, *people: HasAccount, tier: Tier = Tier.VIEW, expires_ms: int = 0) -> None:
     """Share the album, if it is not yet, and give each of *people*, who are members, a grant."""
     if ALBUM not in space.state.albums:
         space.take(space.entry(LedgerKind.OPEN_GENERATION, open_body(space)))

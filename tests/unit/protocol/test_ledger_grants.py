@@ -140,7 +140,7 @@ def test_what_a_grant_may_not_be(space: Space, bert: Person) -> None:
         (viewer, Tier.FULL, {}, Code.LEDGER_RULE),
         (viewer, Tier.VIEW, {}, Code.LEDGER_RULE),
     ):
-        entry = space.entry(LedgerKind.GIVE_GRANT, give_body(space, person, tier, **changes))
+        entry = space.entry(LedgerKind.GIVE_GRANT, give_body(space, person, tier, **changes))  # type: ignore[arg-type]  # values by name
         assert refusal(apply_next, space, entry) is code
 
 
@@ -208,7 +208,7 @@ def test_what_a_generation_may_not_be(space: Space, bert: Person) -> None:
         ({"boxes": [grant_box(bert.account_id)]}, Code.LEDGER_RULE),
     )
     for changes, code in unfit:
-        entry = space.entry(LedgerKind.OPEN_GENERATION, open_body(space, **changes))
+        entry = space.entry(LedgerKind.OPEN_GENERATION, open_body(space, **changes))  # type: ignore[arg-type]  # values by name
         assert refusal(apply_next, space, entry) is code
     share(space, bert)
     box = grant_box(bert.account_id)
@@ -223,7 +223,7 @@ def test_what_a_generation_may_not_be(space: Space, bert: Person) -> None:
         ({"boxes": [grant_box(bert.account_id, Tier.FULL)]}, Code.LEDGER_RULE),
     )
     for changes, code in wrong:
-        entry = space.entry(LedgerKind.OPEN_GENERATION, open_body(space, **changes))
+        entry = space.entry(LedgerKind.OPEN_GENERATION, open_body(space, **changes))  # type: ignore[arg-type]  # values by name
         assert refusal(apply_next, space, entry) is code
 
 

@@ -1,5 +1,6 @@
 """Vectors of grants: albums shared with people who read nothing else of the space, as readers take or refuse them."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from functools import partial
@@ -56,6 +57,10 @@ class _Shared:
     def with_chris(self, role: Role = Role.GRANTEE) -> Signer:
         """Make Chris a member; returns what signs for him."""
         return member(self.space, self.chris, role)
+
+    def forger(self) -> Signer:
+        """Return who signs in Anna's place, under another key."""
+        return dataclasses.replace(self.space.signer, seed=seed_of("mallory"))
 
     def rotated(self) -> "_Shared":
         """Begin another epoch."""
@@ -137,6 +142,7 @@ def _begun(cases: Cases) -> None:
         (" by a viewer", lambda s: s.open(s.with_chris(Role.VIEWER)), Code.RIGHT_MISSING),
         (" by a grantee", lambda s: s.open(s.by_bert), Code.RIGHT_MISSING),
         (" by a camera", lambda s: s.open(s.space.camera()), Code.RIGHT_MISSING),
+        (" by who has not the owner's key", lambda s: s.open(s.forger()), Code.SIGNATURE_INVALID),
         (" and another one, with inboxes of the first", _another_album, None),
     ):
         _replay(cases, f"an album is shared{name}", make, expect)
@@ -195,8 +201,7 @@ def _opened_next(field: str, value: object, shared: _Shared) -> Entry:
 
 
 def _opened_later(inbox: bytes, shared: _Shared) -> Entry:
-    shared.space.take(shared.begun().open())
-    return shared.open(view_inbox=inbox)
+    return _after(_after(shared.begun(), shared.open()), shared.open()).open(view_inbox=inbox)
 
 
 def _given(cases: Cases) -> None:
@@ -209,6 +214,7 @@ def _given(cases: Cases) -> None:
         ("to two", lambda s: _to(s.given(), Role.GRANTEE, Tier.FULL)),
         ("by a manager", lambda s: s.begun().give(signer=s.with_chris(Role.MANAGER))),
         ("again as it is", lambda s: s.given().give()),
+        ("again, for as long", lambda s: s.given(expires_ms=LATER_MS).give(expires_ms=LATER_MS)),
         ("again, of the full tier", lambda s: s.given().give(tier=Tier.FULL)),
         ("again, for longer", lambda s: s.given(expires_ms=LATER_MS).give(expires_ms=LATER_MS + 1)),
         ("again, without an end", lambda s: s.given(expires_ms=LATER_MS).give(tier=Tier.FULL)),
@@ -243,6 +249,8 @@ def _not_given(cases: Cases) -> None:
         ("again, for less time", lambda s: s.given(expires_ms=LATER_MS).give(expires_ms=NOW_MS + 1), Code.LEDGER_RULE),
         ("again, with an end", lambda s: s.given().give(tier=Tier.FULL, expires_ms=LATER_MS), Code.LEDGER_RULE),
         ("by an editor", lambda s: s.begun().give(signer=s.with_chris(Role.EDITOR)), Code.RIGHT_MISSING),
+        ("by an editor, of what is not shared", _given_by_an_editor, Code.RIGHT_MISSING),
+        ("by who has not the owner's key", lambda s: s.begun().give(signer=s.forger()), Code.SIGNATURE_INVALID),
         ("by its own reader", lambda s: s.begun().give(tier=Tier.FULL, signer=s.by_bert), Code.RIGHT_MISSING),
         ("by a manager to a manager", _to_a_manager, Code.RIGHT_MISSING),
         ("of no tier", lambda s: _boxed(s, tier="none"), Code.ENTRY_MALFORMED),
@@ -260,6 +268,10 @@ def _to_a_manager(shared: _Shared) -> Entry:
     by_chris, dora = shared.begun().with_chris(Role.MANAGER), Person("dora")
     member(shared.space, dora, Role.MANAGER)
     return shared.give(dora, signer=by_chris)
+
+
+def _given_by_an_editor(shared: _Shared) -> Entry:
+    return shared.give(signer=shared.with_chris(Role.EDITOR), generation=2)
 
 
 def _boxed(shared: _Shared, **changes: object) -> Entry:
@@ -284,6 +296,7 @@ def _ended(cases: Cases) -> None:
         ("with its box in the new generation", lambda s: s.given().end(boxes=boxes), Code.LEDGER_RULE),
         ("without the new generation's number", lambda s: s.given().end(number=2), Code.GENERATION_OLD),
         ("by an editor that did not give it", lambda s: s.given().end(s.with_chris(Role.EDITOR)), Code.RIGHT_MISSING),
+        ("by who has not the owner's key", lambda s: s.given().end(s.forger()), Code.SIGNATURE_INVALID),
         ("by its own reader", lambda s: s.given().end(s.by_bert), Code.RIGHT_MISSING),
         ("by who gave it and reads no more", partial(_ended_by_its_giver, Role.PREVIEWER), Code.RIGHT_MISSING),
     ):

@@ -32,7 +32,7 @@ def change_grants(
             return _open_generation(state, entry, body)
         case GiveGrantBody():
             return _give_grant(state, entry, body)
-        case EndGrantBody():
+        case _:
             return _end_grant(state, entry, body)
 
 

@@ -6,6 +6,7 @@ Only sealing to a public key is random; those values were made once and are kept
 from collections.abc import Callable
 
 from tools import (
+    vector_cases_grants,
     vector_cases_keys,
     vector_cases_ledgers,
     vector_cases_links,
@@ -35,6 +36,7 @@ FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
     "spaces.json": ("Whole logs: what a reader takes, sets aside, and stops at.", vector_cases_logs.spaces),
     "members.json": ("Members of a space, from invitation to removal.", vector_cases_members.members),
     "vaults.json": ("Vaults, whose members bring a key for them.", vector_cases_vaults.vaults),
+    "grants.json": ("Albums shared by grants, and their own log.", vector_cases_grants.grants),
     "verify_words.json": ("Words by which members compare their ledgers.", vector_cases_ledgers.verify_words),
     "promises.json": ("Receipts and pairing codes.", vector_cases_ledgers.promises),
 }

@@ -32,6 +32,8 @@ _FROM_KEY = (
     ("album_wrap_key", "album key"),
     ("album_view_wrap_key", "album view key"),
     ("album_metadata_key", "album view key"),
+    ("album_full_history_key", "album key"),
+    ("album_view_history_key", "album view key"),
     ("album_full_inbox_seed", "album key"),
     ("album_view_inbox_seed", "album view key"),
     ("pairing_signing_seed", "pairing secret"),

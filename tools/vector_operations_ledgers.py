@@ -4,6 +4,7 @@ from typing import Any
 
 from safelight.sync_protocol import (
     account_ledger,
+    album_log,
     ledger,
     ledger_entries,
     ledger_state,
@@ -37,6 +38,13 @@ def _chain(v: Values) -> Values:
     for frame in log.frames_from_bytes(v["frames"]):
         state = log.step(state, frame)
     return {"head_number": state.number, "chain": state.chain}
+
+
+def _album_chain(v: Values) -> Values:
+    head, slot = log.NO_HEAD, 0
+    for frame in log.split_frames(v["frames"], album_log.AlbumFrame):
+        head, slot = album_log.check_album_frame(v["space_id"], v["album_id"], head, slot, frame), frame.slot
+    return {"head_number": head.number, "head_hash": head.hash, "slot_number": slot}
 
 
 class _Reader:
@@ -93,6 +101,14 @@ def _space(v: Values) -> Values:
         "boxes_text": sorted(f"{box.account_id.hex()} {box.tier}" for box in state.epoch.boxes),
         "open_invitation_ids": sorted(key for key, invitation in state.invitations.items() if not invitation.over),
         "epoch_due_text": "yes" if state.epoch_due else "no",
+        "albums_text": [_described_album(key, album) for key, album in sorted(state.albums.items())],
+        "grants_text": sorted(line for key, album in state.albums.items() for line in _described_grants(key, album)),
+        "grant_boxes_text": sorted(
+            f"{key.hex()} {generation.number} {box.account_id.hex()} {box.tier}"
+            for key, album in state.albums.items()
+            for generation in album.generations
+            for box in generation.boxes
+        ),
         "adding_ids": sorted(key for key in (*state.members, *state.cameras) if Right.ADD in state.rights_of(key)),
         "set_aside_count": len(reader.set_aside),
         "set_aside_codes_text": reader.set_aside,
@@ -101,6 +117,17 @@ def _space(v: Values) -> Values:
 
 def _described(account_id: bytes, member: ledger_state.Member) -> str:
     return " ".join((account_id.hex(), member.role.value, *sorted(right.value for right in member.rights)))
+
+
+def _described_album(album_id: bytes, album: ledger_state.SharedAlbum) -> str:
+    return f"{album_id.hex()} {album.generation.number} {album.generation.epoch}"
+
+
+def _described_grants(album_id: bytes, album: ledger_state.SharedAlbum) -> list[str]:
+    return [
+        f"{album_id.hex()} {key.hex()} {grant.tier.value} {grant.expires_ms} {grant.given_by.hex()} {grant.given_ms}"
+        for key, grant in album.grants.items()
+    ]
 
 
 def _receipt(v: Values) -> Values:
@@ -130,6 +157,7 @@ def _verify_words(v: Values) -> Values:
 LEDGER_OPERATIONS = {
     "account.replay": _account,
     "log.chain": _chain,
+    "album.chain": _album_chain,
     "space.replay": _space,
     "receipt.verify": _receipt,
     "pairing.parse": _pairing,

@@ -32,6 +32,7 @@ with instrumented:
     from safelight.server.routes.all import ROUTES
     from safelight.sync_protocol import (
         account_ledger,
+        album_log,
         ledger,
         ledger_entries,
         links,
@@ -78,7 +79,11 @@ def _account(data: bytes) -> None:
 def _space(data: bytes) -> None:
     state = None
     for number, piece in enumerate(_pieces(data), start=1):
-        state = ledger.apply(state, log.parse_entry(piece), number)
+        entry = log.parse_entry(piece)
+        if state is None or ledger_entries.is_ledger_kind(entry.header.kind):
+            state = ledger.apply(state, entry, number)
+        else:
+            record_rules.check_record(state, entry)
 
 
 def _pieces(data: bytes) -> list[bytes]:
@@ -137,6 +142,12 @@ def _frames(data: bytes) -> None:
     state = log.LogState()
     for frame in log.frames_from_bytes(data):
         state = log.step(state, frame)
+
+
+def _album(data: bytes) -> None:
+    head, slot = log.NO_HEAD, 0
+    for frame in log.split_frames(data, album_log.AlbumFrame):
+        head, slot = album_log.check_album_frame(_KEY, _ID, head, slot, frame), frame.slot
 
 
 def _headers(data: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from safelight.sync_protocol import log
 from tests.faults.parsers import MUTANTS, TARGETS
 from tests.support.samples import REPOSITORY
 from tools.exchange_vectors import _case
@@ -20,17 +21,17 @@ SHORT_RUNS, LONG_RUNS = 300, 100_000
 SHORT_CASES, LONG_CASES = 400, 20_000
 # What reads: what others sent, or what was kept.
 _READING = {
-    "account-secret.unwrap", "account.replay", "box.open", "file.open", "floe.open", "floe.open-segment", "hpke.open",
-    "link.open-head", "link.open-page", "link.parse-address", "link.parse-fragment", "link.verify-head", "log.chain",
-    "pairing.parse", "password.check-costs", "receipt.verify", "recovery.entropy", "signature.verify", "space.replay",
-    "unpad",
+    "account-secret.unwrap", "account.replay", "album.chain", "box.open", "file.open", "floe.open", "floe.open-segment",
+    "hpke.open", "link.open-head", "link.open-page", "link.parse-address", "link.parse-fragment", "link.verify-head",
+    "log.chain", "pairing.parse", "password.check-costs", "receipt.verify", "recovery.entropy", "signature.verify",
+    "space.replay", "unpad",
 }  # fmt: skip
 # What the reader itself names, and a header, which a record's shape holds to its size before anyone reads it.
 _OURS = {"unlocker_text", "final", "segment_index", "header"}
 
 
 def corpus(folder: Path) -> Path:
-    """Everything that our vectors read, each value a file."""
+    """Everything that our vectors read, each value a file, and entries of every kind."""
     folder.mkdir()
     values: set[bytes] = {
         b"\x92",
@@ -47,9 +48,24 @@ def corpus(folder: Path) -> Path:
                 each = read if isinstance(read, list) else [read]
                 values |= {bytes(item) for item in each if isinstance(item, bytes)}
                 values |= {item.encode() for item in each if isinstance(item, str)}
+    values |= entries()
     for number, value in enumerate(sorted(value for value in values if len(value) <= 16384)):
         (folder / f"{number:04}").write_bytes(value)
     return folder
+
+
+def entries() -> set[bytes]:
+    """Of each kind that ends a whole log among our vectors one entry, and the shortest such log's entries."""
+    found: dict[str, list[bytes]] = {}
+    for file in sorted(VECTORS.glob("*.json")):
+        for case in load(file):
+            if case["operation"] != "space.replay" or case.get("output", {}).get("set_aside_count") != 0:
+                continue
+            envelopes = [frame.envelope for frame in log.frames_from_bytes(decode("frames", case["inputs"]["frames"]))]
+            kind = log.parse_entry(envelopes[-1]).header.kind
+            found[kind] = min(found.get(kind, envelopes), envelopes, key=lambda each: sum(map(len, each)))
+    joined = {b"".join(len(one).to_bytes(4, "big") + one for one in envelopes) for envelopes in found.values()}
+    return joined | {envelopes[-1] for envelopes in found.values()}
 
 
 def feed(target: str, runs: int, seed: int, tmp_path: Path, *mutant: str) -> "subprocess.CompletedProcess[str]":

@@ -16,7 +16,7 @@ from safelight.sync_protocol.records import AssetBody
 from safelight.sync_protocol.roles import Role
 from tests.http.conftest import Owner, Server
 from tests.support.api import Answer, Api
-from tests.support.grants import give_body, open_body, show_body
+from tests.support.grants import give_body, open_body, showing_body
 from tests.support.invitations import Invitation, become_member, take_join
 from tests.support.protocol import Blob, Link, Pairing, Person, Signer, Writer
 
@@ -116,7 +116,7 @@ async def _share(world: World) -> None:
     assert grantee is not None
     for album in (world.album, world.other_album):
         await owner.api.commit(owner.writer, owner.writer.entry("grant.open", open_body(owner.writer, album=album)))
-        shown = owner.writer.entry("album.show", show_body(owner.writer, world.asset, album=album))
+        shown = owner.writer.entry("album.show", showing_body(owner.writer, world.asset, album=album))
         await owner.api.commit(owner.writer, shown)
     given = owner.writer.entry("grant.give", give_body(owner.writer, grantee, album=world.album))
     await owner.api.commit(owner.writer, given)

@@ -14,9 +14,9 @@ from safelight.sync_protocol.grant_entries import (
 from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import NO_HEAD, Head
-from safelight.sync_protocol.records import AssetBody, ShowInAlbumBody, ShownItem
+from safelight.sync_protocol.records import AssetBody, RenditionName, RenditionRef, ShowInAlbumBody, ShownItem
 from safelight.sync_protocol.roles import Tier
-from tests.support.ledgers import NOW_MS, Space, id_of, inbox_of
+from tests.support.ledgers import NOW_MS, Space, id_of, inbox_of, seed_of
 
 ALBUM = id_of("album")
 
@@ -85,7 +85,7 @@ def give_body(
     return GiveGrantBody(album, number, expires_ms, grant_box(person.account_id, tier))
 
 
-def show_body(
+def showing_body(
     space: HasState, *assets: AssetBody | None, log: Head = NO_HEAD, album: bytes = ALBUM, **changes: object
 ) -> ShowInAlbumBody:
     """Build what shows assets in the album, whose own log ends at *log*."""
@@ -98,6 +98,26 @@ def end_body(space: HasState, person: HasAccount, *, album: bytes = ALBUM, **cha
     """Build the end of a person's grant, with the generation of those whose grants go on."""
     generation = generation_of(space, album=album, without=person.account_id, **changes)  # type: ignore[arg-type]  # values by name
     return EndGrantBody(album, person.account_id, generation)
+
+
+def shown(which: str = "one", **changes: object) -> ShownItem:
+    """Build an asset as it is shown."""
+    original = RenditionRef(RenditionName.ORIGINAL, id_of(f"rendition {which}"), seed_of(which), 4096, bytes(74))
+    values: dict[str, object] = {
+        "asset_id": id_of(f"asset {which}"),
+        "fingerprint": b"",
+        "renditions": [original],
+        "wrap_full": b"wrap",
+        "wrap_view": b"wrap",
+        "view": b"view",
+        "full": b"full",
+    }
+    return ShownItem(id_of("roll"), AssetBody(**{**values, **changes}))  # type: ignore[arg-type]  # values by name
+
+
+def show_body(*items: ShownItem, generation: int = 2) -> ShowInAlbumBody:
+    """Build the album's first record: *items*, or two assets."""
+    return ShowInAlbumBody(ALBUM, generation, NO_HEAD, list(items) or [shown("one"), shown("two")])
 
 
 def share(space: Space, *people: HasAccount, tier: Tier = Tier.VIEW, expires_ms: int = 0) -> None:

@@ -23,7 +23,7 @@ from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.ports.commits import Commit, Committed, Rejected, SomeFailed
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.meter import Meter
-from safelight.server.domain.times import check_times
+from safelight.server.domain.times import check_signed_now, check_times
 from safelight.sync_protocol.account_ledger import AccountState
 from safelight.sync_protocol.ids import space_id as space_id_of
 from safelight.sync_protocol.ledger_entries import JoinSpaceBody, LedgerKind, is_ledger_kind
@@ -170,6 +170,8 @@ class Commits:
             await self._check_account(judged, entry)
         else:
             judged = judge_record(state, entry, boxes, now_ms=now_ms)
+            if judged.commit.album is not None:
+                check_signed_now(entry, now_ms)
         await self._check_signers_heads(state.space_id, entry)
         return judged
 

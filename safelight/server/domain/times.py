@@ -12,6 +12,7 @@ from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import unpack
 
 _CLOCK_TOLERANCE_S = 600
+_CLOCK_DIFFERENCE_S = 24 * 60 * 60
 
 
 def check_times(state: LedgerState, entry: Entry, now_ms: int) -> None:
@@ -30,9 +31,20 @@ def check_times(state: LedgerState, entry: Entry, now_ms: int) -> None:
         case LedgerKind.INVITE_MEMBER:
             expires_ms = unpack(entry.body, InviteMemberBody).expires_ms
             _check_lifetime(expires_ms, INVITATION_MAX_AGE_S, now_ms, "an invitation lives at most 30 days")
+        case LedgerKind.OPEN_GENERATION | LedgerKind.GIVE_GRANT | LedgerKind.END_GRANT:
+            check_signed_now(entry, now_ms)
         case LedgerKind.JOIN_SPACE:
             if now_ms > state.invitations[unpack(entry.body, JoinSpaceBody).invitation_id].expires_ms:
                 raise Refused(Code.INVITATION_EXPIRED)
+
+
+def check_signed_now(entry: Entry, now_ms: int) -> None:
+    """What says by its own clock which grants have expired is signed by a clock that is right to a day.
+
+    *An editor who dates keys years ahead* would end every grant that is to expire, and dated back they would go on.
+    """
+    if abs(entry.header.signed_ms - now_ms) > _CLOCK_DIFFERENCE_S * 1000:
+        raise Refused(Code.LEDGER_RULE, "it is signed more than a day from now; is this computer's clock right?")
 
 
 def _check_lifetime(expires_ms: int, max_age_s: int, now_ms: int, rule: str) -> None:

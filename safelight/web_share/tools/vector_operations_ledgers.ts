@@ -1,9 +1,10 @@
 /** The operations on logs, ledgers, receipts and pairing codes that vectors name. */
 
 import { applyAccountEntries } from "../src/protocol/account_ledger.ts";
+import { albumFrame, checkAlbumFrame } from "../src/protocol/album_log.ts";
 import { fromHex, toHex, type Bytes } from "../src/protocol/bytes.ts";
 import * as ledger from "../src/protocol/ledger.ts";
-import { epochOf, rightsOf, type LedgerState, type Member } from "../src/protocol/ledger_state.ts";
+import { epochOf, generationOf, rightsOf, type LedgerState, type Member } from "../src/protocol/ledger_state.ts";
 import * as log from "../src/protocol/log.ts";
 import { parsePairingUri } from "../src/protocol/pairing.ts";
 import { verifyReceipt } from "../src/protocol/receipts.ts";
@@ -35,6 +36,17 @@ async function readChain(inputs: Inputs): Promise<Result> {
   let state = log.START;
   for (const frame of log.framesFromBytes(inputs.bytes("frames"))) state = await log.step(state, frame);
   return { head_number: state.number, chain: state.chain };
+}
+
+async function readAlbumChain(inputs: Inputs): Promise<Result> {
+  const [spaceId, albumId] = [inputs.bytes("space_id"), inputs.bytes("album_id")];
+  let head = log.NO_HEAD;
+  let slot = 0;
+  for (const frame of log.splitFrames(inputs.bytes("frames"), albumFrame)) {
+    head = await checkAlbumFrame(spaceId, albumId, head, slot, frame);
+    slot = frame.slot;
+  }
+  return { head_number: head.number, head_hash: head.hash, slot_number: slot };
 }
 
 /** Reads a log as a member's client does: a bad ledger entry stops it, a bad record is set aside. */
@@ -96,6 +108,7 @@ async function replaySpace(inputs: Inputs): Promise<Result> {
       .sort(),
     open_invitation_ids: sortedIds([...state.invitations].filter(([, { over }]) => !over).map(([key]) => key)),
     epoch_due_text: state.isEpochDue ? "yes" : "no",
+    ...describedAlbums(state),
     adding_ids: sortedIds(adding.map(({ id }) => toHex(id))),
     set_aside_count: reader.setAside.length,
     set_aside_codes_text: reader.setAside,
@@ -104,6 +117,27 @@ async function replaySpace(inputs: Inputs): Promise<Result> {
 
 function described({ id, role, rights }: Member): string {
   return [toHex(id), role, ...[...rights].sort()].join(" ");
+}
+
+function describedAlbums({ albums }: LedgerState): Result {
+  const shared = [...albums].map(([key, album]) => ({ key, album, newest: generationOf(album) }));
+  return {
+    albums_text: shared.map(({ key, newest }) => `${key} ${newest.number} ${newest.epoch}`).sort(),
+    grants_text: shared
+      .flatMap(({ key, album }) =>
+        [...album.grants].map(([accountId, { tier, expiresMs, givenBy, givenMs }]) =>
+          [key, accountId, tier, expiresMs, toHex(givenBy), givenMs].join(" "),
+        ),
+      )
+      .sort(),
+    grant_boxes_text: shared
+      .flatMap(({ key, album }) =>
+        album.generations.flatMap(({ number, boxes }) =>
+          boxes.map((box) => [key, number, toHex(box.accountId), box.tier].join(" ")),
+        ),
+      )
+      .sort(),
+  };
 }
 
 async function readReceipt(inputs: Inputs): Promise<Result> {
@@ -131,6 +165,7 @@ async function parsePairing(inputs: Inputs): Promise<Result> {
 export const LEDGER_OPERATIONS: Readonly<Record<string, Operation>> = {
   "account.replay": replayAccount,
   "log.chain": readChain,
+  "album.chain": readAlbumChain,
   "space.replay": replaySpace,
   "receipt.verify": readReceipt,
   "pairing.parse": parsePairing,

@@ -5,23 +5,19 @@ import hashlib
 import msgspec
 import pytest
 
-from safelight.sync_protocol import album_log, log, record_rules
+from safelight.sync_protocol import album_log, log, record_rules, records
 from safelight.sync_protocol.album_log import AlbumFrame
 from safelight.sync_protocol.ledger_entries import LedgerKind, RotateEpochBody
 from safelight.sync_protocol.log import NO_HEAD, Head
 from safelight.sync_protocol.records import (
     AddToAlbumBody,
     AlbumItem,
-    AssetBody,
     RecordKind,
-    RenditionName,
-    RenditionRef,
     ShowInAlbumBody,
-    ShownItem,
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Role
-from tests.support.grants import ALBUM, share
+from tests.support.grants import ALBUM, share, show_body, shown
 from tests.support.ledgers import NOW_MS, Person, Space, id_of, seed_of
 from tests.support.members import member
 from tests.support.refusing import refusal
@@ -37,13 +33,6 @@ def space() -> Space:
     return space
 
 
-def shown(which: str = "one", **changes: object) -> ShownItem:
-    """Build an asset as it is shown."""
-    original = RenditionRef(RenditionName.ORIGINAL, id_of(f"rendition {which}"), seed_of(which), 4096, bytes(74))
-    asset = AssetBody(id_of(f"asset {which}"), b"", [original], b"wrap", b"wrap", b"view", b"full")
-    return ShownItem(id_of("roll"), msgspec.structs.replace(asset, **changes))
-
-
 def judge(space: Space, body: ShowInAlbumBody, signed_ms: int = NOW_MS) -> Code | None:
     """Judge the record, signed by who made the space."""
     entry = space.entry(RecordKind.SHOW_IN_ALBUM, body, signed_ms=signed_ms)
@@ -56,7 +45,7 @@ def judge(space: Space, body: ShowInAlbumBody, signed_ms: int = NOW_MS) -> Code 
 
 def test_what_may_be_shown(space: Space) -> None:
     """Whole assets, each once, under the generation in force, for as long as no grant expired."""
-    good = ShowInAlbumBody(ALBUM, 2, NO_HEAD, [shown("one"), shown("two")])
+    good = show_body()
     replace = msgspec.structs.replace
     assert judge(space, good) is None
     assert judge(space, good, NOW_MS + 60_000) is Code.GENERATION_OLD
@@ -109,3 +98,13 @@ def test_an_albums_log_is_whole_or_refused() -> None:
     assert refusal(album_log.check_album_frame, space_id, bytes(16), two, 7, third) is Code.CHAIN_BROKEN
     packed = log.frames_to_bytes([first, second])
     assert list(log.split_frames(packed, AlbumFrame)) == [first, second]
+
+
+def test_what_an_album_shows_is_what_the_space_has() -> None:
+    """The same files and metadata, under other wraps."""
+    item, replace = shown(), msgspec.structs.replace
+    own = replace(item.asset, fingerprint=bytes(32), wrap_full=b"another", wrap_view=b"another")
+    assert records.is_the_same(item, item.roll_id, own)
+    assert not records.is_the_same(item, bytes(16), own)
+    for changes in ({"view": b"other"}, {"full": b"other"}, {"asset_id": bytes(16)}, {"renditions": []}):
+        assert not records.is_the_same(item, item.roll_id, replace(own, **changes))

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.sync_protocol import account_ledger, ledger, ledger_entries, links, log, pairing, receipts, signatures
+from safelight.sync_protocol.album_log import AlbumFrame
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.log import Entry, Head
 from safelight.sync_protocol.messages.accounts import AppendAccountEntries, CreateAccount
@@ -28,9 +29,12 @@ from safelight.sync_protocol.records import (
     ViewPart,
 )
 from safelight.sync_protocol.refusals import Refused
+from safelight.sync_protocol.roles import Role, Tier
 from safelight.sync_protocol.sealing import boxes, floe, hpke, passwords
 from safelight.sync_protocol.wire import parse_request, unpack
-from tests.support.ledgers import Person, Space, id_of, seed_of
+from tests.support.grants import end_body, give_body, open_body, share, show_body
+from tests.support.ledgers import Person, Signer, Space, id_of, seed_of
+from tests.support.members import member, signer_of
 
 REQUESTS: tuple[type[msgspec.Struct], ...] = (
     AppendAccountEntries,
@@ -58,12 +62,13 @@ JSON_TROUBLE = (
 )  # fmt: skip
 
 pieces = st.one_of(st.sampled_from(TROUBLE), st.binary(max_size=12))
+places = st.integers(0, 999)
 cuts = st.tuples(st.integers(0, 10_000), st.integers(0, 40))
 
 
 @cache
 def grown() -> Space:
-    """A space with a camera, a roll and an asset."""
+    """A space with a camera, a roll, an asset, and an album that was shared with one who may still add."""
     space = Space(Person("anna")).create()
     camera = space.camera()
     space.take(space.entry(RecordKind.OPEN_ROLL, OpenRollBody(id_of("roll"), 1, b"full", b"view"), camera), camera)
@@ -74,7 +79,33 @@ def grown() -> Space:
     space.owner.add_device("laptop")
     advance = ledger_entries.AdvanceAccountBody(space.owner.account_id, space.owner.entries[1:], None)
     space.take(space.entry(ledger_entries.LedgerKind.ADVANCE_ACCOUNT, advance))
+    bert = Person("bert")
+    member(space, bert, Role.CONTRIBUTOR)
+    share(space, bert)
+    space.take(space.entry(RecordKind.SHOW_IN_ALBUM, show_body()))
     return space
+
+
+@cache
+def known() -> list[Entry]:
+    """Every entry of the space, and those of its album that could come next, so that their rules are reached."""
+    space, kinds = grown(), ledger_entries.LedgerKind
+    bert = Person("bert")
+    return [
+        *(log.parse_entry(frame.envelope) for frame in space.frames),
+        space.entry(kinds.OPEN_GENERATION, open_body(space)),
+        space.entry(kinds.GIVE_GRANT, give_body(space, bert, Tier.FULL)),
+        space.entry(kinds.END_GRANT, end_body(space, bert)),
+    ]
+
+
+def signer_of_known(entry: Entry) -> Signer:
+    """Who signed an entry, and could sign the next."""
+    space, bert = grown(), Person("bert")
+    for signer in (space.signer, space.camera_signer(), signer_of(bert)):
+        if entry.header.author_id == signer.author_id:
+            return signer
+    raise LookupError(entry.header.author_id.hex())
 
 
 def damaged(data: bytes, changes: list[tuple[tuple[int, int], bytes]]) -> bytes:
@@ -108,10 +139,10 @@ def judge(entry: Entry) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(which=st.integers(0, 6), changes=changes)
+@given(which=places, changes=changes)
 def test_damaged_envelopes(which: int, changes: list[tuple[tuple[int, int], bytes]]) -> None:
     """By the network or the server, who cannot sign."""
-    envelope = damaged(grown().frames[which].envelope, changes)
+    envelope = damaged(known()[which % len(known())].envelope, changes)
     try:
         entry = log.parse_entry(envelope)
     except Refused:
@@ -120,14 +151,12 @@ def test_damaged_envelopes(which: int, changes: list[tuple[tuple[int, int], byte
 
 
 @settings(max_examples=500, deadline=None)
-@given(which=st.integers(0, 6), changes=changes)
+@given(which=places, changes=changes)
 def test_damaged_contents_that_are_signed(which: int, changes: list[tuple[tuple[int, int], bytes]]) -> None:
     """By a member or a camera, who signs what it likes."""
-    space = grown()
-    good = log.parse_entry(space.frames[which].envelope)
+    good = known()[which % len(known())]
     content = damaged(good.content, changes)
-    seed = space.owner.device_seed if good.header.author_id == space.owner.account_id else seed_of("camera phone")
-    signature = signatures.sign(seed, context(Label.SIGN_ENTRY, content))
+    signature = signatures.sign(signer_of_known(good).seed, context(Label.SIGN_ENTRY, content))
     try:
         entry = log.parse_entry(msgspec.msgpack.encode([content, signature]))
     except Refused:
@@ -136,13 +165,12 @@ def test_damaged_contents_that_are_signed(which: int, changes: list[tuple[tuple[
 
 
 @settings(max_examples=500, deadline=None)
-@given(which=st.integers(0, 6), changes=changes)
+@given(which=places, changes=changes)
 def test_damaged_bodies_under_good_headers(which: int, changes: list[tuple[tuple[int, int], bytes]]) -> None:
     """The same, with a header that is in its place, so that the rule of each kind is reached."""
-    space = grown()
-    good = log.parse_entry(space.frames[which].envelope)
-    signer = space.signer if good.header.author_id == space.owner.account_id else space.camera_signer()
-    header = msgspec.msgpack.encode(space.header(good.header.kind, signer))
+    good = known()[which % len(known())]
+    signer = signer_of_known(good)
+    header = msgspec.msgpack.encode(grown().header(good.header.kind, signer))
     content = b"\x92" + header + damaged(good.body, changes)
     signature = signatures.sign(signer.seed, context(Label.SIGN_ENTRY, content))
     try:
@@ -190,7 +218,7 @@ def test_any_messagepack(data: bytes) -> None:
     for parse in (log.parse_entry, lambda each: list(log.frames_from_bytes(each))):
         only_refuses(parse, data)
     only_refuses(account_ledger.apply_account_entry, None, data)
-    for shape in (*SEALED, receipts.Receipt, links.ManifestHead, log.Frame):
+    for shape in (*SEALED, receipts.Receipt, links.ManifestHead, log.Frame, AlbumFrame):
         only_refuses(unpack, data, shape)
 
 

@@ -86,6 +86,8 @@ export const albumViewKey = (albumKey: Bytes) => fromKey(albumKey, Label.ALBUM_V
 export const albumWrapKey = (albumKey: Bytes) => fromKey(albumKey, Label.ALBUM_WRAP_KEY);
 export const albumViewWrapKey = (viewKey: Bytes) => fromKey(viewKey, Label.ALBUM_VIEW_WRAP_KEY);
 export const albumMetadataKey = (viewKey: Bytes) => fromKey(viewKey, Label.ALBUM_METADATA_KEY);
+export const albumFullHistoryKey = (albumKey: Bytes) => fromKey(albumKey, Label.ALBUM_FULL_HISTORY_KEY);
+export const albumViewHistoryKey = (viewKey: Bytes) => fromKey(viewKey, Label.ALBUM_VIEW_HISTORY_KEY);
 export const albumFullInboxSeed = (albumKey: Bytes) => fromKey(albumKey, Label.ALBUM_FULL_INBOX);
 export const albumViewInboxSeed = (viewKey: Bytes) => fromKey(viewKey, Label.ALBUM_VIEW_INBOX);
 

@@ -25,7 +25,8 @@ import {
   type SpaceKind,
 } from "./ledger_entries.ts";
 import { afterLoss, checkEpoch, withEpoch } from "./ledger_epochs.ts";
-import { MEMBER_CHANGES, withoutInvitationsOf, type Change } from "./ledger_members.ts";
+import { GRANT_CHANGES } from "./ledger_grants.ts";
+import { MEMBER_CHANGES, withoutInvitationsOf } from "./ledger_members.ts";
 import {
   authorise,
   checkVaultKey,
@@ -33,6 +34,7 @@ import {
   mayAdd,
   rightsOf,
   type Camera,
+  type Change,
   type LedgerState,
   type Member,
 } from "./ledger_state.ts";
@@ -66,6 +68,7 @@ const CHANGES: ReadonlyMap<string, (body: Bytes) => Change> = new Map([
   ["camera.revoke", (body) => revokeCamera(unpack(body, revokeCameraBody))],
   ["epoch.rotate", (body) => rotateEpoch(unpack(body, rotateEpochBody).epoch)],
   ["policy.set", (body) => setPolicy(unpack(body, setPolicyBody).policy)],
+  ...GRANT_CHANGES,
   ...MEMBER_CHANGES,
 ]);
 
@@ -143,7 +146,7 @@ async function create(
   const head = { number, hash: entry.id };
   const id = await spaceId(entry.envelope);
   const begun = { spaceId: id, head, kind, nonce, creatorId, policy, name, dedupe, members };
-  const nobody = { cameras: new Map(), invitations: new Map(), removed: new Map() };
+  const nobody = { cameras: new Map(), invitations: new Map(), removed: new Map(), albums: new Map() };
   return { ...begun, ...nobody, epochs: [epoch], isEpochDue: false };
 }
 

@@ -85,7 +85,7 @@ const RIGHT_NAMES = [
   "members",
   "policy",
 ] as const;
-const role = oneOf("owner", "manager", "editor", "viewer", "previewer", "contributor");
+const role = oneOf("owner", "manager", "editor", "viewer", "previewer", "contributor", "grantee");
 const rights = list(oneOf(...RIGHT_NAMES), 0, RIGHT_NAMES.length);
 
 /** An invitation: who holds the secret that `key` was derived from may join once, until `expiresMs`. */

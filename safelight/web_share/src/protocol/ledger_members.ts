@@ -20,12 +20,14 @@ import {
   type WithdrawInvitationBody,
 } from "./ledger_entries.ts";
 import { afterLoss, withBox } from "./ledger_epochs.ts";
+import { withoutGrantsOf } from "./ledger_grants.ts";
 import {
   authorise,
   checkVaultKey,
   epochOf,
   mayManage,
   rightsOf,
+  type Change,
   type Invitation,
   type LedgerState,
   type Member,
@@ -36,9 +38,6 @@ import { Code, Refused } from "./refusals.ts";
 import { TIERS, isWithin, mayHold, reads, type Right, type Role } from "./roles.ts";
 import { verify } from "./signatures.ts";
 import { unpack } from "./wire.ts";
-
-/** What an entry makes of a state, or a refusal. */
-export type Change = (state: LedgerState, entry: Entry) => Promise<LedgerState>;
 
 export const MEMBER_CHANGES: readonly (readonly [string, (body: Bytes) => Change])[] = [
   ["member.invite", (body) => invite(unpack(body, inviteMemberBody))],
@@ -162,7 +161,7 @@ function setRole(body: SetRoleBody): Change {
   };
 }
 
-/** What the member had begun ends with it, for good: its cameras and its invitations, should it ever come back. */
+/** What the member had begun ends with it, for good, should it ever come back: its cameras, invitations and grants. */
 function remove(body: RemoveMemberBody): Change {
   return async (state, entry) => {
     await authorise(state, entry, "members");
@@ -174,7 +173,8 @@ function remove(body: RemoveMemberBody): Change {
       equal(camera.certifiedBy, body.accountId) ? { ...camera, revoked: true } : camera,
     );
     const removed = new Map([...state.removed, [toHex(body.accountId), state.head.number]]);
-    const left = { ...withoutInvitationsOf(state, body.accountId), members, cameras, removed };
+    const ended = withoutGrantsOf(withoutInvitationsOf(state, body.accountId), body.accountId);
+    const left = { ...ended, members, cameras, removed };
     return afterLoss(left, entry, body.epoch);
   };
 }

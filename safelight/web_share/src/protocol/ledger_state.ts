@@ -2,6 +2,7 @@
 
 import { deviceKey, type AccountState } from "./account_ledger.ts";
 import { equal, toHex, type Bytes } from "./bytes.ts";
+import { type Generation } from "./grant_entries.ts";
 import { type Epoch, type Policy, type SpaceKind } from "./ledger_entries.ts";
 import { verifyEntry, type Entry, type Head } from "./log.ts";
 import { Code, Refused } from "./refusals.ts";
@@ -57,7 +58,24 @@ export interface Camera {
   readonly revoked: boolean;
 }
 
-/** Who may do what in a space, up to the ledger entry at `head`; members, cameras, invitations by id in hexadecimal.
+/** One account reads one album at `tier`, until `expiresMs` (0: until it is ended). `givenMs` is when it says. */
+export interface Grant {
+  readonly tier: Tier;
+  readonly expiresMs: number;
+  readonly givenBy: Bytes;
+  readonly givenMs: number;
+}
+
+/** An album that is shared by grants: the generations of its keys, and the grants that were not ended.
+ *
+ * Grants stand by account id in hexadecimal. Only the newest generation keeps its boxes.
+ */
+export interface SharedAlbum {
+  readonly generations: readonly [Generation, ...Generation[]];
+  readonly grants: ReadonlyMap<string, Grant>;
+}
+
+/** Who may do what in a space, up to the ledger entry at `head`; whatever has an id stands by it in hexadecimal.
  *
  * `removed` has, by account, the ledger entry before its last removal. An epoch is due where somebody lost reach who could
  * not begin the epoch that belongs to it.
@@ -76,8 +94,12 @@ export interface LedgerState {
   readonly cameras: ReadonlyMap<string, Camera>;
   readonly invitations: ReadonlyMap<string, Invitation>;
   readonly removed: ReadonlyMap<string, number>;
+  readonly albums: ReadonlyMap<string, SharedAlbum>;
   readonly isEpochDue: boolean;
 }
+
+/** What an entry makes of a state, or a refusal. */
+export type Change = (state: LedgerState, entry: Entry) => Promise<LedgerState>;
 
 /** The epoch in force. */
 export function epochOf(state: LedgerState): Epoch {
@@ -107,6 +129,27 @@ export function mayManage(state: LedgerState, accountId: Bytes, role: Role): boo
 export function tierOf(state: LedgerState, accountId: Bytes): Tier {
   const member = state.members.get(toHex(accountId));
   return member ? TIERS[member.role] : "none";
+}
+
+/** The newest generation of a shared album. */
+export function generationOf(album: SharedAlbum): Generation {
+  return album.generations.at(-1) ?? album.generations[0];
+}
+
+/** Whether a grant has not expired by then. */
+export function grantStands(grant: Grant, timeMs: number): boolean {
+  return !grant.expiresMs || timeMs < grant.expiresMs;
+}
+
+/** The grants of an album that have not expired by then. */
+export function standingGrants(album: Pick<SharedAlbum, "grants">, timeMs: number): ReadonlyMap<string, Grant> {
+  return new Map([...album.grants].filter(([, grant]) => grantStands(grant, timeMs)));
+}
+
+/** Whether a shared album may be added to under its newest generation: nobody has its keys who reads no more. */
+export function generationStands(state: LedgerState, album: SharedAlbum, timeMs: number): boolean {
+  const isOfEpoch = generationOf(album).epoch === epochOf(state).number;
+  return isOfEpoch && standingGrants(album, timeMs).size === album.grants.size;
 }
 
 /** The signing key of a device in good standing, a camera's included (its device id is its own id). */

@@ -19,6 +19,7 @@ import {
   signed,
   unpack,
   unpackContent,
+  type Shape,
   type Shaped,
 } from "./wire.ts";
 
@@ -189,14 +190,19 @@ export function checkHeads(
 }
 
 /** Split the feed's bytes into frames; ENTRY_MALFORMED at a cut or damaged one. */
-export function* framesFromBytes(data: Uint8Array): Generator<Frame> {
+export function framesFromBytes(data: Uint8Array): Generator<Frame> {
+  return splitFrames(data, frame);
+}
+
+/** The same for frames of another `shape`. */
+export function* splitFrames<T>(data: Uint8Array, shape: Shape<T>): Generator<T> {
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   let offset = 0;
   while (offset < data.length) {
     const start = offset + FRAME_LENGTH_SIZE_BYTES;
     const end = start > data.length ? Infinity : start + view.getUint32(offset);
     if (end > data.length) throw new Refused(Code.ENTRY_MALFORMED, "the feed's page is cut short");
-    yield unpack(data.subarray(start, end), frame);
+    yield unpack(data.subarray(start, end), shape);
     offset = end;
   }
 }

@@ -2,10 +2,10 @@
 
 import { inboxKey, publicKey } from "./account_ledger.ts";
 import { toHex } from "./bytes.ts";
-import { authorise, epochOf, type LedgerState } from "./ledger_state.ts";
+import { authorise, epochOf, generationOf, generationStands, type LedgerState } from "./ledger_state.ts";
 import { HASH_SIZE_BYTES, MAX_ASSETS_PER_RECORD, MAX_LINK_BLOBS, MAX_MANIFEST_PAGES } from "./limits.ts";
-import { ENTRY_VERSION, signatureBytes, type Entry } from "./log.ts";
-import { addAssetsBody, pageRef, sealedField } from "./records.ts";
+import { ENTRY_VERSION, head, signatureBytes, type Entry } from "./log.ts";
+import { addAssetsBody, assetBody, pageRef, sealedField, type AssetBody } from "./records.ts";
 import { Code, Refused } from "./refusals.ts";
 import type { Right } from "./roles.ts";
 import { bytes, count, flag, hash, id, list, oneOf, optionalHash, signed, unpack, type Shaped } from "./wire.ts";
@@ -35,11 +35,23 @@ export const createAlbumBody = signed({
 
 /** An asset in an album: its keys wrapped again, tier by tier. */
 const albumItem = signed({ assetId: id, wrapFull: sealedField, wrapView: sealedField });
+/** Assets added to an album that its space's members alone see, in order. */
 export const addToAlbumBody = signed({
   albumId: id,
   generation: count,
   items: list(albumItem, 1, MAX_ASSETS_PER_RECORD),
 });
+
+/** An asset in a shared album, whole: the album's log has no other record of it. */
+const shownItem = signed({ rollId: id, asset: assetBody });
+/** Assets added to a shared album, in order, under its newest generation; `log` is where the album's log ended. */
+export const showInAlbumBody = signed({
+  albumId: id,
+  generation: count,
+  log: head,
+  items: list(shownItem, 1, MAX_ASSETS_PER_RECORD),
+});
+type ShowInAlbumBody = Shaped<typeof showInAlbumBody>;
 
 /** What the server holds a link to; 0 means no limit. */
 export const linkPolicy = signed({ startsMs: count, expiresMs: count, maxOpens: count, originals: flag });
@@ -63,34 +75,35 @@ export const publishLinkBody = signed({
   makers: sealedField,
 });
 type PublishLinkBody = Shaped<typeof publishLinkBody>;
-type AddAssetsBody = Shaped<typeof addAssetsBody>;
+type AddToAlbumBody = Shaped<typeof addToAlbumBody>;
 
 /** The link opens no more. */
 export const revokeLinkBody = signed({ linkId: id });
 
-type Rule = (state: LedgerState, body: Entry["body"]) => void;
+type Rule = (state: LedgerState, body: Entry["body"], entry: Entry) => void;
 
 /** For each kind the right that it needs, and its own rule. */
 const RULES: ReadonlyMap<string, readonly [Right, Rule]> = new Map<string, readonly [Right, Rule]>([
   ["roll.open", ["add", (state, body) => checkEpoch(state, unpack(body, openRollBody).epoch)]],
-  ["asset.add", ["add", (_, body) => checkAssets(unpack(body, addAssetsBody))]],
+  ["asset.add", ["add", (_, body) => checkAssets(unpack(body, addAssetsBody).assets)]],
   ["album.create", ["organise", (state, body) => checkEpoch(state, unpack(body, createAlbumBody).epoch)]],
-  ["album.add", ["organise", (_, body) => void unpack(body, addToAlbumBody)]],
+  ["album.add", ["organise", (state, body) => checkAdded(state, unpack(body, addToAlbumBody))]],
+  ["album.show", ["organise", (state, body, entry) => checkShown(state, entry, unpack(body, showInAlbumBody))]],
   ["link.publish", ["link", (state, body) => checkLink(state, unpack(body, publishLinkBody))]],
   ["link.revoke", ["revoke-link", (_, body) => void unpack(body, revokeLinkBody)]],
 ]);
 
 /** Judge a record by the ledger at its slot; whether this version knows its kind.
  *
- * ENTRY_UNKNOWN_CRITICAL, ENTRY_MALFORMED, SIGNER_UNKNOWN, SIGNATURE_INVALID, RIGHT_MISSING, EPOCH_OLD, POLICY_FORBIDS or
- * ASSET_CONFLICT otherwise.
+ * ENTRY_UNKNOWN_CRITICAL, ENTRY_MALFORMED, SIGNER_UNKNOWN, SIGNATURE_INVALID, RIGHT_MISSING, EPOCH_OLD,
+ * GENERATION_OLD, POLICY_FORBIDS or ASSET_CONFLICT otherwise.
  */
 export async function checkRecord(state: LedgerState, entry: Entry): Promise<boolean> {
   const found = entry.header.version === ENTRY_VERSION ? RULES.get(entry.header.kind) : undefined;
   // *A space stopped by garbage*: only who stands in it, and signed this, can ask everyone for an update.
   await authorise(state, entry, found?.[0]);
   if (!found && entry.header.critical) throw newer(entry);
-  found?.[1](state, entry.body);
+  found?.[1](state, entry.body, entry);
   return found !== undefined;
 }
 
@@ -103,17 +116,41 @@ function checkEpoch(state: LedgerState, epoch: number): void {
   if (epoch !== current) throw new Refused(Code.EPOCH_OLD, `epoch ${epoch}, now ${current}`);
 }
 
+function checkAdded(state: LedgerState, body: AddToAlbumBody): void {
+  if (state.albums.has(toHex(body.albumId))) {
+    // What only members open would be missing in what grantees see.
+    throw new Refused(Code.GENERATION_OLD, "the album is shared by now");
+  }
+}
+
+/** *An ended grant reads what is added later*: not under keys that it, or whoever left the space, still has.
+ *
+ * When a grant has expired the signer says by its own clock, so that everyone judges alike.
+ */
+function checkShown(state: LedgerState, entry: Entry, body: ShowInAlbumBody): void {
+  const album = state.albums.get(toHex(body.albumId));
+  if (!album) throw new Refused(Code.GENERATION_OLD, "the album is not shared");
+  const stands = generationStands(state, album, entry.header.signedMs);
+  if (body.generation !== generationOf(album).number || !stands) {
+    throw new Refused(Code.GENERATION_OLD, `generation ${body.generation}`);
+  }
+  checkAssets(body.items.map((item) => item.asset));
+  if (body.items.some((item) => item.asset.fingerprint.length)) {
+    throw new Refused(Code.ENTRY_MALFORMED, "a fingerprint is nothing to who reads the album alone");
+  }
+}
+
 const isWholeOrAbsent = (hashBytes: Uint8Array) => hashBytes.length === 0 || hashBytes.length === HASH_SIZE_BYTES;
 
 /** Each asset once, each rendition's name and id once, a whole fingerprint or none, and an original first.
  *
  * The original is the one file that is never left out.
  */
-function checkAssets(body: AddAssetsBody): void {
-  if (new Set(body.assets.map((asset) => toHex(asset.assetId))).size !== body.assets.length) {
+function checkAssets(assets: readonly AssetBody[]): void {
+  if (new Set(assets.map((asset) => toHex(asset.assetId))).size !== assets.length) {
     throw new Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record");
   }
-  for (const { renditions, fingerprint } of body.assets) {
+  for (const { renditions, fingerprint } of assets) {
     if (renditions[0]?.name !== "original") {
       throw new Refused(Code.ENTRY_MALFORMED, "an asset's first rendition is its original");
     }

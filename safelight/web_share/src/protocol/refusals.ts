@@ -44,6 +44,8 @@ export const Code = {
   EPOCH_REQUIRED: "epoch-required",
   EPOCH_OLD: "epoch-old",
   EPOCH_MISMATCH: "epoch-mismatch",
+  GENERATION_OLD: "generation-old",
+  ALBUM_STALE: "album-stale",
   CAMERA_ALREADY_BOUND: "camera-already-bound",
   PAIRING_EXPIRED: "pairing-expired",
   PAIRING_INVALID: "pairing-invalid",

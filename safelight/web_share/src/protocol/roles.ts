@@ -14,7 +14,8 @@ export type Right =
   | "members"
   | "policy";
 
-export type Role = "owner" | "manager" | "editor" | "viewer" | "previewer" | "contributor";
+/** What a member is in a space. A grantee reads what it is granted, album by album, and nothing besides. */
+export type Role = "owner" | "manager" | "editor" | "viewer" | "previewer" | "contributor" | "grantee";
 
 const EDITING: readonly Right[] = ["add", "organise", "edit", "trash", "propose-deletion"];
 const ALL: readonly Right[] = [...EDITING, "approve", "link", "revoke-link", "members", "policy"];
@@ -26,6 +27,7 @@ export const RIGHTS: Readonly<Record<Role, ReadonlySet<Right>>> = {
   viewer: new Set(),
   previewer: new Set(),
   contributor: new Set<Right>(["add"]),
+  grantee: new Set(),
 };
 
 const EVERY: ReadonlySet<Right> = new Set(ALL);
@@ -38,16 +40,18 @@ export const MAY_HOLD: Readonly<Record<Role, ReadonlySet<Right>>> = {
   viewer: new Set<Right>(["propose-deletion", "approve", "revoke-link"]),
   previewer: new Set<Right>(["approve"]),
   contributor: new Set<Right>(["add"]),
+  grantee: new Set(),
 };
 
 /** Whose members each may invite, change and remove, where it has the right to. */
 export const MANAGES: Readonly<Record<Role, ReadonlySet<Role>>> = {
-  owner: new Set<Role>(["owner", "manager", "editor", "viewer", "previewer", "contributor"]),
-  manager: new Set<Role>(["editor", "viewer", "previewer", "contributor"]),
+  owner: new Set<Role>(["owner", "manager", "editor", "viewer", "previewer", "contributor", "grantee"]),
+  manager: new Set<Role>(["editor", "viewer", "previewer", "contributor", "grantee"]),
   editor: new Set(),
   viewer: new Set(),
   previewer: new Set(),
   contributor: new Set(),
+  grantee: new Set(),
 };
 
 export const CAMERA_RIGHTS: ReadonlySet<Right> = new Set<Right>(["add"]);
@@ -59,6 +63,7 @@ export const TIERS: Readonly<Record<Role, Tier>> = {
   viewer: "full",
   previewer: "view",
   contributor: "none",
+  grantee: "none",
 };
 
 /** Whether who reads `tier` may read something of tier `wanted`. */

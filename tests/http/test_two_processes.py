@@ -29,10 +29,12 @@ from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ledger_entries import RevokeCameraBody
 from safelight.sync_protocol.messages.accounts import AppendAccountEntries
 from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession
+from safelight.sync_protocol.messages.spaces import GrantedAlbums
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.roles import Role
+from safelight.sync_protocol.roles import Role, Tier
 from tests.http.conftest import Owner, Server, StartServer
 from tests.http.test_bell import OUT, ended, listen, ring
+from tests.http.test_grants import Gallery
 from tests.http.test_upload_turns import DATA as RACED
 from tests.http.test_upload_turns import racer
 from tests.support.api import Answer, Api
@@ -115,6 +117,20 @@ async def test_a_photo_through_both(two: Two) -> None:
     for each in (0, 1):
         answer = await two.by(each).get(f"{two.owner.space}/blobs/{blob.name.hex()}")
         assert (answer.status, answer.body) == (200, blob.data)
+
+
+async def test_an_ended_grant_at_the_other(two: Two) -> None:
+    """*A grant that ended through one, and asks another*: neither log nor blob, from the next request on."""
+    owner = two.owner
+    person, api = await two.servers[0].account()
+    signer = await become_member(owner.api, owner.writer, person, api, Role.GRANTEE)
+    album = Gallery(owner, person, two.by(1, api), signer)
+    await album.share()
+    await album.give(Tier.FULL)
+    assert [await album.asks(album.original), await album.asks_for_log()] == ["", ""]
+    await album.end()
+    assert [await album.asks(album.original), await album.asks_for_log()] == ["forbidden", "not-found"]
+    assert (await album.api.get(f"{owner.space}/albums")).as_(GrantedAlbums).albums == []
 
 
 async def test_an_upload_through_both(two: Two) -> None:

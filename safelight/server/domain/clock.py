@@ -47,6 +47,13 @@ class ServerClock:
             self._said_ms, self._said_when_ms = now, running
         return max(now, slow)
 
+    def is_about_now(self, time_ms: int, difference_ms: int) -> bool:
+        """Whether a time is so near to now, as server time or the machine's clock has it.
+
+        A clock that was a year ahead once leaves server time ahead for long, and honest clocks are right meanwhile.
+        """
+        return any(abs(time_ms - now_ms) <= difference_ms for now_ms in (self.now_ms(), self._wall()))
+
     def may_purge(self) -> bool:
         """Whether the clock has been steady for long enough to delete by it."""
         running = self._monotonic()

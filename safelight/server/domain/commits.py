@@ -166,12 +166,12 @@ class Commits:
         now_ms = self._clock.now_ms()
         if is_ledger_kind(entry.header.kind):
             judged = judge_ledger_entry(state, entry, boxes, now_ms=now_ms, quota_bytes=0)
-            check_times(state, entry, now_ms)
+            check_times(state, entry, self._clock)
             await self._check_account(judged, entry)
         else:
             judged = judge_record(state, entry, boxes, now_ms=now_ms)
             if judged.commit.album is not None:
-                check_signed_now(entry, now_ms)
+                check_signed_now(entry, self._clock)
         await self._check_signers_heads(state.space_id, entry)
         return judged
 

@@ -4,6 +4,7 @@ The ledger must give everyone the same result for ever, so it knows no clock. Bu
 or found an invitation, could choose the time that they sign.
 """
 
+from safelight.server.domain.clock import ServerClock
 from safelight.sync_protocol.ledger_entries import CertifyCameraBody, InviteMemberBody, JoinSpaceBody, LedgerKind
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import INVITATION_MAX_AGE_S, PAIRING_MAX_AGE_S
@@ -15,12 +16,13 @@ _CLOCK_TOLERANCE_S = 600
 _CLOCK_DIFFERENCE_S = 24 * 60 * 60
 
 
-def check_times(state: LedgerState, entry: Entry, now_ms: int) -> None:
+def check_times(state: LedgerState, entry: Entry, clock: ServerClock) -> None:
     """Hold an entry that the ledger allows on *state* to the clock.
 
     Raises LEDGER_RULE for a code or an invitation that would live too long (a device whose clock is a year ahead would
     make one for a year), PAIRING_EXPIRED and INVITATION_EXPIRED.
     """
+    now_ms = clock.now_ms()
     match entry.header.kind:
         case LedgerKind.CERTIFY_CAMERA:
             expires_ms = unpack(entry.body, CertifyCameraBody).expires_ms
@@ -32,18 +34,19 @@ def check_times(state: LedgerState, entry: Entry, now_ms: int) -> None:
             expires_ms = unpack(entry.body, InviteMemberBody).expires_ms
             _check_lifetime(expires_ms, INVITATION_MAX_AGE_S, now_ms, "an invitation lives at most 30 days")
         case LedgerKind.OPEN_GENERATION | LedgerKind.GIVE_GRANT | LedgerKind.END_GRANT:
-            check_signed_now(entry, now_ms)
+            check_signed_now(entry, clock)
         case LedgerKind.JOIN_SPACE:
             if now_ms > state.invitations[unpack(entry.body, JoinSpaceBody).invitation_id].expires_ms:
                 raise Refused(Code.INVITATION_EXPIRED)
 
 
-def check_signed_now(entry: Entry, now_ms: int) -> None:
+def check_signed_now(entry: Entry, clock: ServerClock) -> None:
     """What says by its own clock which grants have expired is signed by a clock that is right to a day.
 
-    *An editor who dates keys years ahead* would end every grant that is to expire, and dated back they would go on.
+    *An editor who dates keys years ahead* would end every grant that is to expire, and dated back they would go on. *A
+    grant that nobody can end* any more, since the server's own clock was wrong once: see `ServerClock.is_about_now`.
     """
-    if abs(entry.header.signed_ms - now_ms) > _CLOCK_DIFFERENCE_S * 1000:
+    if not clock.is_about_now(entry.header.signed_ms, _CLOCK_DIFFERENCE_S * 1000):
         raise Refused(Code.LEDGER_RULE, "it is signed more than a day from now; is this computer's clock right?")
 
 

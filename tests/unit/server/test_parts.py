@@ -44,6 +44,15 @@ def test_server_time_never_falls() -> None:
     assert clock.now_ms() == highest
 
 
+def test_what_is_about_now() -> None:
+    """By either clock: one that was a year ahead once makes no honest clock wrong for a year."""
+    time = Time()
+    clock = time.clock(time.wall_ms + 365 * DAY_MS)
+    for about_ms in (time.wall_ms, clock.now_ms()):
+        assert [clock.is_about_now(about_ms + far_ms, DAY_MS) for far_ms in (-DAY_MS, 0, DAY_MS)] == [True] * 3
+        assert [clock.is_about_now(about_ms + far_ms, DAY_MS) for far_ms in (-DAY_MS - 1, DAY_MS + 1)] == [False] * 2
+
+
 def test_server_time_goes_on_while_the_clock_is_behind() -> None:
     """Corrected after 400 days ahead, or started 400 days behind, time does not stand still: sessions end all the same.
 

@@ -33,13 +33,14 @@ class PairingCode:
 
 @dataclass(frozen=True, slots=True)
 class ListedCamera:
-    """A camera of the space: its name, and whether it waits, works or was revoked."""
+    """A camera of the space: its name, whether it waits, works or was revoked, and the album that it fills, if any."""
 
     camera_id: bytes
     name: str
     bound: bool
     revoked: bool
     expires_ms: int
+    album_id: bytes = b""
 
 
 def _name_place(nonce: bytes, camera_id: bytes, epoch: int) -> bytes:
@@ -102,7 +103,8 @@ async def _listed(space: SpaceView, camera_id: bytes, camera: Camera) -> ListedC
         name = open_box(held.view_metadata_key, place, camera.name).decode("utf-8", "replace")
     except Refused:
         name = "(a name that does not open)"  # a camera is listed, and can be revoked, all the same
-    return ListedCamera(camera_id, name, camera.device_key is not None, camera.revoked, camera.expires_ms)
+    bound = camera.device_key is not None
+    return ListedCamera(camera_id, name, bound, camera.revoked, camera.expires_ms, camera.album_id)
 
 
 async def revoke_camera(space: SpaceView, camera_id: bytes) -> None:

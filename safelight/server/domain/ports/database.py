@@ -338,6 +338,13 @@ class KeepsLeases(Protocol):
         """
         ...
 
+    async def renew_lease(self, name: bytes, lasts_ms: int) -> bool:
+        """Have *name*, which this process took, for so long from now; False where another took it since, if only once.
+
+        Also where that one has let go: what this process knew of what the lease is for is then not true any more.
+        """
+        ...
+
     async def release_lease(self, name: bytes) -> None:
         """Let others have *name*, if this process has it."""
         ...

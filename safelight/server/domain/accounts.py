@@ -115,7 +115,7 @@ class Accounts:
         ticket = secrets.token_urlsafe(32)
         expires_ms = self._clock.now_ms() + TICKET_LIFETIME_S * 1000
         session = SessionRow(token_hash(ticket), "ticket", account.account_id, b"", b"", expires_ms)
-        await self._database.add_session(session)
+        await self._database.add_ticket(session, unlocker)
         entries = await self._database.account_entries(account.account_id, 0)
         return messages.Unlocked(account.account_id.hex(), unlocker.wrapped, entries, ticket, expires_ms)
 
@@ -132,7 +132,7 @@ class Accounts:
     ) -> messages.AccountLedger:
         """Append entries to the own ledger, all or none, with the unlockers and the keyring that belong to them.
 
-        Raises ACCOUNT_LEDGER_CONFLICT, KEYRING_CONFLICT and the ledger's own.
+        Raises ACCOUNT_LEDGER_CONFLICT, KEYRING_CONFLICT, SESSION_REQUIRED and the ledger's own.
         """
         account = await self._database.account(account_id)
         if account is None or who.account_id != account_id:
@@ -147,7 +147,7 @@ class Accounts:
             _check_whole(after, unlockers, request.keyring)
         change = _change(before, after, request.entries, unlockers, self._clock.now_ms())
         keyring = (request.keyring.version, request.keyring.sealed) if request.keyring else None
-        await self._database.change_account(replace(change, keyring=keyring))
+        await self._database.change_account(replace(change, keyring=keyring, token_hash=who.token_hash))
         return messages.AccountLedger(account_id.hex(), account.name, request.entries)
 
     async def keyring(self, who: Who) -> messages.Keyring:

@@ -83,10 +83,15 @@ class KeepsAccounts(Protocol):
         """Return one way to unlock the account, or None."""
         ...
 
+    async def add_ticket(self, ticket: SessionRow, unlocker: UnlockerRow) -> None:
+        """Keep a ticket that *unlocker* gave; raises UNLOCK_FAILED where the account has another by now."""
+        ...
+
     async def change_account(self, change: AccountChange) -> None:
         """Append to an account's ledger, with all that the change brings.
 
-        Raises ACCOUNT_LEDGER_CONFLICT if it is no longer at the expected number, and KEYRING_CONFLICT.
+        Raises ACCOUNT_LEDGER_CONFLICT if it is no longer at the expected number, KEYRING_CONFLICT, and SESSION_REQUIRED
+        where the session that asks was ended meanwhile.
         Unlockers that are set end the account's tickets.
         """
         ...

@@ -12,10 +12,15 @@ from safelight.sync_protocol.ledger_entries import AdvanceAccountBody
 from safelight.sync_protocol.messages.accounts import AppendAccountEntries, FinishUnlock
 from safelight.sync_protocol.messages.sessions import Devices
 from safelight.sync_protocol.messages.spaces import AskFingerprints, CommitEntry
+from safelight.sync_protocol.roles import Role
 from tests.http.conftest import Owner, Server
+from tests.http.test_removal import MIB, Takes, join, lowered_to_viewer, offset_kept
+from tests.http.test_upload_completion import DATA
 from tests.support.api import Api
+from tests.support.invitations import removal
+from tests.support.protocol import Blob, sha256
 from tests.support.raw_http import raw
-from tests.support.uploads import length
+from tests.support.uploads import appending, create, length
 
 Happens = Callable[[], Awaitable[object]]
 
@@ -130,3 +135,54 @@ async def test_a_ticket_of_a_password_that_is_changed_just_then(
 
     monkeypatch.setattr(database, "unlocker", read_and_change)
     assert (await server.api.post("/v1/unlock/finish", thief)).code == "unlock-failed"
+
+
+@pytest.mark.parametrize(("takes", "status"), [(removal, 404), (lowered_to_viewer, 403)])
+async def test_an_append_that_ends_with_less_than_a_look(
+    server: Server, owner: Owner, takes: Takes, status: int
+) -> None:
+    """Also the few bytes of an append that completes nothing are not acknowledged after the removal."""
+    other = await join(server, owner, Role.EDITOR)
+    path = (await create(other.uploader, Upload_Length=str(2 * MIB))).headers["Location"]
+    headers = {"Upload-Complete": "?0", **length(MIB)}
+    async with appending(other.uploader, path, headers, bytes(MIB - 1)) as connection:
+        await asyncio.sleep(0.2)
+        await owner.api.commit(owner.writer, *takes(owner.writer, other.person))
+        await connection.send(b"!")
+        answer = await asyncio.wait_for(connection.final(), 10)
+    assert (answer.status, answer.headers.get("upload-offset")) == (status, None)
+    assert await offset_kept(server, path) == 0
+
+
+@pytest.mark.parametrize(("takes", "status"), [(removal, 404), (lowered_to_viewer, 403)])
+async def test_an_upload_that_is_published_just_then(
+    server: Server, owner: Owner, takes: Takes, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Publishing takes its time: who is removed meanwhile is not told that the blob is stored, and it is not held."""
+    other = await join(server, owner, Role.EDITOR)
+
+    async def take() -> None:
+        await owner.api.commit(owner.writer, *takes(owner.writer, other.person))
+
+    just_before(monkeypatch, server.app[DATABASE], "begin_publishing", take)
+    answer = await other.uploader.api.try_upload(owner.writer.space_id, DATA)
+    assert answer.status == status
+    assert await server.app[DATABASE].blob_in_space(owner.writer.space_id, sha256(DATA)) is None
+
+
+@pytest.mark.parametrize(
+    ("asks", "path"),
+    [("entries", "log?after=0"), ("ledger_entries", "ledger?after=0"), ("entry_ids", "chain?after=0")],
+)
+async def test_a_page_that_is_read_just_then(
+    server: Server, owner: Owner, asks: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """*A page with what came after the removal*: who may read it is asked after it was read, too."""
+    other = await join(server, owner, Role.VIEWER)
+
+    async def take() -> None:
+        await owner.api.commit(owner.writer, *removal(owner.writer, other.person))
+        await owner.api.add_photo(owner.writer, Blob(b"taken when they were out"))
+
+    just_before(monkeypatch, server.app[DATABASE], asks, take)
+    assert (await other.uploader.api.get(f"{owner.space}/{path}")).code == "space-unknown"

@@ -18,7 +18,7 @@ from tests.http.test_removal import MIB, Takes, join, lowered_to_viewer, offset_
 from tests.http.test_upload_completion import DATA
 from tests.support.api import Api
 from tests.support.invitations import removal
-from tests.support.protocol import Blob, sha256
+from tests.support.protocol import Blob, Pairing, sha256
 from tests.support.raw_http import raw
 from tests.support.uploads import appending, create, length
 
@@ -186,3 +186,13 @@ async def test_a_page_that_is_read_just_then(
 
     just_before(monkeypatch, server.app[DATABASE], asks, take)
     assert (await other.uploader.api.get(f"{owner.space}/{path}")).code == "space-unknown"
+
+
+async def test_a_camera_that_stands_no_more(server: Server, owner: Owner) -> None:
+    """Nor do the cameras of one who may not add any more read the ledgers of the members' accounts."""
+    other = await join(server, owner, Role.EDITOR)
+    camera, _ = await other.uploader.api.pair_camera(owner.writer, Pairing(), other.signer)
+    path = f"/v1/accounts/{owner.person.account_id.hex()}/ledger"
+    assert (await camera.get(path)).status == 200
+    await owner.api.commit(owner.writer, *lowered_to_viewer(owner.writer, other.person))
+    assert (await camera.get(path)).status == 404

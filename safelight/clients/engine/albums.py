@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
+from safelight.clients.engine.epochs import DOES_NOT_OPEN
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import check_name
 from safelight.sync_protocol import ids
@@ -85,7 +86,7 @@ async def list_albums(space: SpaceView) -> list[Album]:
         try:
             albums.append(await _open(space, album_id, number))
         except Refused as refusal:
-            if refusal.code not in (Code.OPEN_FAILED, Code.PADDING_INVALID, Code.EPOCH_OLD):
+            if refusal.code not in DOES_NOT_OPEN:
                 raise
     return albums
 

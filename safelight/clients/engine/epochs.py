@@ -19,6 +19,9 @@ from safelight.sync_protocol.roles import TIERS, Tier
 from safelight.sync_protocol.sealing import hpke, keytree
 from safelight.sync_protocol.sealing.boxes import open_box, random_nonce, seal_box
 
+# One thing that was sealed wrong, or in an epoch that does not open, is told of as such and stops nothing else.
+DOES_NOT_OPEN = frozenset({Code.OPEN_FAILED, Code.PADDING_INVALID, Code.EPOCH_OLD})
+
 
 @dataclass(frozen=True, slots=True)
 class EpochSecrets:

@@ -155,7 +155,7 @@ def build_services(
         addresses=Throttle(settings.address_burst, settings.address_refill_s, monotonic_ms),
     )
     return Services(
-        accounts=Accounts(database, clock, throttles, secret=secrets.secret),
+        accounts=Accounts(database, ledgers, clock, throttles, secret=secrets.secret),
         sessions=Sessions(
             database,
             clock,

@@ -58,7 +58,7 @@ class OpenGenerationBody(Signed, frozen=True):
 
 
 class GiveGrantBody(Signed, frozen=True):
-    """A grant: *account_id* reads the album at the box's tier until `expires_ms`; 0 means until it is ended."""
+    """A grant: the box's account reads the album at the box's tier until `expires_ms`; 0 means until it is ended."""
 
     album_id: Id
     generation: Count

@@ -20,6 +20,7 @@ HexHash = Annotated[
 
 Id = Annotated[bytes, msgspec.Meta(min_length=ID_SIZE_BYTES, max_length=ID_SIZE_BYTES)]
 Hash = Annotated[bytes, msgspec.Meta(min_length=HASH_SIZE_BYTES, max_length=HASH_SIZE_BYTES)]
+OptionalId = Annotated[bytes, msgspec.Meta(max_length=ID_SIZE_BYTES)]
 OptionalHash = Annotated[bytes, msgspec.Meta(max_length=HASH_SIZE_BYTES)]
 
 

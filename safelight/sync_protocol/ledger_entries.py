@@ -11,7 +11,7 @@ import msgspec
 from safelight.sync_protocol.account_ledger import InboxKey, PublicKey
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.grant_entries import EndGrantBody, GiveGrantBody, OpenGenerationBody
-from safelight.sync_protocol.ids import Hash, Id
+from safelight.sync_protocol.ids import Hash, Id, OptionalId
 from safelight.sync_protocol.limits import MAX_ACCOUNT_ENTRIES, MAX_MEMBERS
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.roles import Right, Role
@@ -29,6 +29,7 @@ class LedgerKind(StrEnum):
     CERTIFY_CAMERA = "camera.certify"
     BIND_CAMERA = "camera.bind"
     REVOKE_CAMERA = "camera.revoke"
+    POINT_CAMERA = "camera.point"
     ROTATE_EPOCH = "epoch.rotate"
     INVITE_MEMBER = "member.invite"
     WITHDRAW_INVITATION = "member.withdraw"
@@ -142,6 +143,13 @@ class RevokeCameraBody(Signed, frozen=True):
     epoch: Epoch | None
 
 
+class PointCameraBody(Signed, frozen=True):
+    """What the camera adds from now on is in a shared album as well; in none, where `album_id` is empty."""
+
+    camera_id: Id
+    album_id: OptionalId
+
+
 class RotateEpochBody(Signed, frozen=True):
     """A new epoch without any other change."""
 
@@ -226,6 +234,7 @@ BODIES: dict[str, type[Signed]] = {
     LedgerKind.CERTIFY_CAMERA: CertifyCameraBody,
     LedgerKind.BIND_CAMERA: BindCameraBody,
     LedgerKind.REVOKE_CAMERA: RevokeCameraBody,
+    LedgerKind.POINT_CAMERA: PointCameraBody,
     LedgerKind.ROTATE_EPOCH: RotateEpochBody,
     LedgerKind.INVITE_MEMBER: InviteMemberBody,
     LedgerKind.WITHDRAW_INVITATION: WithdrawInvitationBody,

@@ -73,10 +73,11 @@ class Camera(msgspec.Struct, frozen=True, gc=False):
     dedupe: bytes
     device_key: bytes | None = None
     revoked: bool = False
+    album_id: bytes = b""  # what it adds is in this shared album as well
 
 
 class Grant(msgspec.Struct, frozen=True, gc=False):
-    """One account reads one album at `tier`, until `expires_ms` (0: until it is ended). `given_ms` is when it says."""
+    """One account reads one album at `tier`, until `expires_ms`; 0 means until it is ended."""
 
     tier: Tier
     expires_ms: int
@@ -159,6 +160,15 @@ class LedgerState(msgspec.Struct, frozen=True):
         album = self.albums.get(album_id)
         grant = album.grants.get(account_id) if album and account_id in self.members else None
         return grant if grant and grant.stands_at(time_ms) else None
+
+    def may_add_to(self, author_id: bytes, album_id: bytes) -> bool:
+        """Whether an author adds to a shared album: a member who adds and organises, or a camera pointed at it."""
+        if album_id not in self.albums:
+            return False
+        if author_id in self.members:
+            return {Right.ADD, Right.ORGANISE} <= self.rights_of(author_id)
+        camera = self._standing_camera(author_id)
+        return camera is not None and camera.album_id == album_id
 
     def generation_stands(self, album_id: bytes, time_ms: int) -> bool:
         """Whether a shared album may be added to under its newest generation: nobody has its keys who reads no more."""

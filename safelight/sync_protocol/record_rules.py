@@ -9,10 +9,12 @@ from safelight.sync_protocol.ledger_state import LedgerState, authorise
 from safelight.sync_protocol.limits import HASH_SIZE_BYTES
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry
 from safelight.sync_protocol.records import (
+    AddAlbumAssetsBody,
     AddAssetsBody,
     AddToAlbumBody,
     AssetBody,
     CreateAlbumBody,
+    OpenAlbumRollBody,
     OpenRollBody,
     PublishLinkBody,
     RecordKind,
@@ -27,6 +29,8 @@ from safelight.sync_protocol.wire import Signed, unpack
 BODIES: dict[str, type[Signed]] = {
     RecordKind.OPEN_ROLL: OpenRollBody,
     RecordKind.ADD_ASSETS: AddAssetsBody,
+    RecordKind.OPEN_ALBUM_ROLL: OpenAlbumRollBody,
+    RecordKind.ADD_ALBUM_ASSETS: AddAlbumAssetsBody,
     RecordKind.CREATE_ALBUM: CreateAlbumBody,
     RecordKind.ADD_TO_ALBUM: AddToAlbumBody,
     RecordKind.SHOW_IN_ALBUM: ShowInAlbumBody,
@@ -34,9 +38,12 @@ BODIES: dict[str, type[Signed]] = {
     RecordKind.REVOKE_LINK: RevokeLinkBody,
 }
 
-RIGHT_FOR: dict[str, Right] = {
+# None: what it needs depends on the album (`LedgerState.may_add_to`).
+RIGHT_FOR: dict[str, Right | None] = {
     RecordKind.OPEN_ROLL: Right.ADD,
     RecordKind.ADD_ASSETS: Right.ADD,
+    RecordKind.OPEN_ALBUM_ROLL: None,
+    RecordKind.ADD_ALBUM_ASSETS: None,
     RecordKind.CREATE_ALBUM: Right.ORGANISE,
     RecordKind.ADD_TO_ALBUM: Right.ORGANISE,
     RecordKind.SHOW_IN_ALBUM: Right.ORGANISE,
@@ -65,6 +72,14 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
             _check_epoch(state, body.epoch)
         case AddAssetsBody():
             _check_assets(body.assets)
+        case OpenAlbumRollBody():
+            _check_adds(state, entry, body)
+            _check_epoch(state, body.epoch)
+            _check_generation(state, entry, body)
+        case AddAlbumAssetsBody():
+            _check_adds(state, entry, body)
+            _check_generation(state, entry, body)
+            _check_assets(body.assets)
         case AddToAlbumBody():
             if body.album_id in state.albums:
                 # What only members open would be missing in what grantees see.
@@ -82,7 +97,14 @@ def _check_epoch(state: LedgerState, epoch: int) -> None:
         raise Refused(Code.EPOCH_OLD, f"epoch {epoch}, now {state.epoch.number}")
 
 
-def _check_shown(state: LedgerState, entry: Entry, body: ShowInAlbumBody) -> None:
+def _check_adds(state: LedgerState, entry: Entry, body: OpenAlbumRollBody | AddAlbumAssetsBody) -> None:
+    if not state.may_add_to(entry.header.author_id, body.album_id):
+        raise Refused(Code.RIGHT_MISSING, "to add to this album")
+
+
+def _check_generation(
+    state: LedgerState, entry: Entry, body: OpenAlbumRollBody | AddAlbumAssetsBody | ShowInAlbumBody
+) -> None:
     """*An ended grant reads what is added later*: not under keys that it, or whoever left the space, still has.
 
     When a grant has expired the signer says by its own clock, so that everyone judges alike.
@@ -93,6 +115,10 @@ def _check_shown(state: LedgerState, entry: Entry, body: ShowInAlbumBody) -> Non
     stands = state.generation_stands(body.album_id, entry.header.signed_ms)
     if body.generation != album.generation.number or not stands:
         raise Refused(Code.GENERATION_OLD, f"generation {body.generation}")
+
+
+def _check_shown(state: LedgerState, entry: Entry, body: ShowInAlbumBody) -> None:
+    _check_generation(state, entry, body)
     _check_assets([item.asset for item in body.items])
     if any(item.asset.fingerprint for item in body.items):
         raise Refused(Code.ENTRY_MALFORMED, "a fingerprint is nothing to who reads the album alone")

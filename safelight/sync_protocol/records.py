@@ -5,7 +5,7 @@ docs/spec/records.md. The bodies here are what the server must read; what only m
 """
 
 from enum import StrEnum, unique
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,7 @@ from safelight.sync_protocol.wire import (
     SizeBytes,
     TimeMs,
     WideInteger,
+    unpack,
 )
 
 
@@ -38,6 +39,8 @@ class RecordKind(StrEnum):
 
     OPEN_ROLL = "roll.open"
     ADD_ASSETS = "asset.add"
+    OPEN_ALBUM_ROLL = "roll.open-album"
+    ADD_ALBUM_ASSETS = "asset.add-album"
     CREATE_ALBUM = "album.create"
     ADD_TO_ALBUM = "album.add"
     SHOW_IN_ALBUM = "album.show"
@@ -115,6 +118,33 @@ class AddAssetsBody(Signed, frozen=True):
     assets: Annotated[list[AssetBody], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
 
 
+class OpenAlbumRollBody(Signed, frozen=True):
+    """A roll whose assets are in a shared album as well: its keys sealed to the inboxes of both.
+
+    `full` and `view` as in `OpenRollBody`; `album_full` and `album_view` are sealed to the inboxes of the album's
+    newest generation (HPKE info `context(ALBUM_ROLL_FULL | ALBUM_ROLL_VIEW, space id, album id, generation, roll id,
+    device id)`).
+    """
+
+    roll_id: Id
+    epoch: Count
+    full: Annotated[bytes, msgspec.Meta(max_length=2048)]
+    view: Annotated[bytes, msgspec.Meta(max_length=2048)]
+    album_id: Id
+    generation: Count
+    album_full: Annotated[bytes, msgspec.Meta(max_length=2048)]
+    album_view: Annotated[bytes, msgspec.Meta(max_length=2048)]
+
+
+class AddAlbumAssetsBody(Signed, frozen=True):
+    """Assets added under one roll of a shared album, to the space and to the album; else as in `AddAssetsBody`."""
+
+    roll_id: Id
+    album_id: Id
+    generation: Count
+    assets: Annotated[list[AssetBody], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
+
+
 class CreateAlbumBody(Signed, frozen=True):
     """An album and its first generation of keys.
 
@@ -170,6 +200,23 @@ class ShowInAlbumBody(Signed, frozen=True):
     generation: Count
     log: Head
     items: Annotated[list[ShownItem], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
+
+
+Added: TypeAlias = AddAssetsBody | AddAlbumAssetsBody
+
+
+def added_by(kind: str, body: bytes) -> Added:
+    """Return what a record that adds assets says, of either kind; raises ENTRY_MALFORMED."""
+    if kind == RecordKind.ADD_ALBUM_ASSETS:
+        return unpack(body, AddAlbumAssetsBody)
+    return unpack(body, AddAssetsBody)
+
+
+def opened_by(kind: str, body: bytes) -> OpenRollBody | OpenAlbumRollBody:
+    """Return what a record that opens a roll says, of either kind; raises ENTRY_MALFORMED."""
+    if kind == RecordKind.OPEN_ALBUM_ROLL:
+        return unpack(body, OpenAlbumRollBody)
+    return unpack(body, OpenRollBody)
 
 
 def is_the_same(item: ShownItem, roll_id: bytes, own: AssetBody) -> bool:

@@ -189,6 +189,42 @@ async def test_keyring_versions(database: Database) -> None:
     assert await database.keyring(account_id) == (2, b"second")
 
 
+async def test_a_change_by_a_session(database: Database) -> None:
+    """What a session asks for is appended only while it stands, whatever else would fit."""
+    account_id, device_id = await add_account(database)
+    await database.add_session(session := a_session(account_id, device_id))
+    change = AccountChange(account_id, 1, [(2, some_hash(), b"two")], NOW_MS, token_hash=session.token_hash)
+    with pytest.raises(Refused) as refusal:
+        await database.change_account(replace(change, token_hash=some_hash()))
+    assert refusal.value.code is Code.SESSION_REQUIRED
+    await database.change_account(change)
+    revocation = AccountChange(account_id, 2, [(3, some_hash(), b"three")], NOW_MS, (), [device_id])
+    await database.change_account(replace(revocation, token_hash=session.token_hash))
+    late = AccountChange(account_id, 3, [(4, some_hash(), b"four")], NOW_MS, token_hash=session.token_hash)
+    with pytest.raises(Refused) as refusal:
+        await database.change_account(late)
+    assert refusal.value.code is Code.SESSION_REQUIRED
+    assert len(await database.account_entries(account_id, 0)) == 3
+
+
+async def test_a_ticket_of_an_unlocker(database: Database) -> None:
+    """It is kept if the unlocker that gave it is still the account's."""
+    account_id, _ = await add_account(database)
+    first, second = (UnlockerRow("password", some_hash(), b"wrapped", some_id(), 65536, 3) for _ in range(2))
+    await database.change_account(AccountChange(account_id, 1, (), NOW_MS, unlockers=[first]))
+    ticket = replace(a_session(account_id, b""), purpose="ticket")
+    await database.add_ticket(ticket, first)
+    assert await database.session(ticket.token_hash) == ticket
+    await database.change_account(AccountChange(account_id, 1, (), NOW_MS, unlockers=[second]))
+    late = replace(ticket, token_hash=some_hash())
+    for unlocker in (first, replace(second, kind="recovery")):
+        with pytest.raises(Refused) as refusal:
+            await database.add_ticket(late, unlocker)
+        assert refusal.value.code is Code.UNLOCK_FAILED
+    assert await database.session(ticket.token_hash) is None
+    assert await database.session(late.token_hash) is None
+
+
 async def test_sessions(database: Database) -> None:
     """A session is found by its token's hash until it is deleted."""
     account_id, device_id = await add_account(database)

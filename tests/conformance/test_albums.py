@@ -22,7 +22,7 @@ async def _picture(library: Library) -> tuple[bytes, bytes, bytes]:
 
 def _showing(library: Library, album_id: bytes, log: Head, asset_id: bytes, *blobs: tuple[bytes, str]) -> Commit:
     return replace(
-        library.a_record(), kind="album.show", known_assets=[asset_id], album=AlbumUse(album_id, log, list(blobs))
+        library.a_record(), kind="album.show", known_assets=[asset_id], album=AlbumUse(album_id, 2, log, list(blobs))
     )
 
 

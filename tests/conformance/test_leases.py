@@ -10,6 +10,7 @@ async def test_a_process_gets_what_nobody_has(database: Database) -> None:
     await database.release_lease(name)
     for _ in range(2):
         assert await database.take_lease(name, 60_000) == 0
+    assert await database.renew_lease(name, 60_000)
     await database.release_lease(name)
     assert await database.take_lease(name, 60_000) == 0
     assert await database.take_lease(b"clearing away", 60_000) == 0

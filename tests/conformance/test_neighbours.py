@@ -325,6 +325,35 @@ async def test_leases_are_renewed_and_end_with_their_process(two: tuple[Database
         assert lease.has_left(0.05)
 
 
+async def test_a_lease_that_another_had_in_between(two: tuple[Database, Database]) -> None:
+    """*A process that froze deletes what was uploaded again since*: what another took meanwhile is not renewed.
+
+    A renewal that takes the lease anew, as the first did, hides that another had it and let go of it.
+    """
+    name = some_id()
+    assert await two[0].take_lease(name, 1) == 0
+    await asyncio.sleep(0.01)
+    assert await two[0].renew_lease(name, 1)  # over, but nobody else's since
+    await asyncio.sleep(0.01)
+    assert await two[1].take_lease(name, 60_000) == 0
+    assert not await two[0].renew_lease(name, 60_000)
+    await two[1].release_lease(name)
+    assert not await two[0].renew_lease(name, 60_000)
+    assert await two[1].renew_lease(name, 60_000)
+    async with Leases(two[0], 1.5).held(other := some_id(), wait_s=0) as lease:
+        assert await two[1].take_lease(other, 60_000) > 0
+        await _freeze(two[0], other)
+        assert await two[1].take_lease(other, 60_000) == 0
+        await two[1].release_lease(other)
+        await asyncio.sleep(0.8)
+        assert not lease.has_left(0)
+
+
+async def _freeze(database: Database, name: bytes) -> None:
+    """Let a lease of this process run out, as if it had slept since it took it."""
+    await database.renew_lease(name, 0)
+
+
 MUTANTS: list[tuple[dict[str, Statement], str, Callable[..., Awaitable[None]]]] = [
     (accounts.SQL, "lock", test_accounts_have_one_next_entry),
     (commit_facts.SQL, "blobs", test_a_commit_and_another_ones_collector),

@@ -28,7 +28,7 @@ from tests.support.people import Someone, add_file, new_someone, new_space
 from tests.support.server_process import ServerProcess
 
 
-async def _come_in(owner: Someone, other: Someone, name: str, role: Role) -> None:
+async def come_in(owner: Someone, other: Someone, name: str, role: Role) -> None:
     """Invite, join and admit."""
     async with owner.space("Home") as space:
         code = await invite_member(space, name, role)
@@ -62,8 +62,8 @@ async def test_two_members_shown_two_histories(
     """
     owner, insider = [await new_someone(server, tmp_path / name, f"{name}-fork") for name in ("owner", "insider")]
     space_id = await new_space(owner, "Home")
-    await _come_in(owner, insider, "Max", Role.MANAGER)
-    await _come_in(owner, victim, "Vera", Role.VIEWER)
+    await come_in(owner, insider, "Max", Role.MANAGER)
+    await come_in(owner, victim, "Vera", Role.VIEWER)
     async with insider.space("Home") as space:
         code = await invite_member(space, "Ruth", Role.VIEWER)
         shared = space.state.head.number - 1
@@ -95,7 +95,7 @@ async def test_members_who_are_shown_the_truth(server: ServerProcess, victim: So
     """By an honest server the words are the same for everyone, also for who reads previews alone."""
     owner = await new_someone(server, tmp_path / "owner", "owner-words")
     await new_space(owner, "Home")
-    await _come_in(owner, victim, "Vera", Role.PREVIEWER)
+    await come_in(owner, victim, "Vera", Role.PREVIEWER)
     async with owner.space("Home") as space, victim.space("Home") as hers:
         mine, theirs = await words_of_ledger(space), await words_of_ledger(hers)
     assert (mine.number, mine.words) == (theirs.number, theirs.words)
@@ -116,7 +116,7 @@ async def test_a_server_that_hides_the_links_of_who_went(
     """A server that shows no link, or says that they are over, hides none: the signed records name them all."""
     space_id = await new_space(victim, "Home", "work")
     insider = await new_someone(server, tmp_path / "insider", "insider-links")
-    await _come_in(victim, insider, "Max", Role.MANAGER)
+    await come_in(victim, insider, "Max", Role.MANAGER)
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(b"photograph")
     async with insider.space("Home") as space:

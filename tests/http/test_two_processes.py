@@ -35,12 +35,14 @@ from safelight.sync_protocol.roles import Role, Tier
 from tests.http.conftest import Owner, Server, StartServer
 from tests.http.test_bell import OUT, ended, listen, ring
 from tests.http.test_grants import Gallery
+from tests.http.test_removal import LARGE, MOST_AFTER_BYTES, TAKEN_AHEAD_BYTES
 from tests.http.test_upload_turns import DATA as RACED
 from tests.http.test_upload_turns import racer
 from tests.support.api import Answer, Api
 from tests.support.invitations import become_member, removal
 from tests.support.postgres import PostgresServer
 from tests.support.protocol import Blob, Pairing, make_asset, sha256
+from tests.support.raw_http import raw
 from tests.support.seaweed import CREDENTIALS, Seaweed
 from tests.support.uploads import CUT_OFF, appending, create, held, length, offset_of, patch
 
@@ -217,6 +219,29 @@ async def test_a_bell_at_the_other(two: Two) -> None:
         receipt = await two.by(0).commit(two.owner.writer, *removal(two.owner.writer, person))
         assert await ring(stays) == receipt.number
         assert await ended(removed) == OUT
+
+
+async def test_what_is_under_way_at_the_other(two: Two) -> None:
+    """A removal through one server ends a download and an upload at the other as it would its own."""
+    writer = two.owner.writer
+    person, api = await two.servers[0].account()
+    await become_member(two.by(0), writer, person, api, Role.EDITOR)
+    await two.by(0).add_photo(writer, LARGE)
+    editor = replace(two.owner, person=person, api=two.by(1, api))
+    path = (await create(editor, Upload_Length=str(2 * MIB))).headers["Location"]
+    async with (
+        raw(editor.api.url, editor.api.token, taken_ahead_bytes=TAKEN_AHEAD_BYTES) as download,
+        appending(editor, path, length(2 * MIB), bytes(2 * MIB - 1)) as upload,
+    ):
+        await download.request("GET", f"{editor.space}/blobs/{LARGE.name.hex()}", {"Connection": "close"})
+        assert b" 200 " in await download.reader.readuntil(b"\r\n\r\n")
+        await download.reader.readexactly(MIB)
+        await asyncio.sleep(0.5)
+        await two.by(0).commit(writer, *removal(writer, person))
+        await upload.send(b"!")
+        assert (await asyncio.wait_for(upload.final(), 10)).status == 404
+        assert 0 < await download.rest_size_bytes() <= MOST_AFTER_BYTES
+    assert (await editor.api.get(editor.space)).status == 404
 
 
 async def test_a_device_that_is_revoked_at_one(two: Two) -> None:

@@ -36,7 +36,7 @@ async def test_assets_that_wait_together_share_a_commit(server: ServerProcess, t
         keeper, adder = _keeper(space), AssetAdder(space.committer)
         roll = await keeper.roll()
         bodies = [await _sealed(space, roll.new_asset()) for _ in range(50)]
-        receipts = await asyncio.gather(*(adder.add(roll.roll_id, body) for body in bodies))
+        receipts = await asyncio.gather(*(adder.add(roll.ref, body) for body in bodies))
         assert len({receipt.number for receipt in receipts}) <= 3
         await space.sync()
         assert {place.asset_id for place in space.index.assets()} == {body.asset_id for body in bodies}
@@ -52,9 +52,9 @@ async def test_one_refused_asset_takes_no_other_with_it(server: ServerProcess, t
         roll = await keeper.roll()
         good = [await _sealed(space, roll.new_asset()) for _ in range(3)]
         missing = await _sealed(space, roll.new_asset(), upload=False)
-        await adder.add(roll.roll_id, good[0])
+        await adder.add(roll.ref, good[0])
         results = await asyncio.gather(
-            *(adder.add(roll.roll_id, body) for body in (good[1], missing, good[0], good[2])), return_exceptions=True
+            *(adder.add(roll.ref, body) for body in (good[1], missing, good[0], good[2])), return_exceptions=True
         )
         codes = [result.code if isinstance(result, Refused) else None for result in results]
         assert codes == [None, Code.BLOB_MISSING, Code.ASSET_CONFLICT, None]
@@ -72,11 +72,11 @@ async def test_a_roll_of_an_old_epoch_is_refused_and_replaced(server: ServerProc
         body = await _sealed(space, roll.new_asset())
         await space.rotate_epoch()
         with pytest.raises(Refused) as refused:
-            await adder.add(roll.roll_id, body)
+            await adder.add(roll.ref, body)
         assert refused.value.code is Code.EPOCH_OLD
         newer = await keeper.roll()
         assert newer.roll_id != roll.roll_id
-        await adder.add(newer.roll_id, await _sealed(space, newer.new_asset()))
+        await adder.add(newer.ref, await _sealed(space, newer.new_asset()))
         keeper.close()
         assert await keeper.roll() is not newer
 
@@ -87,7 +87,7 @@ async def test_a_lost_index_is_built_again(server: ServerProcess, tmp_path: Path
     space_id = await new_space(anna, "Home")
     async with anna.space("Home") as space:
         roll = await _keeper(space).roll()
-        await AssetAdder(space.committer).add(roll.roll_id, await _sealed(space, roll.new_asset()))
+        await AssetAdder(space.committer).add(roll.ref, await _sealed(space, roll.new_asset()))
     path = anna.path / "spaces" / space_id.hex() / "index.sqlite"
     for damage in (None, b"not a database at all"):
         path.unlink()

@@ -8,14 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from safelight.clients.camera.outcomes import Outcome
+from safelight.clients.camera.push import open_pusher
 from safelight.clients.engine.album_adding import add_to_album
 from safelight.clients.engine.albums import create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
+from safelight.clients.engine.cameras import add_camera
 from safelight.clients.engine.clock import now_ms
 from safelight.clients.engine.granted import find_granted, granted_albums
 from safelight.clients.engine.invitations import admit_joined, invite_member
 from safelight.clients.engine.joining import join_space
 from safelight.clients.engine.members import list_members, remove_member
+from safelight.clients.engine.pairing_codes import pair_camera
+from safelight.clients.engine.pointing import catch_up, point_camera
+from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.sharing import end_grant, give_grant, list_grants
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import list_spaces
@@ -23,6 +29,7 @@ from safelight.sync_protocol.records import RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Role, Tier
 from tests.support.people import Someone, add_file, new_someone, new_space
+from tests.support.pushing import Silent
 from tests.support.server_process import ServerProcess
 
 
@@ -217,3 +224,78 @@ async def test_grants_that_cannot_be(studio: Studio) -> None:
             await give_grant(space, album, os.urandom(16), Tier.VIEW)
         with refused_with(Code.LEDGER_RULE):
             await end_grant(space, album, studio.fred_id)
+
+
+async def _camera(studio: Studio, name: str) -> tuple[Someone, bytes]:
+    """Pair a camera of the studio's; returns its profile and its id."""
+    async with studio.anna.space("Studio") as space:
+        code = await pair_camera(space, name)
+    camera = Someone(studio.folder / name, name, [])
+    with ProfileFolder(camera.path) as folder:
+        await add_camera(folder, code.uri)
+    return camera, code.camera_id
+
+
+async def _push(studio: Studio, camera: Someone, name: str) -> bytes:
+    """Push one picture by the camera's real uploader; returns its bytes."""
+    pictures = studio.folder / f"{camera.name} {name}"
+    pictures.mkdir()
+    (pictures / name).write_bytes(os.urandom(30_000))
+    with ProfileFolder(camera.path) as folder:
+        async with open_pusher(folder, None, Silent()) as pusher:
+            tally = await pusher.push(pictures)
+    assert tally.counts[Outcome.UPLOADED] == 1
+    return (pictures / name).read_bytes()
+
+
+async def test_a_camera_fills_an_album_while_every_laptop_sleeps(studio: Studio) -> None:
+    """Grantees see what it adds at once; pointed away, it adds to the space alone."""
+    camera, camera_id = await _camera(studio, "booth")
+    before = await _push(studio, camera, "before.jpg")
+    await studio.grant(Tier.FULL)
+    async with studio.anna.space("Studio") as space:
+        await point_camera(space, camera_id, await find_album(space, "Wedding"))
+    made = [await _push(studio, camera, f"{number}.jpg") for number in range(2)]
+    assert await studio.seen(RenditionName.ORIGINAL) == made
+    third = await studio.add("by-hand.jpg")
+    assert await studio.seen(RenditionName.ORIGINAL) == [*made, third]
+    made.append(await _push(studio, camera, "after.jpg"))
+    assert await studio.seen(RenditionName.ORIGINAL) == [*made[:2], third, made[2]]
+    async with studio.anna.space("Studio") as space:
+        album = await find_album(space, "Wedding")
+        assert (space.problems, album.asset_count) == ([], 4)
+        assert before not in made
+        await point_camera(space, camera_id, None)
+        with refused_with(Code.LEDGER_RULE):
+            await point_camera(space, camera_id, None)
+    await _push(studio, camera, "elsewhere.jpg")
+    assert len(await studio.seen(RenditionName.ORIGINAL)) == 4
+
+
+async def test_a_camera_waits_for_new_keys_and_loses_nothing(studio: Studio) -> None:
+    """A grant ended: what it adds then is in the space, under keys that the freelancer never had, until a laptop runs.
+
+    Then the album has new keys and shows it.
+    """
+    camera, camera_id = await _camera(studio, "booth")
+    await studio.grant(Tier.FULL)
+    async with studio.anna.space("Studio") as space:
+        await point_camera(space, camera_id, await find_album(space, "Wedding"))
+    first = await _push(studio, camera, "first.jpg")
+    async with studio.anna.space("Studio") as space:
+        await space.rotate_epoch()
+    late = await _push(studio, camera, "late.jpg")
+    assert await studio.seen(RenditionName.ORIGINAL) == [first]
+    async with studio.anna.space("Studio") as space:
+        assert len(list(space.index.assets())) == 2
+        assert await catch_up(space) == 1
+        assert await catch_up(space) == 0
+        assert space.problems == []
+    assert await studio.seen(RenditionName.ORIGINAL) == [first, late]
+    last = await _push(studio, camera, "last.jpg")
+    assert await studio.seen(RenditionName.ORIGINAL) == [first, late, last]
+    await studio.end()
+    await _push(studio, camera, "private.jpg")
+    await studio.grant(Tier.VIEW)
+    async with studio.anna.space("Studio") as space:
+        assert (await find_album(space, "Wedding")).asset_count == 4

@@ -16,7 +16,7 @@ from safelight.clients.engine.index import AssetPlace
 from safelight.clients.engine.invitations import admit_joined, invite_member
 from safelight.clients.engine.joining import join_space
 from safelight.clients.engine.mirroring import Mirrored, mirror_assets
-from safelight.clients.engine.rolls import Roll
+from safelight.clients.engine.rolls import Roll, RollRef
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import find_space
 from safelight.sync_protocol.messages.blobs import BlobsHeld, HoldBlobs
@@ -135,7 +135,7 @@ async def test_something_else_under_its_id(server: ServerProcess, tmp_path: Path
             sealed = seal_bytes(fake, RenditionName.ORIGINAL, b"something else")
             await send(shop, sealed)
             assert asset.full is not None
-            await AssetAdder(shop.committer).add(roll.roll_id, fake.finish([sealed.ref], asset.view, asset.full))
+            await AssetAdder(shop.committer).add(roll.ref, fake.finish([sealed.ref], asset.view, asset.full))
             keeper.close()
     result = await _mirror(someone)
     assert (result.mirrored, result.known) == (1, 0)
@@ -224,10 +224,10 @@ async def test_new_keys_meanwhile(server: ServerProcess, tmp_path: Path, monkeyp
             adding, rolling = AssetAdder.add, RollKeeper.roll
             rotations = [theirs.rotate_epoch] * 2
 
-            async def rotating(self: AssetAdder, roll_id: bytes, asset: AssetBody) -> Receipt:
+            async def rotating(self: AssetAdder, roll: RollRef, asset: AssetBody) -> Receipt:
                 if len(rotations) == 1:
                     await rotations.pop()()
-                return await adding(self, roll_id, asset)
+                return await adding(self, roll, asset)
 
             async def rotating_before(self: RollKeeper) -> Roll:
                 if len(rotations) == 2:

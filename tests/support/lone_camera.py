@@ -24,6 +24,6 @@ async def camera_adds(camera: CameraSession, path: Path) -> Receipt:
     full = FullPart(path.name, sealed.sha256, sealed.length_bytes, "image/jpeg", sealed.modified_ns)
     fingerprint = content_fingerprint(camera.profile.dedupe_key, space_id, sealed.sha256)
     body = asset.finish([sealed.ref], ViewPart(kind="photo"), full, fingerprint=fingerprint)
-    receipt = await AssetAdder(camera.committer).add(roll.roll_id, body)
+    receipt = await AssetAdder(camera.committer).add(roll.ref, body)
     keeper.close()
     return receipt

@@ -90,7 +90,7 @@ async def add_file(space: SpaceView, path: Path, *, preview: bytes = b"", spool:
     )
     fingerprint = content_fingerprint(await space.dedupe_key(), space.space_id, sealed[0].sha256)
     body = asset.finish([f.ref for f in sealed], view, full, fingerprint=fingerprint)
-    receipt = await AssetAdder(space.committer).add(roll.roll_id, body)
+    receipt = await AssetAdder(space.committer).add(roll.ref, body)
     keeper.close()
     return receipt
 

@@ -7,7 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from safelight.clients.camera.outcomes import Outcome
 from tests.support.commands import Cli
+
+
+class Silent:
+    """Who hears of a push's progress, and says nothing."""
+
+    def expect(self, files: int, size_bytes: int) -> None:
+        """So much is to be done."""
+
+    def settled(self, relative: str, outcome: Outcome, reason: str, size_bytes: int) -> None:
+        """One file is done."""
+
+    def sent(self, size_bytes: int) -> None:
+        """So much went out."""
 
 
 @dataclass

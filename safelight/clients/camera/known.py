@@ -14,7 +14,7 @@ from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import Frame, parse_entry
 from safelight.sync_protocol.messages.spaces import AskFingerprints, KnownFingerprints
 from safelight.sync_protocol.record_rules import check_record
-from safelight.sync_protocol.records import AddAssetsBody
+from safelight.sync_protocol.records import AddAlbumAssetsBody, AddAssetsBody
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import unpack
 
@@ -89,7 +89,7 @@ class KnownFiles:
             body = check_record(self._state(), entry)
         except Refused:
             return frozenset()
-        if not isinstance(body, AddAssetsBody) or not await self._holds(frame.number, entry.id):
+        if not isinstance(body, AddAssetsBody | AddAlbumAssetsBody) or not await self._holds(frame.number, entry.id):
             return frozenset()
         self._verified[entry.id] = frozenset(asset.fingerprint for asset in body.assets if asset.fingerprint)
         if len(self._verified) > _RECORDS_REMEMBERED:

@@ -40,7 +40,7 @@ _TRIES = 4
 _PAUSE_S = 0.5
 
 # Another try, from the file anew, can cure these: it changed, or the roll it was sealed under no longer counts.
-_ROLL_GONE = frozenset({Code.EPOCH_OLD, Code.ROLL_UNKNOWN, Code.ROLL_FULL})
+_ROLL_GONE = frozenset({Code.EPOCH_OLD, Code.GENERATION_OLD, Code.ROLL_UNKNOWN, Code.ROLL_FULL})
 _AGAIN = frozenset({Code.FILE_CHANGED, Code.BLOB_MISSING, Code.UPLOAD_DIGEST_MISMATCH}) | _ROLL_GONE
 # What is wrong with one file only; everything else would meet the others alike, and ends the push.
 _OF_ONE_FILE = _AGAIN | {Code.FILE_UNREADABLE, Code.TOO_LARGE, Code.ASSET_CONFLICT, Code.BLOB_SIZE_MISMATCH}
@@ -54,7 +54,9 @@ class Pusher:
         self._spool = spool
         self._developers = developers
         self._listener = listener
-        self._rolls = RollKeeper(session.committer, session.profile.camera_id, lambda: session.view.state)
+        self._rolls = RollKeeper(
+            session.committer, session.profile.camera_id, lambda: session.view.state, album=self._album
+        )
         self._adder = AssetAdder(session.committer)
         self._known = KnownFiles(
             session.connection, session.profile.space_id, lambda: session.view.state, session.log.holds
@@ -63,6 +65,10 @@ class Pusher:
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._claims: dict[bytes, asyncio.Future[None]] = {}
         self._resumed: set[bytes] = set()
+
+    def _album(self) -> bytes:
+        """The shared album that this camera is pointed at, if it is."""
+        return self._session.view.state.cameras[self._session.profile.camera_id].album_id
 
     async def push(self, folder: Path, selection: Selection | None = None) -> Tally:
         """Upload all of *folder* that is new; first whatever an interrupted push left in the spool.
@@ -179,7 +185,7 @@ class Pusher:
         return dataclasses.replace(sealed, files=[])
 
     async def _commit(self, sealed: SealedAsset) -> tuple[Outcome, str]:
-        await self._adder.add(sealed.roll_id, sealed.body)
+        await self._adder.add(sealed.roll, sealed.body)
         return Outcome.UPLOADED, sealed.note
 
     async def _push_large(self, found: Found, size_bytes: int, fingerprint: bytes) -> tuple[Outcome, str]:
@@ -202,7 +208,7 @@ class Pusher:
                     resume=spooled.uploads.get(ref.rendition_id),
                     on_created=functools.partial(spooled.note_upload, ref),
                 )
-            await self._adder.add(spooled.roll_id, spooled.asset)
+            await self._adder.add(spooled.roll, spooled.asset)
         except Refused as refusal:
             if refusal.code in _OF_ONE_FILE:
                 await asyncio.to_thread(spooled.remove)
@@ -270,7 +276,7 @@ class Pusher:
 
 def _keep(room: Path, sealed: SealedAsset) -> Spooled:
     """Write the small renditions and the entry beside the original that is in *room* already."""
-    spooled = Spooled(room, sealed.roll_id, sealed.body, {})
+    spooled = Spooled(room, sealed.roll, sealed.body, {})
     for file in sealed.files:
         if not isinstance(file.source, Path):
             spooled.blob(file.ref).write_bytes(file.source)

@@ -11,7 +11,7 @@ from safelight.clients.camera.magic import FileType
 from safelight.clients.camera.reading import check_opened, check_unchanged, seal_original, type_of
 from safelight.clients.camera.scan import Found
 from safelight.clients.engine.files import SealedFile, seal_bytes
-from safelight.clients.engine.rolls import NewAsset
+from safelight.clients.engine.rolls import NewAsset, RollRef
 from safelight.sync_protocol.records import (
     AssetBody,
     FullPart,
@@ -29,7 +29,7 @@ NOT_ASKED = NotDeveloped("renditions were not asked for")
 class SealedAsset:
     """An asset ready to send: the record's part, its files, and why it has no preview if it has none."""
 
-    roll_id: bytes
+    roll: RollRef
     body: AssetBody
     files: list[SealedFile]
     note: str = ""
@@ -76,7 +76,7 @@ def _finish(negative: Negative, fingerprint: bytes, answer: Developed | NotDevel
     view = _view_part(negative, answer, shown)
     body = negative.asset.finish(refs, view, _full_part(negative, answer.metadata), fingerprint=fingerprint)
     note = answer.reason if wanted and isinstance(answer, NotDeveloped) else ""
-    return SealedAsset(negative.asset.roll_id, body, files, note)
+    return SealedAsset(negative.asset.roll, body, files, note)
 
 
 def _info(image: Image) -> RenditionInfo:

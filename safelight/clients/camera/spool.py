@@ -14,8 +14,9 @@ import msgspec
 
 from safelight.clients.camera.budget import Budget
 from safelight.clients.engine import durable
+from safelight.clients.engine.rolls import RollRef
 from safelight.sync_protocol import ids
-from safelight.sync_protocol.ids import Id
+from safelight.sync_protocol.ids import Id, OptionalId
 from safelight.sync_protocol.records import AssetBody, RenditionRef
 from safelight.sync_protocol.refusals import Code, Refused
 
@@ -34,6 +35,8 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     roll_id: Id
     asset: AssetBody
     uploads: dict[bytes, str] = {}
+    album_id: OptionalId = b""
+    generation: int = 0
 
 
 @dataclass(slots=True)
@@ -41,7 +44,7 @@ class Spooled:
     """An asset in the spool: sealed, and ready to send and commit."""
 
     folder: Path
-    roll_id: bytes
+    roll: RollRef
     asset: AssetBody
     uploads: dict[bytes, str]
 
@@ -56,7 +59,8 @@ class Spooled:
 
     def save(self) -> None:
         """Write the entry durably; from then on it survives this process."""
-        entry = _Entry(_ENTRY_VERSION, self.roll_id, self.asset, self.uploads)
+        roll = self.roll
+        entry = _Entry(_ENTRY_VERSION, roll.roll_id, self.asset, self.uploads, roll.album_id, roll.generation)
         durable.write_file(self.folder / _ENTRY_FILE, msgspec.msgpack.encode(entry))
 
     def remove(self) -> None:
@@ -109,7 +113,8 @@ def _read(folder: Path) -> Spooled | None:
         entry = msgspec.msgpack.decode(data, type=_Entry)
     except (OSError, msgspec.DecodeError):
         return None
-    spooled = Spooled(folder, entry.roll_id, entry.asset, dict(entry.uploads))
+    roll = RollRef(entry.roll_id, entry.album_id, entry.generation)
+    spooled = Spooled(folder, roll, entry.asset, dict(entry.uploads))
     for ref in entry.asset.renditions:
         blob = spooled.blob(ref)
         if not blob.is_file() or blob.stat().st_size != ref.size_bytes:

@@ -10,7 +10,7 @@ from safelight.clients.camera.develop.pool import developers
 from safelight.clients.camera.outcomes import Outcome, Tally
 from safelight.clients.camera.push import open_pusher
 from safelight.clients.camera.watch import watch
-from safelight.clients.cli.asking import ask_pairing_code
+from safelight.clients.cli.asking import Misuse, ask_pairing_code
 from safelight.clients.cli.asset import SpaceOption
 from safelight.clients.cli.output import (
     Column,
@@ -25,6 +25,7 @@ from safelight.clients.cli.output import (
 )
 from safelight.clients.cli.progress import PushProgress, summary
 from safelight.clients.cli.running import profile, run, with_space
+from safelight.clients.engine.albums import find_album, list_albums
 from safelight.clients.engine.cameras import add_camera
 from safelight.clients.engine.pairing_codes import (
     ListedCamera,
@@ -33,6 +34,7 @@ from safelight.clients.engine.pairing_codes import (
     pair_camera,
     revoke_camera,
 )
+from safelight.clients.engine.pointing import point_camera
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.refusals import Code, Refused
@@ -75,16 +77,22 @@ def pair(
 def list_(space: SpaceOption, json: JsonOption = False) -> None:
     """List a space's cameras."""
 
-    async def look(view: SpaceView) -> list[ListedCamera]:
-        return await list_cameras(view)
+    async def look(view: SpaceView) -> tuple[list[ListedCamera], dict[bytes, str]]:
+        cameras = await list_cameras(view)
+        pointed = any(camera.album_id for camera in cameras)
+        return cameras, {album.album_id: album.title for album in await list_albums(view)} if pointed else {}
 
     now_ms = time.time_ns() // 1_000_000
-    rows = [(camera.camera_id.hex(), camera.name, _state(camera, now_ms)) for camera in with_space(space, look)]
+    cameras, titles = with_space(space, look)
+    rows = [
+        (camera.camera_id.hex(), camera.name, _state(camera, now_ms), titles.get(camera.album_id, ""))
+        for camera in cameras
+    ]
     if json:
-        print_json([{"id": camera_id, "name": name, "state": state} for camera_id, name, state in rows])
+        print_json([{"id": id_, "name": name, "state": state, "album": album} for id_, name, state, album in rows])
         return
-    columns = [Column("id"), Column("name", fold=True), Column("state")]
-    print_table(columns, ((camera_id[:12], name, state) for camera_id, name, state in rows))
+    columns = [Column("id"), Column("name", fold=True), Column("state"), Column("album", fold=True)]
+    print_table(columns, ((camera_id[:12], *others) for camera_id, *others in rows))
 
 
 def _state(camera: ListedCamera, now_ms: int) -> str:
@@ -107,20 +115,56 @@ def revoke(
     """
 
     async def shut_out(view: SpaceView) -> bytes:
-        wanted = camera_id.strip().lower()
-        found = [one.camera_id for one in await list_cameras(view) if one.camera_id.hex().startswith(wanted)]
-        if not wanted or not found:
-            raise Refused(Code.NOT_FOUND, f"no camera's id begins with {wanted[:32]!r}; `camera list` shows them")
-        if len(found) > 1:
-            raise Refused(Code.BAD_REQUEST, f"more than one camera's id begins with {wanted[:32]!r}")
-        await revoke_camera(view, found[0])
-        return found[0]
+        found = await _find(view, camera_id)
+        await revoke_camera(view, found)
+        return found
 
     revoked = with_space(space, shut_out)
     if json:
         print_json({"id": revoked, "state": "revoked"})
     else:
         say("The camera is shut out.")
+
+
+async def _find(view: SpaceView, prefix: str) -> bytes:
+    """The camera whose id begins so; NOT_FOUND for none, BAD_REQUEST for more than one."""
+    wanted = prefix.strip().lower()
+    found = [one.camera_id for one in await list_cameras(view) if one.camera_id.hex().startswith(wanted)]
+    if not wanted or not found:
+        raise Refused(Code.NOT_FOUND, f"no camera's id begins with {wanted[:32]!r}; `camera list` shows them")
+    if len(found) > 1:
+        raise Refused(Code.BAD_REQUEST, f"more than one camera's id begins with {wanted[:32]!r}")
+    return found[0]
+
+
+@app.command()
+def point(
+    camera_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, or as much of it as is its alone.")],
+    space: SpaceOption,
+    album: Annotated[str | None, typer.Option("--album", metavar="NAME", help="The album that it shall fill.")] = None,
+    away: Annotated[bool, typer.Option("--away", help="It shall fill no album any more.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Let a camera fill an album: what it adds from now on is in the album as well, while this computer sleeps.
+
+    Whoever was granted the album sees it at once. After a grant ended, or somebody left the space, the album needs new
+    keys first, which your next command in the space begins; what came meanwhile is then added.
+
+    Example: safelight camera point 5be0 --space Studio --album Wedding
+    """
+    if (album is None) is not away:
+        raise Misuse("say which album: --album NAME, or --away for none")
+
+    async def aim(view: SpaceView) -> bytes:
+        found = await _find(view, camera_id)
+        await point_camera(view, found, None if album is None else await find_album(view, album))
+        return found
+
+    pointed = with_space(space, aim)
+    if json:
+        print_json({"id": pointed, "album": album or ""})
+    else:
+        say(f"What the camera adds from now on is in {album} as well." if album else "The camera fills no album now.")
 
 
 @app.command()

@@ -9,13 +9,14 @@ from typing import TypeVar
 import uvloop
 
 from safelight.clients.cli.asking import ask_passphrase, ask_password
-from safelight.clients.cli.output import note
+from safelight.clients.cli.output import count_text, note
 from safelight.clients.engine.account_session import AccountSession, open_account
 from safelight.clients.engine.granted import find_granted
 from safelight.clients.engine.granted_assets import GrantedAlbum, GrantedReader
 from safelight.clients.engine.index import Problem
 from safelight.clients.engine.invitations import admit_joined
 from safelight.clients.engine.members import begin_epoch_that_is_due
+from safelight.clients.engine.pointing import catch_up
 from safelight.clients.engine.profile import ProfileFolder, profile_path
 from safelight.clients.engine.profile_secrets import needs_password
 from safelight.clients.engine.space_view import SpaceView
@@ -34,6 +35,7 @@ _DONE = {
     RecordKind.PUBLISH_LINK.value: "a link was made (safelight link list)",
     RecordKind.REVOKE_LINK.value: "a link was revoked",
     LedgerKind.CERTIFY_CAMERA.value: "a camera was certified, and its pairing code is lost (safelight camera list)",
+    LedgerKind.POINT_CAMERA.value: "a camera was pointed at an album, or away (safelight camera list)",
     LedgerKind.REVOKE_CAMERA.value: "a camera was shut out",
     LedgerKind.INVITE_MEMBER.value: "somebody was invited, and the invitation is lost (safelight member list)",
     LedgerKind.WITHDRAW_INVITATION.value: "an invitation was withdrawn",
@@ -124,6 +126,8 @@ async def enter(view: SpaceView, *, admits: bool = True) -> None:
             note(f"safelight: {admitted.name} joined, and cannot be let in: {admitted.refused.sentence}")
     if await begin_epoch_that_is_due(view):
         note("safelight: a device or camera was given up, and new keys were begun for it")
+    if shown := await catch_up(view):
+        note(f"safelight: {count_text(shown, 'picture')} of cameras that fill an album were added to it")
 
 
 def with_granted(wanted: str, work: Callable[[GrantedReader, GrantedAlbum], Coroutine[object, object, T]]) -> T:

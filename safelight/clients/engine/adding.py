@@ -12,11 +12,11 @@ from safelight.clients.engine.answers import is_settled
 from safelight.clients.engine.clock import Clock, now_ms
 from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.gathering import Gathering, Waiting
-from safelight.clients.engine.rolls import Roll
+from safelight.clients.engine.rolls import Roll, RollRef
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD, MAX_ENTRY_SIZE_BYTES
 from safelight.sync_protocol.receipts import Receipt
-from safelight.sync_protocol.records import AddAssetsBody, AssetBody, RecordKind
+from safelight.sync_protocol.records import AddAlbumAssetsBody, AddAssetsBody, Added, AssetBody, RecordKind
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import pack
 
@@ -30,15 +30,24 @@ _OF_ALL = frozenset({Code.SERVER_UNREACHABLE, Code.RECEIPT_INVALID, Code.DEVICE_
 class RollKeeper:
     """Keeps one open roll for a device in a space, and opens the next when it is spent.
 
-    *state* returns the verified ledger. A process that starts again has a new keeper, and so a new roll.
+    *state* returns the verified ledger, *album* the shared album that is added to as well, or nothing. While that
+    album's keys do not stand, what is added is in the space alone: *a camera that waits for a laptop* loses pictures.
+    A process that starts again has a new keeper, and so a new roll.
     """
 
     def __init__(
-        self, committer: Committer, device_id: bytes, state: Callable[[], LedgerState], *, clock: Clock = now_ms
+        self,
+        committer: Committer,
+        device_id: bytes,
+        state: Callable[[], LedgerState],
+        *,
+        album: Callable[[], bytes] = bytes,
+        clock: Clock = now_ms,
     ) -> None:
         self._committer = committer
         self._device_id = device_id
         self._state = state
+        self._album = album
         self._clock = clock
         self._roll: Roll | None = None
         self._lock = asyncio.Lock()
@@ -46,13 +55,22 @@ class RollKeeper:
     async def roll(self) -> Roll:
         """Return a roll that takes at least one more asset; its opening is committed."""
         async with self._lock:
-            now = self._clock()
-            if self._roll is None or self._roll.is_spent(epoch=self._state().epoch.number, now_ms=now):
-                roll = await asyncio.to_thread(Roll, self._state(), self._device_id, opened_ms=now)
-                await self._committer.commit(RecordKind.OPEN_ROLL, roll.body)
+            now, state = self._clock(), self._state()
+            album = self._target(state, now)
+            if self._roll is None or self._roll.is_spent(epoch=state.epoch.number, now_ms=now, album=album):
+                roll = await asyncio.to_thread(Roll, state, self._device_id, opened_ms=now, album_id=album[0])
+                kind = RecordKind.OPEN_ALBUM_ROLL if album[0] else RecordKind.OPEN_ROLL
+                await self._committer.commit(kind, roll.body)
                 # Assets begun under the roll before may still finish: it is let go, not closed under them.
                 self._roll = roll
             return self._roll
+
+    def _target(self, state: LedgerState, now_ms: int) -> tuple[bytes, int]:
+        """The album to add to and its generation, if that stands."""
+        album_id = self._album()
+        if album_id not in state.albums or not state.generation_stands(album_id, now_ms):
+            return b"", 0
+        return album_id, state.albums[album_id].generation.number
 
     def drop(self) -> None:
         """Use this roll no more, without closing it for assets begun: after EPOCH_OLD or ROLL_UNKNOWN."""
@@ -67,7 +85,7 @@ class RollKeeper:
 
 @dataclass(frozen=True, slots=True)
 class _Sealed:
-    roll_id: bytes
+    roll: RollRef
     asset: AssetBody
     size_bytes: int
 
@@ -82,23 +100,23 @@ class AssetAdder:
         self._committer = committer
         self._gathering = Gathering(self._commit, _count_together, pause_s=_GATHER_S)
 
-    async def add(self, roll_id: bytes, asset: AssetBody) -> Receipt:
+    async def add(self, roll: RollRef, asset: AssetBody) -> Receipt:
         """Commit one asset and return the verified receipt of the entry that carries it.
 
-        One refused asset takes no other with it. Raises the server's refusals: EPOCH_OLD, ROLL_UNKNOWN and ROLL_FULL
-        ask for sealing anew under another roll.
+        One refused asset takes no other with it. Raises the server's refusals: EPOCH_OLD, GENERATION_OLD, ROLL_UNKNOWN
+        and ROLL_FULL ask for sealing anew under another roll.
         """
-        return await self._gathering.ask(_Sealed(roll_id, asset, len(pack(asset))))
+        return await self._gathering.ask(_Sealed(roll, asset, len(pack(asset))))
 
     async def stop(self) -> None:
         """Give up the commit under way, as when the process is interrupted; its pending entry is settled next time."""
         await self._gathering.stop()
 
     async def _commit(self, batch: Sequence[_Waiting]) -> None:
-        body = AddAssetsBody(batch[0].asked.roll_id, [waiting.asked.asset for waiting in batch])
+        kind, body = _record_of(batch[0].asked.roll, [waiting.asked.asset for waiting in batch])
         blobs = [rendition.blob for asset in body.assets for rendition in asset.renditions]
         try:
-            receipt = await self._committer.commit(RecordKind.ADD_ASSETS, body, blobs=blobs)
+            receipt = await self._committer.commit(kind, body, blobs=blobs)
         except Refused as refusal:
             if len(batch) == 1 or refusal.code in _OF_ALL or not is_settled(refusal):
                 raise
@@ -116,12 +134,18 @@ class AssetAdder:
             waiting.fail(refusal)
 
 
+def _record_of(roll: RollRef, assets: list[AssetBody]) -> tuple[RecordKind, Added]:
+    if roll.album_id:
+        return RecordKind.ADD_ALBUM_ASSETS, AddAlbumAssetsBody(roll.roll_id, roll.album_id, roll.generation, assets)
+    return RecordKind.ADD_ASSETS, AddAssetsBody(roll.roll_id, assets)
+
+
 def _count_together(waiting: Sequence[_Sealed]) -> int:
     """The longest run from the front that shares one roll and fits one entry."""
     count = size_bytes = 0
     for sealed in waiting[:MAX_ASSETS_PER_RECORD]:
         size_bytes += sealed.size_bytes
-        if sealed.roll_id != waiting[0].roll_id or (count and size_bytes > _MAX_BATCH_SIZE_BYTES):
+        if sealed.roll != waiting[0].roll or (count and size_bytes > _MAX_BATCH_SIZE_BYTES):
             break
         count += 1
     return count

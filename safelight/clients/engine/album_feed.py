@@ -6,6 +6,7 @@ docs/spec/albums.md. What is kept is as sealed as it came, and verified anew eac
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from safelight.clients.engine import durable
 from safelight.clients.engine.answers import printable
@@ -16,17 +17,35 @@ from safelight.sync_protocol.album_log import AlbumFrame, check_album_frame
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import NO_HEAD, Head, check_heads, frames_to_bytes, parse_entry, split_frames
 from safelight.sync_protocol.record_rules import check_record
-from safelight.sync_protocol.records import ShowInAlbumBody
+from safelight.sync_protocol.records import AddAlbumAssetsBody, OpenAlbumRollBody, ShowInAlbumBody
 from safelight.sync_protocol.refusals import Code, Refused
+
+_AboutAlbum: TypeAlias = ShowInAlbumBody | OpenAlbumRollBody | AddAlbumAssetsBody
+_ABOUT_ALBUMS = (ShowInAlbumBody, OpenAlbumRollBody, AddAlbumAssetsBody)
 
 
 @dataclass(frozen=True, slots=True)
 class ShownRecord:
-    """A verified entry of the album: its slot, the server's time, and what it shows."""
+    """A verified entry of the album: its slot, the server's time, and what it shows, or adds under an album's roll."""
 
     number: int
     time_ms: int
-    body: ShowInAlbumBody
+    body: ShowInAlbumBody | AddAlbumAssetsBody
+
+    @property
+    def asset_ids(self) -> list[bytes]:
+        """The assets, in order."""
+        if isinstance(self.body, AddAlbumAssetsBody):
+            return [asset.asset_id for asset in self.body.assets]
+        return [item.asset.asset_id for item in self.body.items]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRoll:
+    """A verified roll of the album, and the device that opened it."""
+
+    body: OpenAlbumRollBody
+    device_id: bytes
 
 
 class AlbumFeed:
@@ -35,6 +54,7 @@ class AlbumFeed:
     def __init__(self, space_id: bytes, album_id: bytes, memory: SpaceMemory, path: Path) -> None:
         self.album_id = album_id
         self.records: list[ShownRecord] = []
+        self.rolls: dict[bytes, FeedRoll] = {}
         self.problems: list[Problem] = []
         self._space_id = space_id
         self._memory = memory
@@ -104,17 +124,31 @@ class AlbumFeed:
         try:
             entry = parse_entry(frame.envelope)
             body = check_record(state, entry)
-            if not isinstance(body, ShowInAlbumBody) or body.album_id != self.album_id:
+            if not isinstance(body, _ABOUT_ALBUMS) or body.album_id != self.album_id:
                 raise Refused(Code.ENTRY_MALFORMED, "it is not about this album")
+            self._check_roll(body, entry.header.device_id)
         except Refused as refusal:
             if refusal.code is Code.ENTRY_UNKNOWN_CRITICAL:
                 raise Refused(Code.UPDATE_REQUIRED, refusal.detail) from None
             self.problems.append(Problem(frame.slot, refusal.code, printable(refusal.detail), set_aside=True))
             return
         check_heads(entry, frame.slot, lambda _: None, ledger_at)
-        if body.log != self._before:
+        if isinstance(body, ShowInAlbumBody) and body.log != self._before:
             raise Refused(Code.CHAIN_BROKEN, f"the signer of the album's entry {frame.number} knew another one before")
-        self.records.append(ShownRecord(frame.slot, frame.time_ms, body))
+        if isinstance(body, OpenAlbumRollBody):
+            self.rolls[body.roll_id] = FeedRoll(body, entry.header.device_id)
+        else:
+            self.records.append(ShownRecord(frame.slot, frame.time_ms, body))
+
+    def _check_roll(self, body: _AboutAlbum, device_id: bytes) -> None:
+        """What is added under a roll comes from the device that opened it, for the same keys."""
+        match body:
+            case OpenAlbumRollBody() if body.roll_id in self.rolls:
+                raise Refused(Code.ROLL_UNKNOWN, "the roll's id is taken")
+            case AddAlbumAssetsBody():
+                roll = self.rolls.get(body.roll_id)
+                if roll is None or (roll.device_id, roll.body.generation) != (device_id, body.generation):
+                    raise Refused(Code.ROLL_UNKNOWN, "its roll was not opened by this device for this album")
 
     def pin(self) -> None:
         """Remember how far it was verified."""

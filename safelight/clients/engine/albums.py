@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
+from safelight.clients.engine.epochs import DOES_NOT_OPEN
 from safelight.clients.engine.generations import AlbumKeys, Place, open_for_members, open_title
 from safelight.clients.engine.index import AssetPlace
 from safelight.clients.engine.space_view import SpaceView
@@ -79,7 +80,7 @@ async def list_albums(space: SpaceView) -> list[Album]:
         try:
             albums.append(await _open(space, album_id, number))
         except Refused as refusal:
-            if refusal.code not in (Code.OPEN_FAILED, Code.PADDING_INVALID, Code.EPOCH_OLD):
+            if refusal.code not in DOES_NOT_OPEN:
                 raise
     return albums
 

@@ -20,19 +20,19 @@ from safelight.clients.engine.rolls import (
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.log import parse_entry
 from safelight.sync_protocol.records import (
-    AddAssetsBody,
+    Added,
     AssetBody,
     FullPart,
-    OpenRollBody,
     RenditionInfo,
     RenditionName,
     RenditionRef,
     ViewPart,
+    added_by,
+    opened_by,
     tier_of_rendition,
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier
-from safelight.sync_protocol.wire import unpack
 
 _PREFIX = re.compile(r"[0-9a-f]{1,32}")
 
@@ -86,7 +86,7 @@ class KeptRecord:
 
     number: int
     time_ms: int
-    body: AddAssetsBody
+    body: Added
 
 
 class AssetFetcher:
@@ -184,7 +184,8 @@ class AssetReader(AssetFetcher):
             envelope = self._space.index.envelope_at(number)
             if envelope is None:
                 raise Refused(Code.NOT_FOUND, f"slot {number} is not kept here")
-            body = unpack(parse_entry(envelope).body, AddAssetsBody)
+            entry = parse_entry(envelope)
+            body = added_by(entry.header.kind, entry.body)
             self._record = KeptRecord(number, self._space.index.time_at(number), body)
         return self._record
 
@@ -197,7 +198,8 @@ class AssetReader(AssetFetcher):
             if place is None or envelope is None:
                 raise Refused(Code.ROLL_UNKNOWN)
             held = await self._space.epoch_secrets(place.epoch)
-            body = unpack(parse_entry(envelope).body, OpenRollBody)
+            entry = parse_entry(envelope)
+            body = opened_by(entry.header.kind, entry.body)
             rolls[roll_id] = open_roll(
                 body, self._space.space_id, place.device_id, view_secret=held.view, epoch_secret=held.full
             )

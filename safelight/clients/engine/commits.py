@@ -21,7 +21,11 @@ from safelight.sync_protocol.records import RecordKind
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import Signed, pack
 
-_MAX_SIGNINGS = 4
+# Where others write to the ledger all the time, their entries come between reading and signing; the server gives them
+# pauses. With the waits these are a few seconds.
+_MAX_SIGNINGS = 12
+_SIGNED_AT_ONCE = 3
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 1.0
 
 
 class KnowsLedger(Protocol):
@@ -95,6 +99,8 @@ class Committer:
                         self._memory.pending = b""
                     if signing == _MAX_SIGNINGS - 1:
                         raise
+                    if signing >= _SIGNED_AT_ONCE:
+                        await asyncio.sleep(min(_FIRST_WAIT_S * 2 ** (signing - _SIGNED_AT_ONCE), _LONGEST_WAIT_S))
                     await self._cure(refusal)
         raise Refused(Code.ENTRY_STALE)  # unreachable: the last signing raises
 

@@ -19,6 +19,9 @@ from safelight.sync_protocol.roles import TIERS, Tier
 from safelight.sync_protocol.sealing import hpke, keytree
 from safelight.sync_protocol.sealing.boxes import open_box, random_nonce, seal_box
 
+# One thing that was sealed wrong, or in an epoch that does not open, is told of as such and stops nothing else.
+DOES_NOT_OPEN = frozenset({Code.OPEN_FAILED, Code.PADDING_INVALID, Code.EPOCH_OLD})
+
 
 @dataclass(frozen=True, slots=True)
 class EpochSecrets:
@@ -161,28 +164,48 @@ def check_secret(epoch: Epoch, tier: Tier, opened: bytes) -> EpochSecrets:
     return EpochSecrets(epoch.number, view, full)
 
 
-def open_history(epoch: Epoch, before: Epoch, nonce: bytes, held: EpochSecrets) -> EpochSecrets:
-    """Return the secrets of the epoch *before*, handed down in *epoch*; EPOCH_MISMATCH unless they are its own."""
+def open_history(epoch: Epoch, before: Sequence[Epoch], nonce: bytes, held: EpochSecrets) -> EpochSecrets:
+    """Return the secrets that *epoch* hands down: of the one before it, or of an earlier one of those in *before*.
+
+    Epochs that are passed over opened for none who could begin another (docs/spec/log.md §5). EPOCH_MISMATCH where what
+    is handed down is of none of them.
+    """
     try:
         view = open_box(
             keytree.view_history_key(held.view), _history_place(nonce, epoch.number, Tier.VIEW), epoch.view_history
         )
-        if held.full is None:
-            return check_secret(before, Tier.VIEW, view)
-        full = open_box(
-            keytree.full_history_key(held.full), _history_place(nonce, epoch.number, Tier.FULL), epoch.full_history
-        )
+        full = None
+        if held.full is not None:
+            full = open_box(
+                keytree.full_history_key(held.full), _history_place(nonce, epoch.number, Tier.FULL), epoch.full_history
+            )
     except Refused as refusal:
         raise Refused(Code.EPOCH_MISMATCH, f"the history in epoch {epoch.number}: {refusal.code}") from None
-    opened = check_secret(before, Tier.FULL, full)
-    if opened.view != view:
-        raise Refused(Code.EPOCH_MISMATCH, f"epoch {epoch.number} hands down another view secret")
-    return opened
+    for earlier in reversed(before):
+        try:
+            opened = check_secret(earlier, Tier.VIEW, view) if full is None else check_secret(earlier, Tier.FULL, full)
+        except Refused:
+            continue
+        if opened.view == view:
+            return opened
+        break
+    raise Refused(Code.EPOCH_MISMATCH, f"epoch {epoch.number} hands down what is no epoch's before it")
+
+
+def open_epochs(
+    epochs: Sequence[Epoch], nonce: bytes, opened: EpochSecrets, known: Mapping[int, EpochSecrets]
+) -> dict[int, EpochSecrets]:
+    """Return the secrets of *opened* and of every epoch that it hands down, back to the first or to one that is known.
+
+    EPOCH_MISMATCH where that ends before: then nothing is sealed to it either.
+    """
+    held = {opened.number: opened}
+    while opened.number > 1 and opened.number not in known:
+        opened = open_history(epochs[opened.number - 1], epochs[: opened.number - 1], nonce, opened)
+        held.setdefault(opened.number, opened)
+    return held
 
 
 def open_all_epochs(epochs: Sequence[Epoch], nonce: bytes, newest: EpochSecrets) -> dict[int, EpochSecrets]:
-    """Return the secrets of every epoch from *newest* back to the first."""
-    held = {newest.number: newest}
-    for index in range(newest.number - 1, 0, -1):
-        held[index] = open_history(epochs[index], epochs[index - 1], nonce, held[index + 1])
-    return held
+    """Return the secrets of every epoch from *newest* back to the first, as far as none was passed over."""
+    return open_epochs(epochs, nonce, newest, {})

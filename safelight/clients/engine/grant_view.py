@@ -184,8 +184,8 @@ class GrantView:
         """Where each asset of an album was shown first: the record's place among the verified, and its own in that."""
         places: dict[bytes, tuple[int, int]] = {}
         for index, record in enumerate(self._feeds[album_id].records):
-            for position, item in enumerate(record.body.items):
-                places.setdefault(item.asset.asset_id, (index, position))
+            for position, asset_id in enumerate(record.asset_ids):
+                places.setdefault(asset_id, (index, position))
         return places
 
     def _keys(self, album_id: bytes) -> dict[int, AlbumKeys]:
@@ -196,8 +196,8 @@ class GrantView:
 
     def reader(self, album: GrantedAlbum) -> GrantedReader:
         """Return what opens the album's assets and fetches their files."""
-        records = self._feeds[album.album_id].records
-        return GrantedReader(self.session, album, self._keys(album.album_id), records, self._items(album.album_id))
+        feed = self._feeds[album.album_id]
+        return GrantedReader(self.session, album, self._keys(album.album_id), feed, self._items(album.album_id))
 
 
 def _album_id(text: str) -> bytes:

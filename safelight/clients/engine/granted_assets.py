@@ -1,13 +1,15 @@
 """The assets of a granted album, opened with its keys and fetched (docs/spec/albums.md)."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from safelight.clients.engine.account_session import AccountSession
-from safelight.clients.engine.album_feed import ShownRecord
+from safelight.clients.engine.album_feed import AlbumFeed
 from safelight.clients.engine.assets import AssetFetcher, FailedAsset, OpenedAsset
 from safelight.clients.engine.generations import AlbumKeys, Place
-from safelight.clients.engine.showing import open_item
+from safelight.clients.engine.rolls import RollKeys, open_album_roll, open_asset_keys
+from safelight.clients.engine.showing import open_added, open_item
+from safelight.sync_protocol.records import AddAlbumAssetsBody
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier
 
@@ -34,21 +36,36 @@ class GrantedReader(AssetFetcher):
         session: AccountSession,
         album: GrantedAlbum,
         keys: Mapping[int, AlbumKeys],
-        records: Sequence[ShownRecord],
+        feed: AlbumFeed,
         items: Mapping[bytes, tuple[int, int]],
     ) -> None:
         super().__init__(session, album.space_id)
         self._place = Place(album.space_id, album.album_id)
         self._keys = keys
-        self._records = records
+        self._feed = feed
+        self._rolls: dict[bytes, RollKeys] = {}
         self._items = items
 
     def open(self, asset_id: bytes) -> OpenedAsset:
         """Open one asset; OPEN_FAILED if anything of it was moved, changed, or does not belong together."""
         index, position = self._items[asset_id]
-        record = self._records[index]
-        item = record.body.items[position]
-        return open_item(self._place, self._keys[record.body.generation], item, record.number, record.time_ms)
+        record = self._feed.records[index]
+        body = record.body
+        if isinstance(body, AddAlbumAssetsBody):
+            asset = body.assets[position]
+            keys = open_asset_keys(asset, self._roll(body.roll_id), self.space_id)
+            return open_added(self.space_id, body.roll_id, asset, keys, record.number, record.time_ms)
+        keys_of_album = self._keys[body.generation]
+        return open_item(self._place, keys_of_album, body.items[position], record.number, record.time_ms)
+
+    def _roll(self, roll_id: bytes) -> RollKeys:
+        if roll_id not in self._rolls:
+            roll = self._feed.rolls[roll_id]
+            keys = self._keys[roll.body.generation]
+            self._rolls[roll_id] = open_album_roll(
+                roll.body, self.space_id, roll.device_id, album_view_key=keys.view, album_key=keys.full
+            )
+        return self._rolls[roll_id]
 
     async def each(self) -> AsyncIterator[OpenedAsset | FailedAsset]:
         """Open all assets; one that does not open comes as a `FailedAsset`."""

@@ -176,6 +176,11 @@ class Index:
         sql = "SELECT number, envelope FROM entries WHERE is_ledger AND number > ? ORDER BY number"
         yield from self._db.execute(sql, (after,))
 
+    def ledger_entries_of(self, kind: str) -> list[tuple[int, bytes]]:
+        """All ledger entries of one *kind*, in order."""
+        sql = "SELECT number, envelope FROM entries WHERE is_ledger AND kind = ? ORDER BY number"
+        return self._db.execute(sql, (kind,)).fetchall()
+
     def judged(self) -> bytes | None:
         """The ledger as it was judged, sealed (see `judged_ledger`)."""
         return self._one("SELECT sealed FROM judged WHERE one = ?", 1)
@@ -256,6 +261,15 @@ class Index:
         self.add_album_items(album_id, number, asset_ids)
         sql = "UPDATE album_items SET shown = 1 WHERE album_id = ? AND asset_id = ?"
         self._db.executemany(sql, [(album_id, asset_id) for asset_id in asset_ids])
+
+    def assets_beside_album(self, device_id: bytes, album_id: bytes, after: int) -> list[AssetPlace]:
+        """What a device added beyond the slot *after*, and the album does not show; oldest first."""
+        sql = (
+            "SELECT a.asset_id, a.number, a.position, a.roll_id FROM rolls r JOIN assets a USING(roll_id)"
+            " WHERE r.device_id = ? AND a.number > ? AND NOT EXISTS (SELECT 1 FROM album_items i"
+            " WHERE i.album_id = ? AND i.asset_id = a.asset_id AND i.shown) ORDER BY a.number, a.position"
+        )
+        return [AssetPlace(*row) for row in self._db.execute(sql, (device_id, after, album_id))]
 
     def unshown_assets(self, album_id: bytes) -> list[AssetPlace]:
         """An album's assets that its grantees do not see, in its order."""

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from safelight.clients.engine.epochs import member_box
+from safelight.clients.engine.epochs import DOES_NOT_OPEN, member_box
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import check_name
 from safelight.sync_protocol import ids, signatures
@@ -117,11 +117,13 @@ async def withdraw_invitation(space: SpaceView, invitation_id: bytes) -> None:
 
 async def invited_name(space: SpaceView, invitation_id: bytes, invitation: Invitation) -> str:
     """Open the name of whom an invitation awaits."""
-    held = await space.epoch_secrets(invitation.name_epoch)
     place = _name_place(space.state.nonce, invitation_id, invitation.name_epoch)
     try:
+        held = await space.epoch_secrets(invitation.name_epoch)
         return open_box(held.view_metadata_key, place, invitation.name).decode("utf-8", "replace")
-    except Refused:
+    except Refused as refusal:
+        if refusal.code not in DOES_NOT_OPEN:
+            raise
         return "(a name that does not open)"  # who is listed can be removed all the same
 
 

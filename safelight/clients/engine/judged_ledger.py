@@ -4,28 +4,37 @@ Who may write to the local index must not be able to make members: so it is seal
 account secret. And what other software judged is judged again, which may know rules that the other did not.
 """
 
-from dataclasses import fields
+import hashlib
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
 
 import msgspec
 
 from safelight import __version__
-from safelight.sync_protocol.account_ledger import AccountState, Device
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger_state import Camera, Grant, Invitation, LedgerState, Member, SharedAlbum
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.refusals import Refused
 from safelight.sync_protocol.sealing.boxes import open_box, random_nonce, seal_box
 from safelight.sync_protocol.sealing.keytree import derive
 
 # So many entries are judged in a few hundredths of a second; a shorter ledger is never kept.
 KEPT_EVERY = 200
-_STRUCTS = (LedgerState, Member, Invitation, Camera, Grant, SharedAlbum)
-_SOFTWARE = " ".join(
-    (
-        __version__,
-        *(name for shape in _STRUCTS for name in shape.__struct_fields__),
-        *(field.name for shape in (AccountState, Device) for field in fields(shape)),
-    )
-).encode("ascii")
+
+
+@cache
+def software(rules: Traversable | None = None) -> bytes:
+    """What judges here: the version, and the protocol's own modules as they are, whose rules change between versions.
+
+    *A rule that was mended, and a ledger that stays as it was judged before*: who updates from the source has one
+    version for a long time.
+    """
+    digest = hashlib.sha256(__version__.encode("ascii"))
+    for module in sorted((rules or resources.files("safelight.sync_protocol")).iterdir(), key=lambda found: found.name):
+        if module.name.endswith(".py"):
+            source = module.read_bytes()
+            digest.update(f"\n{module.name} {len(source)}\n".encode() + source)
+    return digest.digest()
 
 
 class JudgedLedger:
@@ -33,7 +42,12 @@ class JudgedLedger:
 
     def __init__(self, account_secret: bytes, space_id: bytes) -> None:
         self._key = derive(account_secret, Label.PROFILE_LEDGER_KEY)
-        self._place = context(Label.PROFILE_LEDGER, space_id, _SOFTWARE)
+        self._space_id = space_id
+
+    @property
+    def _place(self) -> bytes:
+        """What binds it to its place; the software is read only for a ledger long enough to be kept."""
+        return context(Label.PROFILE_LEDGER, self._space_id, software())
 
     def seal(self, state: LedgerState) -> bytes:
         """Return *state* as it is kept."""

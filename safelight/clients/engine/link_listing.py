@@ -6,6 +6,7 @@ The secret stands in the address's fragment and, sealed, in the makers' copy of 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from safelight.clients.engine.epochs import DOES_NOT_OPEN
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol import ids
 from safelight.sync_protocol.contexts import Label, context, uint
@@ -138,7 +139,7 @@ async def _open_record(space: SpaceView, number: int) -> _Record:
         opened = open_box(held.full_metadata_key, makers_place(space, body.link_id, body.epoch), body.makers)
         return _Record(entry.header.author_id, body, unpack(opened, MakersCopy, Code.OPEN_FAILED))
     except Refused as refusal:
-        if refusal.code not in (Code.OPEN_FAILED, Code.PADDING_INVALID):
+        if refusal.code not in DOES_NOT_OPEN:
             raise
         return _Record(entry.header.author_id, body, None)
 

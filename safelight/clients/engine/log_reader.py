@@ -28,17 +28,22 @@ from safelight.sync_protocol.log import (
 )
 from safelight.sync_protocol.record_rules import check_record
 from safelight.sync_protocol.records import (
+    AddAlbumAssetsBody,
     AddAssetsBody,
+    Added,
     AddToAlbumBody,
     CreateAlbumBody,
+    OpenAlbumRollBody,
     OpenRollBody,
     PublishLinkBody,
     RevokeLinkBody,
     ShowInAlbumBody,
+    added_by,
     is_the_same,
+    opened_by,
 )
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.wire import Signed, unpack
+from safelight.sync_protocol.wire import Signed
 
 # Refusals that say that nobody entitled signed the entry: it must not move the position of whom it names.
 _NOT_AUTHENTIC = frozenset({Code.SIGNER_UNKNOWN, Code.SIGNATURE_INVALID, Code.ENTRY_WRONG_SPACE})
@@ -157,7 +162,10 @@ class LogReader:
         """What a record says of rolls and assets must fit what came before; else it is set aside whole."""
         state = self.state
         match body:
-            case AddAssetsBody() if state is not None:
+            case AddAssetsBody() | AddAlbumAssetsBody() if state is not None:
+                if isinstance(body, AddAlbumAssetsBody):
+                    self._advance_album(body.album_id, number, entry)
+                    self._check_album_roll(body)
                 roll = self._index.roll(body.roll_id)
                 if roll is None or roll.device_id != entry.header.device_id:
                     raise Refused(Code.ROLL_UNKNOWN, "its roll was not opened by this device")
@@ -167,7 +175,9 @@ class LogReader:
                     raise Refused(Code.ASSET_CONFLICT)
             case ShowInAlbumBody():
                 self._check_shown(body, entry, number)
-            case OpenRollBody() if self._index.roll(body.roll_id) is not None:
+            case OpenAlbumRollBody() if self._index.roll(body.roll_id) is None:
+                self._advance_album(body.album_id, number, entry)
+            case OpenRollBody() | OpenAlbumRollBody() if self._index.roll(body.roll_id) is not None:
                 raise Refused(Code.ROLL_UNKNOWN, "the roll's id is taken")
             case _:
                 pass
@@ -181,25 +191,44 @@ class LogReader:
         head = index.album_head(album_id)
         if body.log != head:
             raise Refused(Code.ALBUM_STALE, f"the album's log had {head.number} entries, and not {body.log.number}")
-        index.set_album_head(album_id, next_album_head(self._space_id, album_id, head, number, entry.id))
-        records: dict[int, AddAssetsBody] = {}
+        self._advance_album(album_id, number, entry)
+        records: dict[int, Added] = {}
         for item in body.items:
             own = index.asset(item.asset.asset_id)
             envelope = index.envelope_at(own.number) if own else None
             if own is None or envelope is None:
                 raise Refused(Code.NOT_FOUND, f"no asset {item.asset.asset_id.hex()}")
             if own.number not in records:
-                records[own.number] = unpack(parse_entry(envelope).body, AddAssetsBody)
+                record = parse_entry(envelope)
+                records[own.number] = added_by(record.header.kind, record.body)
             if not is_the_same(item, own.roll_id, records[own.number].assets[own.position]):
                 raise Refused(Code.ASSET_CONFLICT, f"the album shows another {item.asset.asset_id.hex()}")
+
+    def _advance_album(self, album_id: bytes, number: int, entry: Entry) -> None:
+        """An entry that the server took stands in the album's own log, whatever readers make of it."""
+        head = self._index.album_head(album_id)
+        self._index.set_album_head(album_id, next_album_head(self._space_id, album_id, head, number, entry.id))
+
+    def _check_album_roll(self, body: AddAlbumAssetsBody) -> None:
+        """Grantees open what is added with the album's keys, so the roll was sealed to them."""
+        place = self._index.roll(body.roll_id)
+        envelope = self._index.envelope_at(place.number) if place else None
+        roll = _roll_of(envelope) if envelope else None
+        wanted = (body.album_id, body.generation)
+        if not isinstance(roll, OpenAlbumRollBody) or (roll.album_id, roll.generation) != wanted:
+            raise Refused(Code.ROLL_UNKNOWN, "its roll was not opened for this album")
 
     def _keep(self, body: Signed | None, number: int, entry: Entry) -> None:
         index = self._index
         match body:
-            case OpenRollBody():
+            case OpenRollBody() | OpenAlbumRollBody():
                 index.add_roll(body.roll_id, RollPlace(number, body.epoch, entry.header.device_id))
             case AddAssetsBody():
                 index.add_assets(number, body.roll_id, [asset.asset_id for asset in body.assets])
+            case AddAlbumAssetsBody():
+                added = [asset.asset_id for asset in body.assets]
+                index.add_assets(number, body.roll_id, added)
+                index.show_album_items(body.album_id, number, added)
             case CreateAlbumBody():
                 index.add_album(body.album_id, number)
             case AddToAlbumBody():
@@ -234,3 +263,8 @@ class LogReader:
                 entry.header.author_id + entry.header.device_id, DevicePosition(entry.header.counter, entry.id)
             )
             self.log = place(self.log, entry)
+
+
+def _roll_of(envelope: bytes) -> OpenRollBody | OpenAlbumRollBody:
+    entry = parse_entry(envelope)
+    return opened_by(entry.header.kind, entry.body)

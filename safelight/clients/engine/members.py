@@ -75,12 +75,13 @@ async def set_role(space: SpaceView, account_id: bytes, role: Role, rights: Coll
     member = _member(space, account_id)
     before, tier = TIERS[member.role], TIERS[role]
     named = sorted(RIGHTS[role] if rights is None else rights)
-    held = await space.epoch_secrets()
     if not reads(tier, before):
         changed = {**space.state.members, account_id: replace(member, role=role)}
-        new = make_epoch(held.number + 1, space.state.nonce, changed, held)
+        handed = await space.secrets_to_hand_down()
+        new = make_epoch(space.state.epoch.number + 1, space.state.nonce, changed, handed)
         await space.commit_epoch(LedgerKind.SET_ROLE, SetRoleBody(account_id, role, named, None, new.epoch), new)
         return
+    held = await space.epoch_secrets()
     box = member_box(held, space.state.nonce, replace(member, role=role)) if tier is not before else None
     body = SetRoleBody(account_id, role, named, box.ref if box else None, None)
     await space.commit(LedgerKind.SET_ROLE, body, boxes=[box.new] if box else ())
@@ -92,9 +93,9 @@ async def remove_member(space: SpaceView, account_id: bytes) -> None:
     What they could read they may have kept. Raises RIGHT_MISSING, LAST_OWNER and LEDGER_RULE.
     """
     _member(space, account_id)
-    held = await space.epoch_secrets()
+    held = await space.secrets_to_hand_down()
     stay = {key: member for key, member in space.state.members.items() if key != account_id}
-    new = make_epoch(held.number + 1, space.state.nonce, stay, held)
+    new = make_epoch(space.state.epoch.number + 1, space.state.nonce, stay, held)
     await space.commit_epoch(LedgerKind.REMOVE_MEMBER, RemoveMemberBody(account_id, new.epoch), new)
 
 

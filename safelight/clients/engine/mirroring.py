@@ -158,7 +158,7 @@ async def _add(target: SpaceView, keeper: RollKeeper, adder: AssetAdder, dedupe_
     for attempt in range(_MAX_ATTEMPTS):
         try:
             roll = await keeper.roll()
-            await adder.add(roll.roll_id, _sealed_anew(target, roll, dedupe_key, asset))
+            await adder.add(roll.ref, _sealed_anew(target, roll, dedupe_key, asset))
         except Refused as refusal:
             if refusal.code not in _OLD_ROLL or attempt == _MAX_ATTEMPTS - 1:
                 raise

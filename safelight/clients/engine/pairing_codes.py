@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
+from safelight.clients.engine.epochs import DOES_NOT_OPEN
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import check_name
 from safelight.sync_protocol import ids, signatures
@@ -33,13 +34,14 @@ class PairingCode:
 
 @dataclass(frozen=True, slots=True)
 class ListedCamera:
-    """A camera of the space: its name, and whether it waits, works or was revoked."""
+    """A camera of the space: its name, whether it waits, works or was revoked, and the album that it fills, if any."""
 
     camera_id: bytes
     name: str
     bound: bool
     revoked: bool
     expires_ms: int
+    album_id: bytes = b""
 
 
 def _name_place(nonce: bytes, camera_id: bytes, epoch: int) -> bytes:
@@ -96,13 +98,16 @@ async def list_cameras(space: SpaceView) -> list[ListedCamera]:
 
 
 async def _listed(space: SpaceView, camera_id: bytes, camera: Camera) -> ListedCamera:
-    held = await space.epoch_secrets(camera.name_epoch)
     place = _name_place(space.state.nonce, camera_id, camera.name_epoch)
     try:
+        held = await space.epoch_secrets(camera.name_epoch)
         name = open_box(held.view_metadata_key, place, camera.name).decode("utf-8", "replace")
-    except Refused:
+    except Refused as refusal:
+        if refusal.code not in DOES_NOT_OPEN:
+            raise
         name = "(a name that does not open)"  # a camera is listed, and can be revoked, all the same
-    return ListedCamera(camera_id, name, camera.device_key is not None, camera.revoked, camera.expires_ms)
+    bound = camera.device_key is not None
+    return ListedCamera(camera_id, name, bound, camera.revoked, camera.expires_ms, camera.album_id)
 
 
 async def revoke_camera(space: SpaceView, camera_id: bytes) -> None:

@@ -17,6 +17,7 @@ from safelight.sync_protocol.records import (
     VIEW_RENDITIONS,
     AssetBody,
     FullPart,
+    OpenAlbumRollBody,
     OpenRollBody,
     RenditionName,
     RenditionRef,
@@ -29,9 +30,23 @@ from safelight.sync_protocol.sealing.boxes import open_box, random_nonce, seal_b
 from safelight.sync_protocol.wire import pack, unpack
 
 
+@dataclass(frozen=True, slots=True)
+class RollRef:
+    """A roll, and the shared album whose generation it is sealed to as well, if it is."""
+
+    roll_id: bytes
+    album_id: bytes = b""
+    generation: int = 0
+
+
 def roll_info(label: Label, space_id: bytes, epoch: int, roll_id: bytes, device_id: bytes) -> bytes:
     """Return what binds a sealed roll key to its space, epoch, roll and adding device."""
     return context(label, space_id, uint(epoch), roll_id, device_id)
+
+
+def album_roll_info(label: Label, space_id: bytes, roll: RollRef, device_id: bytes) -> bytes:
+    """Return what binds a roll key, sealed to a shared album, to its place there."""
+    return context(label, space_id, roll.album_id, uint(roll.generation), roll.roll_id, device_id)
 
 
 def _place(label: Label, space_id: bytes, roll_id: bytes, asset_id: bytes, tier: Tier) -> bytes:
@@ -56,9 +71,9 @@ class NewAsset:
         self._key = bytes(bytearray(key)) or secrets.token_bytes(KEY_SIZE_BYTES)  # ours alone: it is wiped
 
     @property
-    def roll_id(self) -> bytes:
+    def roll(self) -> RollRef:
         """The roll that the asset is sealed under."""
-        return self._roll.roll_id
+        return self._roll.ref
 
     def rendition_key(self, name: RenditionName, rendition_id: bytes) -> bytes:
         """Return the key for one file: under the asset key for the full tier, under its view key for the view tier."""
@@ -79,10 +94,11 @@ class NewAsset:
 class Roll:
     """A roll that is open: makes assets until it is spent or closed.
 
-    *state* is the verified ledger; what is sealed opens for the readers of its epoch, and for no one who adds.
+    *state* is the verified ledger; what is sealed opens for the readers of its epoch, and for no one who adds. With
+    *album_id*, which is shared and whose generation stands, it opens for that album's readers as well.
     """
 
-    def __init__(self, state: LedgerState, device_id: bytes, *, opened_ms: int) -> None:
+    def __init__(self, state: LedgerState, device_id: bytes, *, opened_ms: int, album_id: bytes = b"") -> None:
         key = secrets.token_bytes(KEY_SIZE_BYTES)
         view_key = keytree.roll_view_key(key)
         self.roll_id = ids.new_id()
@@ -93,18 +109,33 @@ class Roll:
         self._wrap_key = keytree.roll_wrap_key(key)
         self._view_wrap_key = keytree.roll_view_wrap_key(view_key)
         place = (state.space_id, self.epoch, self.roll_id, device_id)
-        self.body = OpenRollBody(
-            roll_id=self.roll_id,
-            epoch=self.epoch,
-            full=hpke.seal(state.epoch.full_inbox, roll_info(Label.ROLL_FULL, *place), key),
-            view=hpke.seal(state.epoch.view_inbox, roll_info(Label.ROLL_VIEW, *place), view_key),
-        )
+        full = hpke.seal(state.epoch.full_inbox, roll_info(Label.ROLL_FULL, *place), key)
+        view = hpke.seal(state.epoch.view_inbox, roll_info(Label.ROLL_VIEW, *place), view_key)
+        self.body: OpenRollBody | OpenAlbumRollBody
+        if album_id:
+            generation = state.albums[album_id].generation
+            self.ref = RollRef(self.roll_id, album_id, generation.number)
+            info = (state.space_id, self.ref, device_id)
+            self.body = OpenAlbumRollBody(
+                roll_id=self.roll_id,
+                epoch=self.epoch,
+                full=full,
+                view=view,
+                album_id=album_id,
+                generation=generation.number,
+                album_full=hpke.seal(generation.full_inbox, album_roll_info(Label.ALBUM_ROLL_FULL, *info), key),
+                album_view=hpke.seal(generation.view_inbox, album_roll_info(Label.ALBUM_ROLL_VIEW, *info), view_key),
+            )
+        else:
+            self.ref = RollRef(self.roll_id)
+            self.body = OpenRollBody(self.roll_id, self.epoch, full, view)
         wipe(key)
         wipe(view_key)
 
-    def is_spent(self, *, epoch: int, now_ms: int) -> bool:
-        """Whether a new roll is due: another epoch, 500 assets, a day, or `close`."""
+    def is_spent(self, *, epoch: int, now_ms: int, album: tuple[bytes, int] = (b"", 0)) -> bool:
+        """Whether a new roll is due: another epoch, *album* or generation of it, 500 assets, a day, or `close`."""
         old = now_ms - self._opened_ms >= MAX_ROLL_AGE_S * 1000 or now_ms < self._opened_ms
+        old = old or album != (self.ref.album_id, self.ref.generation)
         return old or self.epoch != epoch or self.assets >= MAX_ASSETS_PER_ROLL or not self._wrap_key
 
     def new_asset(self) -> NewAsset:
@@ -181,7 +212,12 @@ class AssetKeys:
 
 
 def open_roll(
-    body: OpenRollBody, space_id: bytes, device_id: bytes, *, view_secret: bytes, epoch_secret: bytes | None
+    body: OpenRollBody | OpenAlbumRollBody,
+    space_id: bytes,
+    device_id: bytes,
+    *,
+    view_secret: bytes,
+    epoch_secret: bytes | None,
 ) -> RollKeys:
     """Open a roll with its epoch's secrets; OPEN_FAILED unless both tiers say the same."""
     place = (space_id, body.epoch, body.roll_id, device_id)
@@ -191,6 +227,22 @@ def open_roll(
         return RollKeys(body.roll_id, keytree.roll_view_wrap_key(view_key), None)
     full_seed = keytree.full_inbox_seed(epoch_secret)
     key = hpke.open_sealed(full_seed, roll_info(Label.ROLL_FULL, *place), body.full)
+    if keytree.roll_view_key(key) != view_key:
+        raise Refused(Code.OPEN_FAILED, "the roll's view key does not come from its key")
+    return RollKeys(body.roll_id, keytree.roll_view_wrap_key(view_key), keytree.roll_wrap_key(key))
+
+
+def open_album_roll(
+    body: OpenAlbumRollBody, space_id: bytes, device_id: bytes, *, album_view_key: bytes, album_key: bytes | None
+) -> RollKeys:
+    """Open a roll with the keys of the album that it adds to; OPEN_FAILED unless both tiers say the same."""
+    info = (space_id, RollRef(body.roll_id, body.album_id, body.generation), device_id)
+    view_seed = keytree.album_view_inbox_seed(album_view_key)
+    view_key = hpke.open_sealed(view_seed, album_roll_info(Label.ALBUM_ROLL_VIEW, *info), body.album_view)
+    if album_key is None:
+        return RollKeys(body.roll_id, keytree.roll_view_wrap_key(view_key), None)
+    full_seed = keytree.album_full_inbox_seed(album_key)
+    key = hpke.open_sealed(full_seed, album_roll_info(Label.ALBUM_ROLL_FULL, *info), body.album_full)
     if keytree.roll_view_key(key) != view_key:
         raise Refused(Code.OPEN_FAILED, "the roll's view key does not come from its key")
     return RollKeys(body.roll_id, keytree.roll_view_wrap_key(view_key), keytree.roll_wrap_key(key))

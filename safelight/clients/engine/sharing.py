@@ -72,7 +72,8 @@ async def give_grant(space: SpaceView, album: Album, account_id: bytes, tier: Ti
         keys = await standing_keys(space, album)
         await show_all(space, album, await _unshown(space, album))
         box = grant_box(place, keys, space.state.members[account_id], tier)
-        await space.commit(LedgerKind.GIVE_GRANT, GiveGrantBody(album.album_id, keys.number, expires_ms, box))
+        body = GiveGrantBody(album.album_id, keys.number, expires_ms, box)
+        await space.commit(LedgerKind.GIVE_GRANT, body)
 
     if account_id not in space.state.members:
         raise Refused(Code.LEDGER_RULE, "there is no such member")

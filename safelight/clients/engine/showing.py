@@ -46,7 +46,13 @@ def open_item(place: Place, keys: AlbumKeys, item: ShownItem, number: int, time_
         )
         if keytree.asset_view_key(full_key) != view_key:
             raise Refused(Code.OPEN_FAILED, "the asset's view key does not come from its key")
-    opened = AssetKeys(view_key, full_key)
-    view = open_view_part(body, opened, place.space_id, item.roll_id)
-    full = None if full_key is None else open_full_part(body, opened, place.space_id, item.roll_id)
-    return OpenedAsset(body.asset_id, item.roll_id, number, time_ms, body, opened, view, full)
+    return open_added(place.space_id, item.roll_id, body, AssetKeys(view_key, full_key), number, time_ms)
+
+
+def open_added(
+    space_id: bytes, roll_id: bytes, body: AssetBody, keys: AssetKeys, number: int, time_ms: int
+) -> OpenedAsset:
+    """Open an asset's metadata, at the tier of its *keys*."""
+    view = open_view_part(body, keys, space_id, roll_id)
+    full = None if keys.full is None else open_full_part(body, keys, space_id, roll_id)
+    return OpenedAsset(body.asset_id, roll_id, number, time_ms, body, keys, view, full)

@@ -36,6 +36,13 @@ from safelight.sync_protocol.sealing.boxes import open_box
 from safelight.sync_protocol.wire import Signed
 
 
+class _OtherBox(Refused):
+    """The server shows another box than the ledger names: its word, which proves nothing of who made the epoch."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(Code.EPOCH_MISMATCH, f"the box of epoch {number} is not the one in the ledger")
+
+
 class SpaceView:
     """One space, as this account verified it. Enter it, then `sync`; local data is kept in the profile."""
 
@@ -49,6 +56,7 @@ class SpaceView:
         self._reader: LogReader | None = None
         self._known = known
         self._epochs: dict[int, EpochSecrets] = {}
+        self._epochs_of = 0  # the epoch in force when they were opened
         self.rolls: dict[bytes, RollKeys] = {}  # opened once, and kept as long as the epochs are
         self._advanced = False
         self._following = asyncio.Lock()
@@ -278,21 +286,64 @@ class SpaceView:
         self.session.vaults.used(self.space_id)
         newest = self.state.epoch
         opened = self._epochs.get(newest.number)
-        if opened is None or (opened.full is None and self.state.tier_of(self.session.account_id) is Tier.FULL):
-            box = self.index.box(newest.number)
-            if box is None or not self._is_mine(newest, box):
-                path = f"/v1/spaces/{self.space_id.hex()}/boxes/{newest.number}"
-                box = (await self.session.connection.request("GET", path, None, EpochBox)).box
-                held = await self._open(newest, box)
-                self.index.add_box(newest.number, box)
-            else:
-                held = await self._open(newest, box)
-            self._epochs = epochs.open_all_epochs(self.state.epochs, self.state.nonce, held)
+        lacks_tier = opened is not None and opened.full is None and self._tier is Tier.FULL
+        if self._epochs_of != newest.number or lacks_tier:
+            self._epochs = await self._open_epochs()
+            self._epochs_of = newest.number
             self.rolls.clear()  # opened at the tier that was read before
+        if number is None and newest.number not in self._epochs:
+            raise Refused(Code.EPOCH_MISMATCH, f"epoch {newest.number} does not open")
         wanted = newest.number if number is None else number
         if wanted not in self._epochs:
-            raise Refused(Code.EPOCH_OLD, f"there is no epoch {wanted}")
+            raise Refused(Code.EPOCH_OLD, f"there is no epoch {wanted} that opens")
         return self._epochs[wanted]
+
+    async def secrets_to_hand_down(self) -> EpochSecrets:
+        """Return the secrets of the newest epoch that opens, which a new one hands down.
+
+        *A member who begins an epoch that opens for nobody*, by revoking a camera of their own, say, could else not be
+        removed. Raises EPOCH_MISMATCH where none opens.
+        """
+        try:
+            return await self.epoch_secrets()
+        except Refused as refusal:
+            opened = self._epochs if self._epochs_of == self.state.epoch.number else {}
+            if refusal.code is not Code.EPOCH_MISMATCH or not opened:
+                raise
+            return opened[max(opened)]
+
+    @property
+    def _tier(self) -> Tier:
+        return self.state.tier_of(self.session.account_id)
+
+    async def _open_epochs(self) -> dict[int, EpochSecrets]:
+        """Open every epoch that opens: each by what a later one hands down, or else by this account's own box of it.
+
+        Where the newest is as it should be, that takes one box.
+        """
+        held: dict[int, EpochSecrets] = {}
+        for epoch in reversed(self.state.epochs):
+            has_box = any(ref.account_id == self.session.account_id for ref in epoch.boxes)
+            if epoch.number in held or not (has_box or epoch is self.state.epoch):
+                continue
+            try:
+                opened = await self._open(epoch, await self._box(epoch))
+                held |= epochs.open_epochs(self.state.epochs, self.state.nonce, opened, held)
+            except Refused as refusal:
+                if refusal.code is not Code.EPOCH_MISMATCH or isinstance(refusal, _OtherBox):
+                    raise
+        return held
+
+    async def _box(self, epoch: Epoch) -> bytes:
+        """Return this account's box of an epoch; raises where the server's is not the one in the ledger."""
+        box = self.index.box(epoch.number)
+        if box is None or not self._is_mine(epoch, box):
+            path = f"/v1/spaces/{self.space_id.hex()}/boxes/{epoch.number}"
+            box = (await self.session.connection.request("GET", path, None, EpochBox)).box
+            if not self._is_mine(epoch, box):
+                raise _OtherBox(epoch.number)
+            self.index.add_box(epoch.number, box)
+        return box
 
     def _is_mine(self, epoch: Epoch, box: bytes) -> bool:
         """Whether a box is still this account's: who reads more than before has another one of the same epoch."""
@@ -311,7 +362,8 @@ class SpaceView:
         return epochs.open_epoch_box(epoch, nonce, account_id, seeds[-1], box)
 
     def _forget_keys(self) -> None:
-        self._epochs.clear()
+        self._epochs = {}
+        self._epochs_of = 0
         self.rolls.clear()
 
     async def next_epoch(self) -> NewEpoch:
@@ -319,9 +371,11 @@ class SpaceView:
 
         Its own box is sealed to the identity that it has by now, which the space may not have heard of yet.
         """
-        held, me = await self.epoch_secrets(), self.session.account_id
+        held, me = await self.secrets_to_hand_down(), self.session.account_id
         member = replace(self.state.members[me], account=self.session.state)
-        return epochs.make_epoch(held.number + 1, self.state.nonce, {**self.state.members, me: member}, held)
+        return epochs.make_epoch(
+            self.state.epoch.number + 1, self.state.nonce, {**self.state.members, me: member}, held
+        )
 
     async def rotate_epoch(self) -> Receipt:
         """Begin a new epoch without any other change."""

@@ -8,9 +8,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from safelight.server.domain.access import Who, account_of
+from safelight.server.domain.access import Who, account_of, space_for
 from safelight.server.domain.addresses import network_of
 from safelight.server.domain.clock import ServerClock
+from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.rows import AccountChange, AccountRow, DeviceRow, SessionRow, UnlockerRow
 from safelight.server.domain.throttle import Throttle
@@ -54,8 +55,11 @@ class Throttles:
 class Accounts:
     """Creating, unlocking and changing accounts."""
 
-    def __init__(self, database: Database, clock: ServerClock, throttles: Throttles, *, secret: bytes) -> None:
+    def __init__(
+        self, database: Database, ledgers: Ledgers, clock: ServerClock, throttles: Throttles, *, secret: bytes
+    ) -> None:
         self._database = database
+        self._ledgers = ledgers
         self._clock = clock
         self._throttles = throttles
         self._homes: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
@@ -115,7 +119,7 @@ class Accounts:
         ticket = secrets.token_urlsafe(32)
         expires_ms = self._clock.now_ms() + TICKET_LIFETIME_S * 1000
         session = SessionRow(token_hash(ticket), "ticket", account.account_id, b"", b"", expires_ms)
-        await self._database.add_session(session)
+        await self._database.add_ticket(session, unlocker)
         entries = await self._database.account_entries(account.account_id, 0)
         return messages.Unlocked(account.account_id.hex(), unlocker.wrapped, entries, ticket, expires_ms)
 
@@ -132,7 +136,7 @@ class Accounts:
     ) -> messages.AccountLedger:
         """Append entries to the own ledger, all or none, with the unlockers and the keyring that belong to them.
 
-        Raises ACCOUNT_LEDGER_CONFLICT, KEYRING_CONFLICT and the ledger's own.
+        Raises ACCOUNT_LEDGER_CONFLICT, KEYRING_CONFLICT, SESSION_REQUIRED and the ledger's own.
         """
         account = await self._database.account(account_id)
         if account is None or who.account_id != account_id:
@@ -147,7 +151,7 @@ class Accounts:
             _check_whole(after, unlockers, request.keyring)
         change = _change(before, after, request.entries, unlockers, self._clock.now_ms())
         keyring = (request.keyring.version, request.keyring.sealed) if request.keyring else None
-        await self._database.change_account(replace(change, keyring=keyring))
+        await self._database.change_account(replace(change, keyring=keyring, token_hash=who.token_hash))
         return messages.AccountLedger(account_id.hex(), account.name, request.entries)
 
     async def keyring(self, who: Who) -> messages.Keyring:
@@ -177,7 +181,12 @@ class Accounts:
 
     async def _may_see(self, who: Who, account_id: bytes) -> bool:
         if who.is_camera:
-            return await self._database.role_in(who.space_id, account_id) is not None
+            try:  # by the ledger: it stands no more where whoever certified it may not add any more
+                return account_id in (await space_for(self._ledgers, who, who.space_id)).members
+            except Refused as refusal:
+                if refusal.code is not Code.SPACE_UNKNOWN:
+                    raise
+                return False
         if who.account_id == account_id:
             return True
         for space, _ in await self._database.spaces_of(who.account_id):

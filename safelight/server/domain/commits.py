@@ -7,13 +7,13 @@ receipt is signed. A repeated commit finds its entry by id and gets the same rec
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from safelight.server.domain.access import Who, space_for
 from safelight.server.domain.bells import Bells
-from safelight.server.domain.clock import ServerClock
+from safelight.server.domain.clock import ServerClock, monotonic_ms
 from safelight.server.domain.judge import (
     Judged,
     judge_ledger_entry,
@@ -23,6 +23,7 @@ from safelight.server.domain.ledgers import Ledgers
 from safelight.server.domain.ports.commits import Commit, Committed, Rejected, SomeFailed
 from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.meter import Meter
+from safelight.server.domain.throttle import Throttle
 from safelight.server.domain.times import check_signed_now, check_times
 from safelight.sync_protocol.account_ledger import AccountState
 from safelight.sync_protocol.ids import space_id as space_id_of
@@ -32,9 +33,14 @@ from safelight.sync_protocol.log import Entry, check_heads, parse_entry
 from safelight.sync_protocol.messages import spaces as messages
 from safelight.sync_protocol.receipts import RECEIPT_VERSION, Receipt, sign_receipt
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Role
 from safelight.sync_protocol.signatures import Signer
 from safelight.sync_protocol.wire import unpack
 
+# Every ledger entry makes stale what others were about to sign, so nobody but an owner writes them without pause.
+# Whoever invites people, or pairs cameras, by the dozen has time.
+LEDGER_ENTRIES_AT_ONCE = 100
+LEDGER_REFILL_S = 10
 _MAX_TRIES = 16
 _MAX_BATCH = 256
 _MAX_BATCH_SIZE_BYTES = 32 * 1024 * 1024
@@ -85,6 +91,7 @@ class Commits:
         self._signer = Signer(signing_seed)
         self._space_quota_bytes = space_quota_bytes
         self._meter = meter
+        self._ledger_entries = Throttle(LEDGER_ENTRIES_AT_ONCE, LEDGER_REFILL_S, monotonic_ms)
         self._waiting: list[_Waiting] = []
         self._work = asyncio.Event()
         self._closing = False
@@ -117,17 +124,27 @@ class Commits:
         return self._answer(entry, judged, await self._submit(judged))
 
     async def commit(self, who: Who, space_id: bytes, request: messages.CommitEntry) -> messages.Committed:
-        """Take any other entry, from a device that stands in the space and signed it itself."""
+        """Take any other entry, from a device that stands in the space and signed it itself.
+
+        Raises RATE_LIMITED for ledger entries without pause of anyone but an owner.
+        """
         entry = parse_entry(request.entry)
-        await space_for(self._ledgers, who, space_id)
-        return await self._take(entry, space_id, request.boxes, who)
+        state = await space_for(self._ledgers, who, space_id)
+        with self._paced(state, entry, who.author_id):
+            return await self._take(entry, space_id, request.boxes, who)
 
     async def bind_camera(self, space_id: bytes, request: messages.CommitEntry) -> messages.Committed:
-        """Take a camera's first entry, which authenticates itself. A second bind of another key is refused."""
+        """Take a camera's first entry, which authenticates itself. A second bind of another key is refused.
+
+        Raises RATE_LIMITED as `commit` does for who certified it: they could have kept cameras for this by the hundred.
+        """
         entry = parse_entry(request.entry)
         if entry.header.kind != LedgerKind.BIND_CAMERA:
             raise Refused(Code.FORBIDDEN, "only a camera's binding needs no session")
-        return await self._take(entry, space_id, request.boxes, None)
+        state = await self._ledgers.state(space_id)
+        camera = state.cameras.get(entry.header.author_id)
+        with self._paced(state, entry, camera.certified_by if camera else entry.header.author_id):
+            return await self._take(entry, space_id, request.boxes, None)
 
     async def join(self, who: Who, space_id: bytes, request: messages.CommitEntry) -> messages.Committed:
         """Take the join of an account that is no member yet; whose keys count, the account's own ledger here says."""
@@ -135,6 +152,24 @@ class Commits:
         if entry.header.kind != LedgerKind.JOIN_SPACE or who.is_camera:
             raise Refused(Code.FORBIDDEN, "who is no member yet only joins")
         return await self._take(entry, space_id, request.boxes, who)
+
+    @contextmanager
+    def _paced(self, state: LedgerState, entry: Entry, account_id: bytes) -> Iterator[None]:
+        """Leave others room for their ledger entries: *a member who writes so many that nobody can remove them*.
+
+        What is refused makes nothing stale, and does not count.
+        """
+        member = state.members.get(account_id)
+        if not is_ledger_kind(entry.header.kind) or (member is not None and member.role is Role.OWNER):
+            yield
+            return
+        key = state.space_id + account_id
+        self._ledger_entries.take(key)
+        try:
+            yield
+        except Refused:
+            self._ledger_entries.give_back(key)
+            raise
 
     async def _take(
         self, entry: Entry, space_id: bytes, boxes: Sequence[messages.NewBox], who: Who | None

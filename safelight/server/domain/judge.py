@@ -21,8 +21,11 @@ from safelight.sync_protocol.log import ENTRY_VERSION, Entry
 from safelight.sync_protocol.messages.spaces import NewBox
 from safelight.sync_protocol.record_rules import check_record
 from safelight.sync_protocol.records import (
+    AddAlbumAssetsBody,
     AddAssetsBody,
     AddToAlbumBody,
+    AssetBody,
+    OpenAlbumRollBody,
     OpenRollBody,
     PublishLinkBody,
     RecordKind,
@@ -75,7 +78,7 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
         assets=_assets_of(body),
         blobs=_blobs_of(body),
         known_assets=_known_assets(body),
-        album=_album_of(body) if isinstance(body, ShowInAlbumBody) else None,
+        album=_album_of(body),
         link=_link_of(body) if isinstance(body, PublishLinkBody) else None,
         revoked_link=body.link_id if isinstance(body, RevokeLinkBody) else b"",
     )
@@ -152,7 +155,9 @@ def _roll_of(state: LedgerState, body: object) -> RollUse | None:
     match body:
         case OpenRollBody():
             roll_id, opens, assets = body.roll_id, True, 0
-        case AddAssetsBody():
+        case OpenAlbumRollBody():
+            roll_id, opens, assets = body.roll_id, True, 0
+        case AddAssetsBody() | AddAlbumAssetsBody():
             roll_id, opens, assets = body.roll_id, False, len(body.assets)
         case _:
             return None
@@ -167,7 +172,7 @@ def _roll_of(state: LedgerState, body: object) -> RollUse | None:
 
 
 def _assets_of(body: object) -> list[AssetUse]:
-    assets = body.assets if isinstance(body, AddAssetsBody) else ()
+    assets = body.assets if isinstance(body, AddAssetsBody | AddAlbumAssetsBody) else ()
     return [AssetUse(asset.asset_id, asset.fingerprint) for asset in assets]
 
 
@@ -181,15 +186,26 @@ def _known_assets(body: object) -> list[bytes]:
             return []
 
 
-def _album_of(body: ShowInAlbumBody) -> AlbumUse:
+def _album_of(body: object) -> AlbumUse | None:
     """What a shared album shows from now on."""
-    shown = [rendition for item in body.items for rendition in item.asset.renditions]
-    return AlbumUse(body.album_id, body.log, [(ref.blob, tier_of_rendition(ref.name).value) for ref in shown])
+    match body:
+        case ShowInAlbumBody():
+            return AlbumUse(body.album_id, body.generation, body.log, _by_tier([item.asset for item in body.items]))
+        case AddAlbumAssetsBody():
+            return AlbumUse(body.album_id, body.generation, None, _by_tier(body.assets))
+        case OpenAlbumRollBody():
+            return AlbumUse(body.album_id, body.generation, None)
+        case _:
+            return None
+
+
+def _by_tier(assets: Sequence[AssetBody]) -> list[tuple[bytes, str]]:
+    return [(ref.blob, tier_of_rendition(ref.name).value) for asset in assets for ref in asset.renditions]
 
 
 def _blobs_of(body: object) -> list[BlobUse]:
     match body:
-        case AddAssetsBody():
+        case AddAssetsBody() | AddAlbumAssetsBody():
             return [
                 BlobUse(
                     name=rendition.blob,

@@ -41,6 +41,7 @@ class Leases:
     def __init__(self, database: KeepsLeases, lasts_s: float) -> None:
         self._database = database
         self._lasts_s = lasts_s
+        self._lasts_ms = int(lasts_s * 1000)
 
     @asynccontextmanager
     async def held(self, name: bytes, *, wait_s: float) -> AsyncIterator[Lease]:
@@ -68,7 +69,7 @@ class Leases:
 
     async def _take(self, name: bytes, lease: Lease) -> int:
         asked_s = _running_s()
-        left_ms = await self._database.take_lease(name, int(self._lasts_s * 1000))
+        left_ms = await self._database.take_lease(name, self._lasts_ms)
         if left_ms == 0:
             lease.until_s = asked_s + self._lasts_s
         return left_ms
@@ -76,7 +77,10 @@ class Leases:
     async def _renew(self, name: bytes, lease: Lease) -> None:
         while True:
             await asyncio.sleep(self._lasts_s / 3)
+            asked_s = _running_s()
             with suppress(Refused):  # the database is away: asked again, until it is over
-                if await self._take(name, lease):
+                # Never taken anew: *a process that froze, and goes on with what another did and let go of since*.
+                if not await self._database.renew_lease(name, self._lasts_ms):
                     lease.until_s = 0.0
                     return
+                lease.until_s = asked_s + self._lasts_s

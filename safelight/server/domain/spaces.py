@@ -54,17 +54,23 @@ class Spaces:
         rows = await self._database.entries(
             space_id, after, min(limit, MAX_FEED_ENTRIES), min(max_bytes, MAX_FEED_SIZE_BYTES)
         )
+        # Again, here as below: *a page that was read when its reader was out, with what came after the removal*.
+        await space_for_reader(self._ledgers, who, space_id, Tier.VIEW)
         return frames_to_bytes(map(_frame, rows))
 
     async def chain(self, who: Who, space_id: bytes, after: int) -> bytes:
         """Return the entry ids after a number, 32 bytes each, for members and cameras; raises SPACE_UNKNOWN."""
         await space_for(self._ledgers, who, space_id)
-        return b"".join(await self._database.entry_ids(space_id, after, MAX_CHAIN_ENTRIES))
+        entry_ids = await self._database.entry_ids(space_id, after, MAX_CHAIN_ENTRIES)
+        await space_for(self._ledgers, who, space_id)
+        return b"".join(entry_ids)
 
     async def ledger(self, who: Who, space_id: bytes, after: int) -> bytes:
         """Return the ledger's entries after a number as frames, for members and cameras; raises SPACE_UNKNOWN."""
         await space_for(self._ledgers, who, space_id)
-        return await self._ledger_page(space_id, after)
+        page = await self._ledger_page(space_id, after)
+        await space_for(self._ledgers, who, space_id)
+        return page
 
     async def ledger_for_pairing(self, space_id: bytes, camera_id: bytes, signature: bytes, after: int) -> bytes:
         """Return the same to who holds a camera's pairing key, until it is bound or its time is over.

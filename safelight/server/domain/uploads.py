@@ -192,9 +192,9 @@ class Uploads:
             upload = await self._receive(who, upload, appender, coming, check)
             check.verify()
             whole = upload.length_bytes in {None, appender.offset_bytes}
+            await self._check_again(who, upload, coming, appender.offset_bytes)
             if appending.completes and whole:
-                await self._check_again(who, upload, coming, appender.offset_bytes)
-                return await self._complete(upload, appender, declared=declared)
+                return await self._complete(who, upload, appender, coming, declared=declared)
             upload = await self._flush(upload, appender)
             if not whole and appending.completes:
                 raise Refused(Code.UPLOAD_LENGTH_INCONSISTENT, f"complete at {upload.offset_bytes} bytes")
@@ -246,6 +246,14 @@ class Uploads:
             raise Refused(Code.NOT_FOUND, "the upload has expired")
         if no_room is not None:
             raise no_room
+
+    async def _check_who(self, who: Who, upload: UploadRow, coming: Coming) -> None:
+        """Ask for session and right once the blob is published, which takes its time.
+
+        *Who was removed meanwhile is told that it is stored*. Raises what `_check_again` does of these.
+        """
+        await coming.check_session()
+        await self._check_right(who, upload.space_id)
 
     def _length(self, upload: UploadRow | None, appending: Appending) -> int | None:
         """The upload's length from all that was ever said of it, which must agree."""
@@ -341,13 +349,16 @@ class Uploads:
         await self._database.set_upload_offset(upload.upload_id, upload.offset_bytes, None)
         await self._blobs.cut_back(upload.upload_id, upload.offset_bytes)
 
-    async def _complete(self, upload: UploadRow, appender: Appender, *, declared: bool) -> UploadRow:
+    async def _complete(
+        self, who: Who, upload: UploadRow, appender: Appender, coming: Coming, *, declared: bool
+    ) -> UploadRow:
         try:
             # Named before it is published: else a collector could take what it had found of the same blob before.
             name = upload.digest or await appender.name()
             if not declared:
                 await self._database.begin_publishing(upload.upload_id, name)
             blob, size_bytes = await appender.finish(name)
+            await self._check_who(who, upload, coming)
             await self._database.finish_upload(upload.upload_id, blob, size_bytes, self._clock.now_ms())
         except Refused as refusal:
             # A full disk at the last moment loses nothing: what is still there is completed when there is room again.

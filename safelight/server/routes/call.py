@@ -74,11 +74,19 @@ class Call:
         return found
 
     async def body(self, shape: type[T]) -> T:
-        """Read the body as strict JSON; raises BAD_REQUEST, UNSUPPORTED_MEDIA, TOO_LARGE or TIMED_OUT."""
+        """Read the body as strict JSON; raises BAD_REQUEST, UNSUPPORTED_MEDIA, TOO_LARGE or TIMED_OUT.
+
+        Where it was waited for, whoever asks is asked about again: *a revoked device that had begun its request, and
+        says what it wants once it is revoked*. Raises SESSION_REQUIRED.
+        """
         if self.request.content_type != "application/json":
             raise Refused(Code.UNSUPPORTED_MEDIA, "application/json")
         self.refuse_coding()
-        return parse_request(await self._read(), shape)
+        waited = not self.request.content.is_eof()
+        data = await self._read()
+        if waited and self._who is not None:
+            await self.check_session()
+        return parse_request(data, shape)
 
     def refuse_coding(self) -> None:
         """Refuse compressed content: nothing here compresses well, and small bodies must not become large ones."""

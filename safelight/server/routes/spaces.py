@@ -237,7 +237,7 @@ ROUTES = [
         Auth.SESSION,
         request=messages.CommitEntry,
         response=messages.Committed,
-        refusals=(*_COMMITTING, *_RECORDS),
+        refusals=(*_COMMITTING, *_RECORDS, Code.RATE_LIMITED),
         max_body_bytes=LARGEST_BODY_SIZE_BYTES,
     ),
     Route(
@@ -248,7 +248,7 @@ ROUTES = [
         Auth.NONE,
         request=messages.CommitEntry,
         response=messages.Committed,
-        refusals=(*_COMMITTING, Code.CAMERA_ALREADY_BOUND, Code.PAIRING_EXPIRED),
+        refusals=(*_COMMITTING, Code.CAMERA_ALREADY_BOUND, Code.PAIRING_EXPIRED, Code.RATE_LIMITED),
     ),
     Route(
         "POST",

@@ -2,8 +2,8 @@
 
 from dataclasses import astuple
 
-from safelight.server.domain.ports.rows import AccountChange, AccountRow, UnlockerRow
-from safelight.server.stores.devices import add_device, check_holds, end_tickets, revoke_device
+from safelight.server.domain.ports.rows import AccountChange, AccountRow, SessionRow, UnlockerRow
+from safelight.server.stores.devices import add_device, check_holds, end_tickets, keep_session, revoke_device
 from safelight.server.stores.engine import Engine
 from safelight.server.stores.statements import load
 from safelight.server.stores.transaction import Transaction
@@ -59,10 +59,14 @@ class AccountRows(Engine):
         return UnlockerRow(*rows[0]) if rows else None
 
     async def change_account(self, change: AccountChange) -> None:
-        """Append to an account's ledger; raises ACCOUNT_LEDGER_CONFLICT, and KEYRING_CONFLICT with a keyring."""
+        """Append to an account's ledger; raises ACCOUNT_LEDGER_CONFLICT, KEYRING_CONFLICT and SESSION_REQUIRED."""
 
         async def work(tx: Transaction) -> None:
-            if await tx.rows(SQL["lock"], account_id=change.account_id) != [(change.expected_number,)]:
+            numbers = await tx.rows(SQL["lock"], account_id=change.account_id)
+            if change.token_hash:
+                # *A revoked device lets another one in*: whoever is shut out meanwhile is so before this, or after it.
+                await check_holds(tx, change.account_id, change.token_hash)
+            if numbers != [(change.expected_number,)]:
                 raise Refused(Code.ACCOUNT_LEDGER_CONFLICT)
             if change.entries:
                 number, entry_id, _ = change.entries[-1]
@@ -70,6 +74,18 @@ class AccountRows(Engine):
             await _write_change(tx, change)
             if change.keyring is not None:
                 await _put_keyring(tx, change.account_id, *change.keyring)
+
+        await self._write(work)
+
+    async def add_ticket(self, ticket: SessionRow, unlocker: UnlockerRow) -> None:
+        """Keep a ticket that *unlocker* gave; raises UNLOCK_FAILED where the account has another by now."""
+
+        async def work(tx: Transaction) -> None:
+            # *A ticket that outlives its password*: what ends an account's tickets is before this, or after it.
+            await tx.rows(SQL["lock"], account_id=ticket.account_id)
+            if await tx.rows(SQL["unlocker"], account_id=ticket.account_id, kind=unlocker.kind) != [astuple(unlocker)]:
+                raise Refused(Code.UNLOCK_FAILED)
+            await keep_session(tx, ticket)
 
         await self._write(work)
 

@@ -143,17 +143,24 @@ def check_album(case: Case) -> None:
     So none of its entries can be left out for who follows that log alone.
     """
     commit, space, _ = case
-    if commit.album is None:
+    album = commit.album
+    if album is None:
         return
-    for name, tier in commit.album.blobs:
+    named_here = {blob.name: blob.tier for blob in commit.blobs}
+    for name, tier in album.blobs:
         held = space.blobs.get(name)
-        if held is None or not held.tier:
+        known = (held.tier or named_here.get(name, "")) if held else ""
+        if not known:
             raise Refused(Code.BLOB_MISSING, f"no record names {name.hex()}")
-        if held.tier != tier:
-            raise Refused(Code.POLICY_FORBIDS, f"{name.hex()} is of the tier {held.tier}")
-    head = space.albums[commit.album.album_id]
-    if commit.album.log != head:
+        if known != tier:
+            raise Refused(Code.POLICY_FORBIDS, f"{name.hex()} is of the tier {known}")
+    head = space.albums[album.album_id]
+    if album.log is not None and album.log != head:
         raise Refused(Code.ALBUM_STALE, f"the album's log has {head.number} entries")
+    if commit.roll is not None and not commit.roll.opens:
+        opened_for = space.album_rolls.get(commit.roll.roll_id)
+        if opened_for != (album.album_id, album.generation):
+            raise Refused(Code.ROLL_UNKNOWN, "the roll was not opened for this album, or for other keys of it")
 
 
 def check_devices(case: Case) -> None:

@@ -59,6 +59,7 @@ class SpaceFacts:
     rolls: dict[bytes, Roll] = field(default_factory=dict)
     assets: set[bytes] = field(default_factory=set)
     albums: dict[bytes, Head] = field(default_factory=dict)
+    album_rolls: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     blobs: dict[bytes, Held] = field(default_factory=dict)
 
 
@@ -129,12 +130,21 @@ async def _gather_spaces(
     blobs += [name for commit in commits for name in link_names(commit)]
     blobs += [name for commit in commits if commit.album for name, _ in commit.album.blobs]
     for commit in commits:
-        if commit.album:
-            place = {"space_id": commit.space_id, "album_id": commit.album.album_id}
-            rows = await tx.rows(SQL["album_head"], **place)
-            spaces[commit.space_id].albums[commit.album.album_id] = Head(*rows[0]) if rows else NO_HEAD
+        await _gather_album(tx, spaces[commit.space_id], commit)
     for space_id, name, *held in await tx.rows_in(SQL["blobs"], sorted(set(blobs)), **where):
         spaces[space_id].blobs[name] = Held(*held)
+
+
+async def _gather_album(tx: Transaction, facts: SpaceFacts, commit: Commit) -> None:
+    """Find where the log of the album ends that a commit adds to, and what the roll was opened for."""
+    if commit.album is None:
+        return
+    rows = await tx.rows(SQL["album_head"], space_id=commit.space_id, album_id=commit.album.album_id)
+    facts.albums[commit.album.album_id] = Head(*rows[0]) if rows else NO_HEAD
+    if commit.roll is not None:
+        roll_id = commit.roll.roll_id
+        for album_id, generation in await tx.rows(SQL["album_roll"], space_id=commit.space_id, roll_id=roll_id):
+            facts.album_rolls[roll_id] = (album_id, generation)
 
 
 async def _gather_slot(tx: Transaction, facts: SpaceFacts, commit: Commit) -> None:

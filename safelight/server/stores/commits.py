@@ -31,6 +31,7 @@ class _Rows:
     refs: list[Row] = field(default_factory=list)
     refers: list[Row] = field(default_factory=list)
     album_entries: list[Row] = field(default_factory=list)
+    album_rolls: list[Row] = field(default_factory=list)
     album_blobs: list[Row] = field(default_factory=list)
     positions: dict[tuple[bytes, bytes], Position] = field(default_factory=dict)
     rolls: dict[tuple[bytes, bytes], Roll] = field(default_factory=dict)
@@ -122,9 +123,12 @@ def _take_assets(commit: Commit, space: SpaceFacts, number: int, time_ms: int, r
 
 def _take_shown(commit: Commit, album: AlbumUse, space: SpaceFacts, slot: int, rows: _Rows) -> None:
     """Note the next entry of a shared album's own log, and the blobs that it shows."""
-    head = next_album_head(commit.space_id, album.album_id, album.log, slot, commit.entry_id)
+    head = next_album_head(commit.space_id, album.album_id, space.albums[album.album_id], slot, commit.entry_id)
     space.albums[album.album_id] = head
     rows.album_entries.append((commit.space_id, album.album_id, head.number, slot, head.hash))
+    if commit.roll is not None and commit.roll.opens:
+        space.album_rolls[commit.roll.roll_id] = (album.album_id, album.generation)
+        rows.album_rolls.append((commit.space_id, commit.roll.roll_id, album.album_id, album.generation))
     rows.album_blobs += [(commit.space_id, name, album.album_id) for name, _ in album.blobs]
 
 
@@ -165,6 +169,7 @@ async def _write(tx: Transaction, rows: _Rows) -> None:
     await tx.run_many(SQL["add_ref"], rows.refs)
     await tx.run_many(SQL["refer"], rows.refers)
     await tx.run_many(SQL["add_album_entry"], rows.album_entries)
+    await tx.run_many(SQL["add_album_roll"], rows.album_rolls)
     await tx.run_many(SQL["add_album_blob"], rows.album_blobs)
     await tx.run_many(
         SQL["set_position"],

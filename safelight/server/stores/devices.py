@@ -41,6 +41,27 @@ async def revoke_device(tx: Transaction, device_id: bytes, owner_id: bytes) -> N
     await tx.rows(SQL["delete_sessions_of"], device_id=device_id)
 
 
+async def keep_session(tx: Transaction, session: SessionRow) -> None:
+    """Keep a session, and of its device's (or, for tickets, its account's) others no more than the newest few."""
+    await tx.rows(
+        SQL["add_session"],
+        token_hash=session.token_hash,
+        purpose=session.purpose,
+        account_id=session.account_id,
+        device_id=session.device_id,
+        space_id=session.space_id,
+        expires_ms=session.expires_ms,
+    )
+    await tx.rows(
+        SQL["limit_sessions"],
+        purpose=session.purpose,
+        device_id=session.device_id,
+        account_id=session.account_id,
+        token_hash=session.token_hash,
+        keep=MAX_SESSIONS,
+    )
+
+
 async def end_tickets(tx: Transaction, account_id: bytes) -> None:
     """End an account's tickets: what they were given for counts no more."""
     await tx.rows(SQL["delete_tickets_of"], no_device=b"", account_id=account_id)
@@ -85,23 +106,7 @@ class DeviceRows(Engine):
         """Keep a session, and of its device's (or, for tickets, its account's) others no more than the newest few."""
 
         async def work(tx: Transaction) -> None:
-            await tx.rows(
-                SQL["add_session"],
-                token_hash=session.token_hash,
-                purpose=session.purpose,
-                account_id=session.account_id,
-                device_id=session.device_id,
-                space_id=session.space_id,
-                expires_ms=session.expires_ms,
-            )
-            await tx.rows(
-                SQL["limit_sessions"],
-                purpose=session.purpose,
-                device_id=session.device_id,
-                account_id=session.account_id,
-                token_hash=session.token_hash,
-                keep=MAX_SESSIONS,
-            )
+            await keep_session(tx, session)
 
         await self._write(work)
 

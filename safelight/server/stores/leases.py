@@ -36,6 +36,15 @@ class LeaseRows(Engine):
 
         return await self._write(work)
 
+    async def renew_lease(self, name: bytes, lasts_ms: int) -> bool:
+        """Have *name* for longer; False where another process took it since, whether or not that still has it."""
+
+        async def work(tx: Transaction) -> bool:
+            now_ms: int = (await tx.rows(_NOW))[0][0]
+            return bool(await tx.rows(SQL["renew"], name=name, holder=self._me(), until_ms=now_ms + lasts_ms))
+
+        return await self._write(work)
+
     async def release_lease(self, name: bytes) -> None:
         """Let others have *name*, if this process has it."""
 

@@ -273,6 +273,16 @@ ALBUM_ENTRIES = _clustered(
     PrimaryKeyConstraint("space_id", "album_id", "number"),
 )
 
+# The rolls whose assets are in a shared album as well, under which generation of its keys.
+ALBUM_ROLLS = _clustered(
+    "album_rolls",
+    _of("space_id", "spaces"),
+    _bytes("roll_id"),
+    _bytes("album_id"),
+    _number("generation"),
+    PrimaryKeyConstraint("space_id", "roll_id"),
+)
+
 # Which shared albums show a blob.
 ALBUM_BLOBS = _clustered(
     "album_blobs",

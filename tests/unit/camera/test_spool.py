@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from safelight.clients.camera.spool import Spool, Spooled
+from safelight.clients.engine.rolls import RollRef
 from safelight.sync_protocol.records import AssetBody, RenditionName, RenditionRef
 from safelight.sync_protocol.refusals import Code, Refused
 from tests.support.ledgers import id_of, seed_of
@@ -16,7 +17,12 @@ def _spooled(room: Path) -> Spooled:
         RenditionRef(RenditionName.ORIGINAL, id_of("original"), seed_of("blob"), 9, bytes(74)),
         RenditionRef(RenditionName.PREVIEW, id_of("preview"), seed_of("small blob"), 3, bytes(74)),
     ]
-    spooled = Spooled(room, id_of("roll"), AssetBody(id_of("asset"), seed_of("f"), refs, b"", b"", b"", b""), {})
+    spooled = Spooled(
+        room,
+        RollRef(id_of("roll"), id_of("album"), 3),
+        AssetBody(id_of("asset"), seed_of("f"), refs, b"", b"", b"", b""),
+        {},
+    )
     spooled.blob(refs[0]).write_bytes(b"nine byte")
     spooled.blob(refs[1]).write_bytes(b"abc")
     return spooled
@@ -29,7 +35,7 @@ async def test_an_entry_survives_and_can_be_removed(tmp_path: Path) -> None:
         spooled.save()
         spooled.note_upload(spooled.asset.renditions[0], "/v1/blobs/uploads/x")
     (again,) = Spool(tmp_path / "spool").entries()
-    assert (again.roll_id, again.asset) == (spooled.roll_id, spooled.asset)
+    assert (again.roll, again.asset) == (spooled.roll, spooled.asset)
     assert again.uploads == {id_of("original"): "/v1/blobs/uploads/x"}
     assert again.blob(again.asset.renditions[0]).read_bytes() == b"nine byte"
     again.remove()

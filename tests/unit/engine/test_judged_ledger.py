@@ -1,15 +1,18 @@
 """A long ledger that was judged is kept, and holds only for whom, what and where it was judged."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from safelight.clients.engine import judged_ledger
 from safelight.clients.engine.index import Index
-from safelight.clients.engine.judged_ledger import KEPT_EVERY, JudgedLedger
+from safelight.clients.engine.judged_ledger import KEPT_EVERY, JudgedLedger, software
 from safelight.clients.engine.log_reader import LogReader
 from safelight.clients.engine.memory import SpaceMemory
+from safelight.sync_protocol import ids
 from safelight.sync_protocol.ledger_entries import LedgerKind, RotateEpochBody
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.refusals import Code
@@ -102,12 +105,25 @@ def test_it_holds_for_its_account_space_and_software(kept: Kept, other: str, mon
     sealed, space_id = kept.index.judged() or b"", kept.space.state.space_id
     assert kept.judged.open(sealed) == kept.space.state
     if other == "software":
-        monkeypatch.setattr(judged_ledger, "_SOFTWARE", b"0.0.1 space_id head")
+        monkeypatch.setattr(judged_ledger, "software", lambda: seed_of("another"))
     elif other == "bytes":
         sealed = bytes([sealed[0] ^ 1]) + sealed[1:]
     account = seed_of("another") if other == "account" else SECRET
     judged = JudgedLedger(account, seed_of("another") if other == "space" else space_id)
     assert judged.open(sealed) is None
+
+
+def test_software_is_another_once_a_rule_is(tmp_path: Path) -> None:
+    """*A ledger that stays as it was judged before a rule was mended*, since the version is the same."""
+    rules, names = Path(ids.__file__).parent, {"ledger.py", "ledger_members.py", "roles.py", "signatures.py"}
+    assert names <= {module.name for module in rules.glob("*.py")}
+    for module in rules.glob("*.py"):
+        (tmp_path / module.name).write_bytes(module.read_bytes())
+    assert software(tmp_path) == software()
+    for name in sorted(names):
+        shutil.copytree(tmp_path, changed := tmp_path.with_name(f"changed-{name}"))
+        (changed / name).write_bytes((tmp_path / name).read_bytes() + b"# mended")
+        assert software(changed) != software()
 
 
 def test_all_is_judged_where_it_does_not_open(kept: Kept) -> None:

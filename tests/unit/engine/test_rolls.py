@@ -26,7 +26,14 @@ from safelight.clients.engine.rolls import (
 from safelight.sync_protocol.contexts import Label
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES, MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S
-from safelight.sync_protocol.records import AssetBody, FullPart, OpenRollBody, RenditionName, ViewPart
+from safelight.sync_protocol.records import (
+    AssetBody,
+    FullPart,
+    OpenAlbumRollBody,
+    OpenRollBody,
+    RenditionName,
+    ViewPart,
+)
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier
 from safelight.sync_protocol.sealing import hpke, keytree
@@ -93,7 +100,7 @@ def test_when_a_roll_is_spent() -> None:
 
 
 def open_with(
-    body: OpenRollBody, state: LedgerState, held: EpochSecrets, device_id: bytes = DEVICE.device_id
+    body: OpenRollBody | OpenAlbumRollBody, state: LedgerState, held: EpochSecrets, device_id: bytes = DEVICE.device_id
 ) -> RollKeys:
     """Open a roll as a full reader."""
     return open_roll(body, state.space_id, device_id, view_secret=held.view, epoch_secret=held.full)

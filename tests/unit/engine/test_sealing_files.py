@@ -138,6 +138,23 @@ def test_epochs_hand_down_their_secrets_by_tier() -> None:
     assert refused.value.code is Code.FORBIDDEN
 
 
+def test_an_epoch_that_is_passed_over() -> None:
+    """What opens for nobody is handed down by nobody: the next epoch hands down the one before it, at either tier."""
+    full_keys, full_id, owner = member()
+    view_keys, view_id, viewer = member(Role.PREVIEWER)
+    members = {full_id: owner, view_id: viewer}
+    made = [make_epoch(1, NONCE, members, None)]
+    made.append(make_epoch(2, NONCE, members, made[0].secrets))
+    made.append(make_epoch(3, NONCE, members, made[0].secrets))
+    made.append(make_epoch(4, NONCE, members, made[2].secrets))
+    ledger = [new.epoch for new in made]
+    for keys, account_id in ((full_keys, full_id), (view_keys, view_id)):
+        box = next(bytes(new.box) for new in made[3].boxes if new.account_id == account_id.hex())
+        held = open_all_epochs(ledger, NONCE, open_epoch_box(ledger[3], NONCE, account_id, keys.sealing_seed, box))
+        assert sorted(held) == [1, 3, 4]
+        assert held[1].view == made[0].secrets.view
+
+
 def test_an_epoch_that_gives_members_different_secrets() -> None:
     """A box that opens to other inboxes than the ledger shows, or history of another epoch, is a mismatch."""
     keys, account_id, one = member()
@@ -159,7 +176,7 @@ def test_an_epoch_that_gives_members_different_secrets() -> None:
     with pytest.raises(Refused) as refused:
         epochs.open_history(
             msgspec.structs.replace(second.epoch, view_history=honest.epoch.view_history),
-            other.epoch,
+            [other.epoch],
             NONCE,
             second.secrets,
         )

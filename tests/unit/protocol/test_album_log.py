@@ -106,11 +106,11 @@ def test_what_an_album_shows_is_what_the_space_has() -> None:
     own = replace(item.asset, fingerprint=bytes(32), wrap_full=b"another", wrap_view=b"another")
     assert records.is_the_same(item, item.roll_id, own)
     assert not records.is_the_same(item, bytes(16), own)
-    others: tuple[dict[str, object], ...] = (
-        {"view": b"o"},
-        {"full": b"o"},
+    wrong: tuple[dict[str, object], ...] = (
+        {"view": b"other"},
+        {"full": b"other"},
         {"asset_id": bytes(16)},
         {"renditions": []},
     )
-    for changes in others:
+    for changes in wrong:
         assert not records.is_the_same(item, item.roll_id, replace(own, **changes))

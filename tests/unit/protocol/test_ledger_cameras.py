@@ -3,11 +3,13 @@
 from msgspec.structs import replace
 
 from safelight.sync_protocol import ledger, ledger_entries, signatures
-from safelight.sync_protocol.ledger_entries import LedgerKind
+from safelight.sync_protocol.ledger_entries import LedgerKind, PointCameraBody, RevokeCameraBody
 from safelight.sync_protocol.records import RevokeLinkBody
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import Right, Role, Tier
+from tests.support.grants import ALBUM, share
 from tests.support.ledgers import NOW_MS, Person, Signer, Space, apply_next, id_of, seed_of, with_role
+from tests.support.members import member
 from tests.support.refusing import refusal, refuses
 
 
@@ -161,3 +163,30 @@ def test_a_bind_is_of_no_use_in_another_space(space: Space) -> None:
     phone = other.camera_signer()
     with refuses(Code.SIGNATURE_INVALID):
         ledger.apply(other.state, other.entry(LedgerKind.BIND_CAMERA, space.bind_body(), phone), 3)
+
+
+def test_a_camera_is_pointed_at_an_album(space: Space, anna: Person) -> None:
+    """By who organises and certified it, or manages members; at an album that is shared, until it is pointed away."""
+    camera = space.camera()
+    point = PointCameraBody(camera.device_id, ALBUM)
+    for body in (point, PointCameraBody(bytes(16), b""), PointCameraBody(camera.device_id, b"")):
+        assert refusal(apply_next, space, space.entry(LedgerKind.POINT_CAMERA, body)) is Code.LEDGER_RULE
+    share(space)
+    eve, vera = Person("eve"), Person("vera")
+    by_eve, by_vera = member(space, eve, Role.EDITOR), member(space, vera, Role.VIEWER)
+    for signer in (by_eve, by_vera):
+        assert refusal(apply_next, space, space.entry(LedgerKind.POINT_CAMERA, point, signer)) is Code.RIGHT_MISSING
+    space.take(space.entry(LedgerKind.POINT_CAMERA, point))
+    assert space.state.may_add_to(camera.device_id, ALBUM)
+    assert not space.state.may_add_to(camera.device_id, bytes(16))
+    again = space.entry(LedgerKind.POINT_CAMERA, point)
+    assert refusal(apply_next, space, again) is Code.LEDGER_RULE
+    space.take(space.entry(LedgerKind.POINT_CAMERA, PointCameraBody(camera.device_id, b"")))
+    assert not space.state.may_add_to(camera.device_id, ALBUM)
+    theirs = space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body("second"), by_eve)
+    space.take(theirs, by_eve)
+    apply_next(space, space.entry(LedgerKind.POINT_CAMERA, PointCameraBody(id_of("camera second"), ALBUM), by_eve))
+    space.take(space.entry(LedgerKind.REVOKE_CAMERA, RevokeCameraBody(camera.device_id, space.next_epoch())))
+    gone = space.entry(LedgerKind.POINT_CAMERA, point)
+    assert refusal(apply_next, space, gone) is Code.LEDGER_RULE
+    assert not space.state.may_add_to(camera.device_id, b"")

@@ -4,16 +4,18 @@ import msgspec
 
 from safelight.sync_protocol import ledger_entries, receipts, record_rules, records, signatures
 from safelight.sync_protocol.contexts import Label, context
-from safelight.sync_protocol.ledger_entries import LedgerKind
+from safelight.sync_protocol.ledger_entries import LedgerKind, PointCameraBody, RotateEpochBody
 from safelight.sync_protocol.log import NO_HEAD
 from safelight.sync_protocol.receipts import Receipt
 from safelight.sync_protocol.records import (
+    AddAlbumAssetsBody,
     AddAssetsBody,
     AddToAlbumBody,
     AlbumItem,
     AssetBody,
     CreateAlbumBody,
     LinkPolicy,
+    OpenAlbumRollBody,
     OpenRollBody,
     PageRef,
     PublishLinkBody,
@@ -25,10 +27,11 @@ from safelight.sync_protocol.records import (
     ShownItem,
 )
 from safelight.sync_protocol.refusals import Code
-from safelight.sync_protocol.roles import Tier
-from safelight.sync_protocol.wire import Signed
+from safelight.sync_protocol.roles import Role, Tier
+from safelight.sync_protocol.wire import Signed, pack
 from tests.support.grants import ALBUM, share
 from tests.support.ledgers import NOW_MS, Person, Signer, Space, id_of, inbox_of, seed_of
+from tests.support.members import member
 from tests.support.refusing import refusal
 
 
@@ -65,6 +68,12 @@ def link(tier: str = "view", **changes: object) -> PublishLinkBody:
     return PublishLinkBody(**{**values, **changes})  # type: ignore[arg-type]  # values by name
 
 
+def album_roll(**changes: object) -> OpenAlbumRollBody:
+    """Build a roll of the shared album."""
+    body = OpenAlbumRollBody(id_of("roll"), 1, b"full", b"view", ALBUM, 2, b"full", b"view")
+    return msgspec.structs.replace(body, **changes)
+
+
 def check(space: Space, kind: str, body: Signed, signer: Signer | None = None, **changes: object) -> object:
     """Judge a record by the space's ledger."""
     return record_rules.check_record(space.state, space.entry(kind, body, signer, **changes))
@@ -79,6 +88,8 @@ def test_an_owner_may_commit_every_kind(space: Space) -> None:
         RecordKind.CREATE_ALBUM: CreateAlbumBody(id_of("album"), 1, 1, inbox_of("a"), inbox_of("b"), b"", b"", b""),
         RecordKind.ADD_TO_ALBUM: AddToAlbumBody(id_of("other"), 1, [AlbumItem(id_of("asset one"), b"", b"")]),
         RecordKind.SHOW_IN_ALBUM: ShowInAlbumBody(ALBUM, 2, NO_HEAD, [ShownItem(id_of("roll"), asset("one"))]),
+        RecordKind.OPEN_ALBUM_ROLL: album_roll(),
+        RecordKind.ADD_ALBUM_ASSETS: AddAlbumAssetsBody(id_of("roll"), ALBUM, 2, [asset("one")]),
         RecordKind.PUBLISH_LINK: link(),
         RecordKind.REVOKE_LINK: RevokeLinkBody(id_of("link")),
     }
@@ -102,6 +113,53 @@ def test_a_camera_adds_and_does_nothing_else(space: Space) -> None:
         (RecordKind.REVOKE_LINK, RevokeLinkBody(id_of("link"))),
     ):
         assert refusal(check, space, kind, body, camera) is Code.RIGHT_MISSING
+
+
+def test_a_camera_adds_to_the_album_that_it_is_pointed_at(space: Space) -> None:
+    """To that album and no other, under keys that nobody has whose grant or membership ended."""
+    share(space)
+    camera = space.camera()
+    added = AddAlbumAssetsBody(id_of("roll"), ALBUM, 2, [asset()])
+    for kind, body in ((RecordKind.OPEN_ALBUM_ROLL, album_roll()), (RecordKind.ADD_ALBUM_ASSETS, added)):
+        assert refusal(check, space, kind, body, camera) is Code.RIGHT_MISSING
+    space.take(space.entry(LedgerKind.POINT_CAMERA, PointCameraBody(camera.device_id, ALBUM)))
+    assert check(space, RecordKind.OPEN_ALBUM_ROLL, album_roll(), camera) == album_roll()
+    assert check(space, RecordKind.ADD_ALBUM_ASSETS, added, camera) == added
+    other = msgspec.structs.replace(added, album_id=bytes(16))
+    twice = msgspec.structs.replace(added, assets=[asset(), asset()])
+    for kind, wrong, code in (
+        (RecordKind.OPEN_ALBUM_ROLL, album_roll(album_id=bytes(16)), Code.RIGHT_MISSING),
+        (RecordKind.OPEN_ALBUM_ROLL, album_roll(epoch=2), Code.EPOCH_OLD),
+        (RecordKind.OPEN_ALBUM_ROLL, album_roll(generation=1), Code.GENERATION_OLD),
+        (RecordKind.ADD_ALBUM_ASSETS, other, Code.RIGHT_MISSING),
+        (RecordKind.ADD_ALBUM_ASSETS, msgspec.structs.replace(added, generation=3), Code.GENERATION_OLD),
+        (RecordKind.ADD_ALBUM_ASSETS, twice, Code.ASSET_CONFLICT),
+    ):
+        assert refusal(check, space, kind, wrong, camera) is code
+    space.take(space.entry(LedgerKind.ROTATE_EPOCH, RotateEpochBody(space.next_epoch())))
+    assert refusal(check, space, RecordKind.OPEN_ALBUM_ROLL, album_roll(epoch=2), camera) is Code.GENERATION_OLD
+    assert refusal(check, space, RecordKind.ADD_ALBUM_ASSETS, added, camera) is Code.GENERATION_OLD
+
+
+def test_members_add_to_a_shared_album_who_organise(space: Space) -> None:
+    """A contributor's camera, or a contributor, puts nothing into an album by itself."""
+    share(space)
+    carla = Person("carla")
+    by_carla = member(space, carla, Role.CONTRIBUTOR)
+    assert refusal(check, space, RecordKind.OPEN_ALBUM_ROLL, album_roll(), by_carla) is Code.RIGHT_MISSING
+    assert check(space, RecordKind.OPEN_ALBUM_ROLL, album_roll())
+    elsewhere = album_roll(album_id=bytes(16))
+    assert refusal(check, space, RecordKind.OPEN_ALBUM_ROLL, elsewhere) is Code.RIGHT_MISSING
+
+
+def test_which_record_opened_or_added(space: Space) -> None:
+    """Two kinds each, told apart by the signed header."""
+    plain, roll = OpenRollBody(id_of("roll"), 1, b"f", b"v"), album_roll()
+    assert records.opened_by(RecordKind.OPEN_ROLL, pack(plain)) == plain
+    assert records.opened_by(RecordKind.OPEN_ALBUM_ROLL, pack(roll)) == roll
+    added, in_album = AddAssetsBody(id_of("roll"), [asset()]), AddAlbumAssetsBody(id_of("roll"), ALBUM, 2, [asset()])
+    assert records.added_by(RecordKind.ADD_ASSETS, pack(added)) == added
+    assert records.added_by(RecordKind.ADD_ALBUM_ASSETS, pack(in_album)) == in_album
 
 
 def test_strangers_and_forgers_commit_nothing(space: Space) -> None:

@@ -16,6 +16,9 @@ class _Lender:
         self.taken.set()
         return 0
 
+    async def renew_lease(self, _name: bytes, _lasts_ms: int) -> bool:
+        return True
+
     async def release_lease(self, _name: bytes) -> None:
         self.released.set()
 

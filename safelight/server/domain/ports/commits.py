@@ -45,11 +45,16 @@ class RollUse:
 
 @dataclass(frozen=True, slots=True)
 class AlbumUse:
-    """What a commit adds to a shared album, whose own log must end at `log`: blobs that records name, by tier."""
+    """What a commit adds to a shared album: blobs that records name, by tier.
+
+    The album's own log must end at `log`, unless that is None: who adds and reads nothing does not follow it. What is
+    added under a roll was opened for the same generation of the album.
+    """
 
     album_id: bytes
-    log: Head
-    blobs: Sequence[tuple[bytes, str]]
+    generation: int
+    log: Head | None
+    blobs: Sequence[tuple[bytes, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,10 +85,15 @@ class KeepsAccounts(Protocol):
         """Return one way to unlock the account, or None."""
         ...
 
+    async def add_ticket(self, ticket: SessionRow, unlocker: UnlockerRow) -> None:
+        """Keep a ticket that *unlocker* gave; raises UNLOCK_FAILED where the account has another by now."""
+        ...
+
     async def change_account(self, change: AccountChange) -> None:
         """Append to an account's ledger, with all that the change brings.
 
-        Raises ACCOUNT_LEDGER_CONFLICT if it is no longer at the expected number, and KEYRING_CONFLICT.
+        Raises ACCOUNT_LEDGER_CONFLICT if it is no longer at the expected number, KEYRING_CONFLICT, and SESSION_REQUIRED
+        where the session that asks was ended meanwhile.
         Unlockers that are set end the account's tickets.
         """
         ...
@@ -357,6 +362,13 @@ class KeepsLeases(Protocol):
         Where another has it, for how many milliseconds it still has; that one hears that it is wanted. An upload's
         lease has its id as its name: once another process took it, this one can no longer change the upload
         (UPLOAD_BUSY). Where only one process is possible it has whatever it asks for.
+        """
+        ...
+
+    async def renew_lease(self, name: bytes, lasts_ms: int) -> bool:
+        """Have *name*, which this process took, for so long from now; False where another took it since, if only once.
+
+        Also where that one has let go: what this process knew of what the lease is for is then not true any more.
         """
         ...
 

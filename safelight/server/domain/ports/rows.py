@@ -53,6 +53,7 @@ class AccountChange:
     revoked_devices: Sequence[bytes] = ()
     unlockers: Sequence[UnlockerRow] = ()
     keyring: tuple[int, bytes] | None = None  # version, sealed
+    token_hash: bytes = b""  # of the session or ticket that asks, which must still stand; empty where none does
 
 
 @dataclass(frozen=True, slots=True)

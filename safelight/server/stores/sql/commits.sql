@@ -31,6 +31,9 @@ WHERE space_id IN (:space0, :space1, :space2, :space3) AND name IN (:each) ORDER
 SELECT number, chain FROM album_entries WHERE space_id = :space_id AND album_id = :album_id
 ORDER BY number DESC LIMIT 1;
 
+-- name: album_roll
+SELECT album_id, generation FROM album_rolls WHERE space_id = :space_id AND roll_id = :roll_id;
+
 -- name: links
 SELECT link_id, space_id FROM links WHERE link_id IN (:each);
 
@@ -87,6 +90,10 @@ ON CONFLICT (space_id, epoch, account_id) DO UPDATE SET box = excluded.box;
 -- name: add_album_entry
 INSERT INTO album_entries (space_id, album_id, number, slot, chain)
 VALUES (:space_id, :album_id, :number, :slot, :chain);
+
+-- name: add_album_roll
+INSERT INTO album_rolls (space_id, roll_id, album_id, generation)
+VALUES (:space_id, :roll_id, :album_id, :generation);
 
 -- name: add_album_blob
 INSERT INTO album_blobs (space_id, name, album_id) VALUES (:space_id, :name, :album_id) ON CONFLICT DO NOTHING;

@@ -6,6 +6,10 @@ ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_ms = excluded.u
 WHERE leases.holder = excluded.holder OR leases.until_ms <= :now_ms
 RETURNING until_ms;
 
+-- name: renew
+-- Whoever took it since stands in the row, also after letting go: to take it anew would hide that.
+UPDATE leases SET until_ms = :until_ms WHERE name = :name AND holder = :holder RETURNING until_ms;
+
 -- name: until
 SELECT until_ms, holder FROM leases WHERE name = :name;
 

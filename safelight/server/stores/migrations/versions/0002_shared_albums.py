@@ -1,4 +1,4 @@
-"""Albums that are shared by grants: their own logs, and the blobs that each of them shows."""
+"""Albums that are shared by grants: their own logs, the rolls that add to them, and the blobs that each shows."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,6 +19,16 @@ def upgrade() -> None:
         sa.Column("chain", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("space_id", "album_id", "number", name="album_entries_key"),
         sa.ForeignKeyConstraint(["space_id"], ["spaces.space_id"], name="album_entries_space_id_of_spaces"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "album_rolls",
+        sa.Column("space_id", sa.LargeBinary(), nullable=False),
+        sa.Column("roll_id", sa.LargeBinary(), nullable=False),
+        sa.Column("album_id", sa.LargeBinary(), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("space_id", "roll_id", name="album_rolls_key"),
+        sa.ForeignKeyConstraint(["space_id"], ["spaces.space_id"], name="album_rolls_space_id_of_spaces"),
         sqlite_with_rowid=False,
     )
     op.create_table(

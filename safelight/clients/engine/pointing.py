@@ -1,0 +1,79 @@
+"""Cameras that fill a shared album by themselves, and what a laptop does for them when it runs (docs/spec/albums.md).
+
+A camera adds to its album for as long as the album's keys stand; it cannot begin new ones, as they would be its own to
+read. So what it adds while new keys are due is in the space alone, and whoever organises shows it in the album later.
+"""
+
+from safelight.clients.engine.albums import Album, list_albums
+from safelight.clients.engine.assets import AssetReader, OpenedAsset
+from safelight.clients.engine.sharing import show_all, standing_keys, unless_overtaken
+from safelight.clients.engine.space_view import SpaceView
+from safelight.sync_protocol.ledger_entries import LedgerKind, PointCameraBody
+from safelight.sync_protocol.log import parse_entry
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Right, Tier
+from safelight.sync_protocol.wire import unpack
+
+# What says that another device is at it, or that this is not the moment: the next command does it.
+_ANOTHER_TIME = frozenset(
+    {Code.GENERATION_OLD, Code.ALBUM_STALE, Code.EPOCH_OLD, Code.LEDGER_RULE, Code.QUOTA_EXCEEDED}
+)
+
+
+async def point_camera(space: SpaceView, camera_id: bytes, album: Album | None) -> None:
+    """Let a camera fill *album*, which is then shared, though perhaps with nobody; None: no album any more.
+
+    What the camera added before stays where it is. Raises RIGHT_MISSING, POLICY_FORBIDS in a vault, and LEDGER_RULE
+    where it is pointed there already.
+    """
+
+    async def point() -> None:
+        if album is not None:
+            await standing_keys(space, album)
+        body = PointCameraBody(camera_id, album.album_id if album else b"")
+        await space.commit(LedgerKind.POINT_CAMERA, body)
+
+    await unless_overtaken(space, point)
+
+
+async def catch_up(space: SpaceView) -> int:
+    """Begin the keys that are due of albums which cameras fill, and show what these added meanwhile; returns how much.
+
+    Does nothing for who may not organise, or does not read all. What fails, the next command does.
+    """
+    me = space.session.account_id
+    if Right.ORGANISE not in space.state.rights_of(me) or space.state.tier_of(me) is not Tier.FULL:
+        return 0
+    pointed = [(key, camera.album_id) for key, camera in space.state.cameras.items() if camera.album_id]
+    standing = [(key, album_id) for key, album_id in pointed if space.state.may_add_to(key, album_id)]
+    if not standing:
+        return 0
+    albums = {album.album_id: album for album in await list_albums(space)}
+    shown = 0
+    for camera_id, album_id in standing:
+        if album_id in albums:
+            shown += await _catch_up(space, camera_id, albums[album_id])
+    return shown
+
+
+async def _catch_up(space: SpaceView, camera_id: bytes, album: Album) -> int:
+    places = space.index.assets_beside_album(camera_id, album.album_id, _pointed_at(space, camera_id))
+    try:
+        await unless_overtaken(space, lambda: standing_keys(space, album))
+        missed = [found async for found in AssetReader(space).each(places) if isinstance(found, OpenedAsset)]
+        await show_all(space, album, missed)
+    except Refused as refusal:
+        if refusal.code not in _ANOTHER_TIME:
+            raise
+        return 0
+    return len(missed)
+
+
+def _pointed_at(space: SpaceView, camera_id: bytes) -> int:
+    """The slot at which a camera was pointed last."""
+    slots = [
+        number
+        for number, envelope in space.index.ledger_entries_of(LedgerKind.POINT_CAMERA)
+        if unpack(parse_entry(envelope).body, PointCameraBody).camera_id == camera_id
+    ]
+    return slots[-1] if slots else 0

@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from safelight.clients.engine.albums import create_album, find_album
+from safelight.clients.engine.albums import create_album, find_album, list_albums
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.devices import tell_spaces
 from safelight.clients.engine.generations import Place, make_generation
 from safelight.clients.engine.granted import granted_albums
 from safelight.clients.engine.invitations import admit_joined, invite_member
 from safelight.clients.engine.joining import join_space
+from safelight.clients.engine.sharing import list_grants
 from safelight.clients.engine.showing import show_item
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.album_log import AlbumFrame, next_album_head
@@ -22,11 +23,11 @@ from safelight.sync_protocol.grant_entries import OpenGenerationBody
 from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.log import NO_HEAD, frames_to_bytes, split_frames
 from safelight.sync_protocol.messages.spaces import AlbumHead, GrantedAlbums
-from safelight.sync_protocol.records import RecordKind, ShowInAlbumBody, ShownItem
-from safelight.sync_protocol.refusals import Code
+from safelight.sync_protocol.records import RecordKind, RenditionName, ShowInAlbumBody, ShownItem
+from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Role, Tier
 from tests.hostile.proxy import Exchange, Proxy
-from tests.journeys.test_grants import Studio
+from tests.journeys.test_grants import Studio, refused_with
 from tests.support.people import Someone, new_someone, new_space
 from tests.support.server_process import ServerProcess
 
@@ -156,6 +157,25 @@ async def _editor(server: ServerProcess, studio: Studio) -> Someone:
     eva = await new_someone(server, studio.folder / "eva", f"eva-{os.urandom(4).hex()}")
     await _come_in(studio, eva, "Eva", Role.EDITOR)
     return eva
+
+
+@pytest.mark.parametrize("field", ["key_full", "key_view", "full_inbox", "title"])
+async def test_keys_that_open_for_no_member(server: ServerProcess, studio: Studio, field: str) -> None:
+    """*An editor whose keys of one album are none stops all albums*: it alone does not open, and it is told of."""
+    eva = await _editor(server, studio)
+    junk = os.urandom(1216 if field == "full_inbox" else 64)
+    await _sign_keys(studio, eva, "Wedding", **{field: junk})
+    async with studio.anna.space("Studio") as space:
+        closed: dict[bytes, Refused] = {}
+        assert [album.title for album in await list_albums(space, closed)] == ["Private"]
+        assert [refusal.code for refusal in closed.values()] == [Code.OPEN_FAILED]
+        with refused_with(Code.OPEN_FAILED):
+            await find_album(space, "Wedding")
+        await create_album(space, "Another")
+        assert [one.title for one in await list_grants(space)] == ["", "Private"]
+    await studio.add("third.jpg", album="Private")
+    assert "Private" in (await _codes(studio))[0]
+    assert len(await studio.seen(RenditionName.ORIGINAL, "Private")) == 3
 
 
 async def _show_as(space: SpaceView, album: str, change: Callable[[ShownItem], ShownItem]) -> None:

@@ -1,5 +1,6 @@
 """`safelight album …`: selections that can be shared."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from safelight.clients.engine.albums import Album, create_album, find_album, lis
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.granted import Granted, granted_albums
 from safelight.clients.engine.space_view import SpaceView
+from safelight.sync_protocol.refusals import Refused
 
 app = typer.Typer(no_args_is_help=True, help="Albums: selections of a space's assets, to share.")
 
@@ -79,15 +81,24 @@ def list_(
         _list_granted(json=json)
         return
 
+    closed: dict[bytes, Refused] = {}
+
     async def look(view: SpaceView) -> list[Album]:
-        return await list_albums(view)
+        return await list_albums(view, closed)
 
     albums = with_space(space, look)
+    _note_closed(closed)
     if json:
         print_json([{"id": album.album_id, "name": album.title, "assets": album.asset_count} for album in albums])
         return
     columns = [Column("name", fold=True), Column("assets", right=True), Column("id")]
     print_table(columns, ((album.title, str(album.asset_count), album.album_id.hex()[:12]) for album in albums))
+
+
+def _note_closed(closed: Mapping[bytes, Refused]) -> None:
+    """Say which albums do not open, and why: they hide no others, and are not silent."""
+    for album_id, refusal in closed.items():
+        note(f"safelight: album {album_id.hex()[:12]}: {refusal.sentence}")
 
 
 def _list_granted(*, json: bool) -> None:
@@ -97,6 +108,7 @@ def _list_granted(*, json: bool) -> None:
     granted = with_account(look)
     for space_id, refusal in granted.refused.items():
         note(f"safelight: space {space_id.hex()[:12]}: {refusal.sentence}")
+    _note_closed(granted.closed)
     albums = [album for _, album in granted.albums]
     if json:
         print_json(

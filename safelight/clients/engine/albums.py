@@ -73,8 +73,8 @@ async def create_album(space: SpaceView, title: str) -> bytes:
     return place.album_id
 
 
-async def list_albums(space: SpaceView) -> list[Album]:
-    """Open every album that opens, oldest first; one that does not is passed over."""
+async def list_albums(space: SpaceView, closed: dict[bytes, Refused] | None = None) -> list[Album]:
+    """Open every album that opens, oldest first; one that does not is passed over, and *closed* says why by its id."""
     albums: list[Album] = []
     for album_id, number in space.index.albums():
         try:
@@ -82,6 +82,8 @@ async def list_albums(space: SpaceView) -> list[Album]:
         except Refused as refusal:
             if refusal.code not in DOES_NOT_OPEN:
                 raise
+            if closed is not None:
+                closed[album_id] = refusal
     return albums
 
 
@@ -91,7 +93,12 @@ async def _open(space: SpaceView, album_id: bytes, number: int) -> Album:
     if shared is None:
         return await _open_record(space, album_id, number, count)
     place, generation = Place(space.space_id, album_id), shared.generation
-    keys = open_for_members(place, generation, await space.epoch_secrets(generation.epoch))
+    held = await space.epoch_secrets(generation.epoch)
+    try:
+        keys = open_for_members(place, generation, held)
+    except Refused as refusal:
+        # *An album whose new keys are none*, so that nobody could list the others: it alone does not open.
+        raise Refused(Code.OPEN_FAILED, refusal.detail) from None
     title = open_title(place, generation, keys)
     return Album(album_id, generation.number, title, count, keys.view, keys.full, is_shared=True)
 
@@ -114,8 +121,14 @@ async def _open_record(space: SpaceView, album_id: bytes, number: int, count: in
 
 
 async def find_album(space: SpaceView, title: str) -> Album:
-    """Return the album of that title; NOT_FOUND where there is none, BAD_REQUEST for more than one."""
-    found = [album for album in await list_albums(space) if album.title == title]
+    """Return the album of that title; NOT_FOUND where there is none, BAD_REQUEST for more than one.
+
+    Where some do not open, it may be one of them: what stands in the way is said.
+    """
+    closed: dict[bytes, Refused] = {}
+    found = [album for album in await list_albums(space, closed) if album.title == title]
+    if not found and closed:
+        raise next(iter(closed.values()))
     if not found:
         raise Refused(Code.NOT_FOUND, f"there is no album {title!r} in this space")
     if len(found) > 1:

@@ -12,6 +12,7 @@ from safelight.clients.engine import durable
 from safelight.clients.engine.answers import printable
 from safelight.clients.engine.connection import Connection
 from safelight.clients.engine.index import Problem
+from safelight.clients.engine.log_reader import MAX_GARBAGE
 from safelight.clients.engine.memory import SpaceMemory
 from safelight.sync_protocol.album_log import AlbumFrame, check_album_frame
 from safelight.sync_protocol.ledger_state import LedgerState
@@ -22,6 +23,11 @@ from safelight.sync_protocol.refusals import Code, Refused
 
 _AboutAlbum: TypeAlias = ShowInAlbumBody | OpenAlbumRollBody | AddAlbumAssetsBody
 _ABOUT_ALBUMS = (ShowInAlbumBody, OpenAlbumRollBody, AddAlbumAssetsBody)
+_OF_WHAT_WAS_KEPT = frozenset({Code.CHAIN_BROKEN, Code.HISTORY_FORKED})
+
+# *A log without end* fills no memory: a shown picture takes about 2 KiB of it.
+MAX_ALBUM_LOG_SIZE_BYTES = 1024 * 1024 * 1024
+_FRAME_SIZE_BYTES = 256  # what holds an entry, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class AlbumFeed:
         self._path = path
         self._frames: list[AlbumFrame] = []
         self._head, self._slot = NO_HEAD, 0  # how far the chain goes
+        self._kept = self._size_bytes = 0
         self._judged = 0
         self._before = NO_HEAD  # the place before the next one to be judged
 
@@ -75,7 +82,16 @@ class AlbumFeed:
             raise Refused(
                 Code.HISTORY_ROLLED_BACK, f"the album ends at its entry {shown.number}, {pinned.number} was seen"
             )
-        kept = len(self._frames)
+        kept = bool(self._frames)
+        try:
+            await self._follow(connection, shown)
+        except Refused as refusal:
+            if not kept or refusal.code not in _OF_WHAT_WAS_KEPT:
+                raise
+            self._begin_anew()  # it is a copy: before the server is blamed for another history, all of it is asked for
+            await self._follow(connection, shown)
+
+    async def _follow(self, connection: Connection, shown: Head) -> None:
         path = f"/v1/spaces/{self._space_id.hex()}/albums/{self.album_id.hex()}/log"
         while self._head.number < shown.number:
             frames = await connection.fetch_album_frames(f"{path}?after={self._head.number}")
@@ -85,8 +101,6 @@ class AlbumFeed:
                 self._chain(frame)
         if self._head.number == shown.number and self._head != shown:
             raise Refused(Code.HISTORY_FORKED, f"the album's entry {shown.number} is not what the server says it is")
-        if len(self._frames) > kept:
-            durable.write_file(self._path, frames_to_bytes(self._frames))
 
     def _recall(self) -> None:
         """Begin with what an earlier run kept; damaged, or another history than was pinned, it is fetched anew."""
@@ -95,10 +109,18 @@ class AlbumFeed:
             for frame in split_frames(kept, AlbumFrame):
                 self._chain(frame)
         except Refused:
-            self._frames.clear()
-            self._head, self._slot = NO_HEAD, 0
+            self._begin_anew()
+        self._kept = len(self._frames)
+
+    def _begin_anew(self) -> None:
+        self._frames.clear()
+        self._head, self._slot = NO_HEAD, 0
+        self._kept = self._size_bytes = 0
 
     def _chain(self, frame: AlbumFrame) -> None:
+        self._size_bytes += len(frame.envelope) + _FRAME_SIZE_BYTES
+        if self._size_bytes > MAX_ALBUM_LOG_SIZE_BYTES:
+            raise Refused(Code.CHAIN_BROKEN, "the album's log does not end")
         head = check_album_frame(self._space_id, self.album_id, self._head, self._slot, frame)
         pinned = self._memory.album(self.album_id)
         if head.number == pinned.number and head != pinned:
@@ -131,6 +153,8 @@ class AlbumFeed:
             if refusal.code is Code.ENTRY_UNKNOWN_CRITICAL:
                 raise Refused(Code.UPDATE_REQUIRED, refusal.detail) from None
             self.problems.append(Problem(frame.slot, refusal.code, printable(refusal.detail), set_aside=True))
+            if len(self.problems) > MAX_GARBAGE:
+                raise Refused(Code.CHAIN_BROKEN, f"more than {MAX_GARBAGE} of the album's entries are none") from None
             return
         check_heads(entry, frame.slot, lambda _: None, ledger_at)
         if isinstance(body, ShowInAlbumBody) and body.log != self._before:
@@ -154,6 +178,8 @@ class AlbumFeed:
         """Remember how far it was verified."""
         self._memory.pin_album(self.album_id, self._head)
 
-    def forget(self) -> None:
-        """Remove what was kept, of an album that is not granted any more."""
-        self._path.unlink(missing_ok=True)
+    def keep(self) -> None:
+        """Keep what was verified, once it is pinned durably: *one lie that is kept* would stop this album for good."""
+        if len(self._frames) > self._kept:
+            durable.write_file(self._path, frames_to_bytes(self._frames))
+            self._kept = len(self._frames)

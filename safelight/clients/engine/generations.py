@@ -173,11 +173,18 @@ def _checked(generation: Generation, tier: Tier, opened: bytes) -> AlbumKeys:
 
 
 def open_all_generations(place: Place, generations: Sequence[Generation], newest: AlbumKeys) -> dict[int, AlbumKeys]:
-    """Return the keys of every generation from the *newest* back to the first that is shared."""
+    """Return the keys of every generation from the *newest* back to the first that is shared.
+
+    Or as far as they were handed down: *one editor who hands down none* hides what was shown before, and not what is
+    shown since.
+    """
     held = {newest.number: newest}
     for index in range(newest.number - FIRST_SHARED_GENERATION, 0, -1):
         generation, before = generations[index], generations[index - 1]
-        held[before.number] = _open_history(place, generation, before, held[generation.number])
+        try:
+            held[before.number] = _open_history(place, generation, before, held[generation.number])
+        except Refused:
+            break
     return held
 
 

@@ -4,6 +4,7 @@ docs/spec/albums.md. The ledger says who may share, who may add, and under which
 asked for.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 from safelight.clients.engine.account_session import AccountSession
@@ -17,7 +18,7 @@ from safelight.clients.engine.ledger_view import LedgerView
 from safelight.clients.engine.unlocking import check_account_pin
 from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, LedgerKind
 from safelight.sync_protocol.ledger_state import Grant, LedgerState
-from safelight.sync_protocol.limits import ID_SIZE_BYTES, MAX_ACCOUNT_ENTRIES
+from safelight.sync_protocol.limits import ID_SIZE_BYTES, MAX_ACCOUNT_ENTRIES, MAX_SHARED_ALBUMS
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.spaces import GrantedAlbums
 from safelight.sync_protocol.refusals import Code, Refused
@@ -34,6 +35,7 @@ class GrantView:
         self.space_id = known.space_id
         self.memory = session.folder.memory(known.space_id)
         self.memory.pin_ledger(Head(known.ledger_number, known.ledger_hash))
+        self.closed: dict[bytes, Refused] = {}  # which albums do not open, and why, as `albums` found last
         self._feeds: dict[bytes, AlbumFeed] = {}
         self._ledger_ids: dict[int, bytes] = {}
         self._view = self._new_view()
@@ -64,30 +66,46 @@ class GrantView:
         """
         for _ in range(_MAX_LOOKS):
             await self._look()
-            if set(self._grants()) <= self._feeds.keys():
-                break  # else one was given between the two questions, or is withheld: see `albums`
-        self._check_member()
-        await self._advance_account()
-        for album_id, feed in self._feeds.items():
-            if album_id in self._grants():
-                feed.pin()
-            else:
-                feed.forget()
+            self._check_member()
+            # One may be given between two questions, or withheld: see `albums`.
+            if not await self._advance_account() and set(self._grants()) <= self._feeds.keys():
+                break
+        granted = self._grants()
+        followed = [feed for album_id, feed in self._feeds.items() if album_id in granted]
+        for feed in followed:
+            feed.pin()
         await self._pin()
+        for feed in followed:
+            feed.keep()
+        self._forget_others(granted)
         return self.state
 
     async def _look(self) -> None:
         path = f"/v1/spaces/{self.space_id.hex()}/albums"
         answer = await self.session.connection.request("GET", path, None, GrantedAlbums)
+        if len(answer.albums) > MAX_SHARED_ALBUMS:
+            raise Refused(Code.SERVER_FAULT, "the server lists more albums than a space shares")
         self._feeds = {}
         for shown in answer.albums:
             feed = AlbumFeed(self.space_id, _album_id(shown.album_id), self.memory, self._path(shown.album_id))
-            await feed.fetch(self.session.connection, Head(shown.number, shown.chain))
+            try:
+                await feed.fetch(self.session.connection, Head(shown.number, shown.chain))
+            except Refused as refusal:
+                if refusal.code is not Code.NOT_FOUND:
+                    raise
+                continue  # its grant ended between the two questions, as the ledger then says
             self._feeds[feed.album_id] = feed
         self._ledger_ids = {}
         self._view = self._new_view()
         state = await self._view.refresh()
         self._judge(state, None)
+
+    def _forget_others(self, granted: Collection[bytes]) -> None:
+        """Remove what was kept of albums that are not granted any more: it opens with keys that were."""
+        kept = {f"album-{album_id.hex()}.frames" for album_id in granted}
+        for path in self.session.folder.space_folder(self.space_id).glob("album-*.frames"):
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
 
     def _path(self, album: str) -> Path:
         return self.session.folder.space_folder(self.space_id) / f"album-{_album_id(album).hex()}.frames"
@@ -112,8 +130,11 @@ class GrantView:
         if is_current and member.account.identity != self.session.keys.identity:
             raise Refused(Code.LEDGER_RULE, "the space names another identity for this account")
 
-    async def _advance_account(self) -> None:
-        """Let the space hear of new and lost devices: the next keys are sealed to the identity that it knows."""
+    async def _advance_account(self) -> bool:
+        """Let the space hear of new and lost devices: the next keys are sealed to the identity that it knows.
+
+        Returns whether there was anything to tell. HISTORY_ROLLED_BACK where the ledger does not show what it took.
+        """
         committer = Committer(
             self.session.connection,
             author_id=self.session.account_id,
@@ -126,9 +147,14 @@ class GrantView:
         )
         if self.memory.pending:
             await committer.settle()
+        told = False
         while news := self._account_news():
-            await committer.commit(LedgerKind.ADVANCE_ACCOUNT, AdvanceAccountBody(self.session.account_id, news, None))
-            await self._view.refresh()
+            body = AdvanceAccountBody(self.session.account_id, news, None)
+            receipt = await committer.commit(LedgerKind.ADVANCE_ACCOUNT, body)
+            if (await self._view.refresh()).head.number < receipt.number:
+                raise Refused(Code.HISTORY_ROLLED_BACK, f"its ledger ends before slot {receipt.number}, which it took")
+            told = True
+        return told
 
     def _account_news(self) -> list[bytes]:
         if self.state.tier_of(self.session.account_id) is not Tier.NONE:
@@ -154,38 +180,42 @@ class GrantView:
     # Albums
 
     def albums(self) -> list[GrantedAlbum]:
-        """Return the albums that are granted to this account now, in the order in which they were shared.
+        """Return the albums that are granted to this account now and open, in the order in which they were shared.
 
-        Raises CHAIN_BROKEN for one that the server does not show, EPOCH_MISMATCH where its keys are not the ledger's.
+        What stands in the way of another is in `closed`: CHAIN_BROKEN for one that the server does not show,
+        EPOCH_MISMATCH where its keys are not the ledger's. *One album without keys, so that nobody reads the others.*
         """
-        albums = []
+        albums, self.closed = [], {}
         for album_id, grant in self._grants().items():
-            if album_id not in self._feeds:
-                raise Refused(Code.CHAIN_BROKEN, f"the server does not show the album {album_id.hex()[:12]}")
-            keys = self._keys(album_id)
-            generation = self.state.albums[album_id].generation
-            title = open_title(Place(self.space_id, album_id), generation, keys[generation.number])
-            count = len(self._items(album_id))
-            albums.append(
-                GrantedAlbum(
-                    self.space_id,
-                    album_id,
-                    title,
-                    grant.tier,
-                    grant.expires_ms,
-                    grant.given_by,
-                    grant.given_ms,
-                    count,
-                )
-            )
+            try:
+                albums.append(self._open(album_id, grant))
+            except Refused as refusal:
+                self.closed[album_id] = refusal
         return albums
 
-    def _items(self, album_id: bytes) -> dict[bytes, tuple[int, int]]:
-        """Where each asset of an album was shown first: the record's place among the verified, and its own in that."""
-        places: dict[bytes, tuple[int, int]] = {}
+    def _open(self, album_id: bytes, grant: Grant) -> GrantedAlbum:
+        if album_id not in self._feeds:
+            until = ", whose grant expires; is this computer's clock right?" if grant.expires_ms else ""
+            raise Refused(Code.CHAIN_BROKEN, f"the server does not show the album {album_id.hex()[:12]}{until}")
+        keys = self._keys(album_id)
+        generation = self.state.albums[album_id].generation
+        return GrantedAlbum(
+            self.space_id,
+            album_id,
+            open_title(Place(self.space_id, album_id), generation, keys[generation.number]),
+            grant.tier,
+            grant.expires_ms,
+            grant.given_by,
+            grant.given_ms,
+            len(self._items(album_id)),
+        )
+
+    def _items(self, album_id: bytes) -> dict[bytes, list[tuple[int, int]]]:
+        """Where each asset of an album was shown: the record's place among the verified, and its own in that."""
+        places: dict[bytes, list[tuple[int, int]]] = {}
         for index, record in enumerate(self._feeds[album_id].records):
             for position, asset_id in enumerate(record.asset_ids):
-                places.setdefault(asset_id, (index, position))
+                places.setdefault(asset_id, []).append((index, position))
         return places
 
     def _keys(self, album_id: bytes) -> dict[int, AlbumKeys]:

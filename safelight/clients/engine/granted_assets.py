@@ -1,6 +1,6 @@
 """The assets of a granted album, opened with its keys and fetched (docs/spec/albums.md)."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from safelight.clients.engine.account_session import AccountSession
@@ -37,7 +37,7 @@ class GrantedReader(AssetFetcher):
         album: GrantedAlbum,
         keys: Mapping[int, AlbumKeys],
         feed: AlbumFeed,
-        items: Mapping[bytes, tuple[int, int]],
+        items: Mapping[bytes, Sequence[tuple[int, int]]],
     ) -> None:
         super().__init__(session, album.space_id)
         self._place = Place(album.space_id, album.album_id)
@@ -47,25 +47,43 @@ class GrantedReader(AssetFetcher):
         self._items = items
 
     def open(self, asset_id: bytes) -> OpenedAsset:
-        """Open one asset; OPEN_FAILED if anything of it was moved, changed, or does not belong together."""
-        index, position = self._items[asset_id]
+        """Open one asset; OPEN_FAILED if anything of it was moved, changed, or does not belong together.
+
+        *Shown with keys that are none, so that it can be shown no more*: the first time that it was shown whole counts.
+        EPOCH_MISMATCH where the keys of that time were not handed down.
+        """
+        failure: Refused | None = None
+        for index, position in self._items[asset_id]:
+            try:
+                return self._open_shown(index, position)
+            except Refused as refusal:
+                failure = failure or refusal
+        raise failure or Refused(Code.NOT_FOUND)
+
+    def _open_shown(self, index: int, position: int) -> OpenedAsset:
         record = self._feed.records[index]
         body = record.body
         if isinstance(body, AddAlbumAssetsBody):
             asset = body.assets[position]
             keys = open_asset_keys(asset, self._roll(body.roll_id), self.space_id)
             return open_added(self.space_id, body.roll_id, asset, keys, record.number, record.time_ms)
-        keys_of_album = self._keys[body.generation]
-        return open_item(self._place, keys_of_album, body.items[position], record.number, record.time_ms)
+        return open_item(
+            self._place, self._keys_of(body.generation), body.items[position], record.number, record.time_ms
+        )
 
     def _roll(self, roll_id: bytes) -> RollKeys:
         if roll_id not in self._rolls:
             roll = self._feed.rolls[roll_id]
-            keys = self._keys[roll.body.generation]
+            keys = self._keys_of(roll.body.generation)
             self._rolls[roll_id] = open_album_roll(
                 roll.body, self.space_id, roll.device_id, album_view_key=keys.view, album_key=keys.full
             )
         return self._rolls[roll_id]
+
+    def _keys_of(self, generation: int) -> AlbumKeys:
+        if generation not in self._keys:
+            raise Refused(Code.EPOCH_MISMATCH, f"the keys of the album's generation {generation} were not handed down")
+        return self._keys[generation]
 
     async def each(self) -> AsyncIterator[OpenedAsset | FailedAsset]:
         """Open all assets; one that does not open comes as a `FailedAsset`."""

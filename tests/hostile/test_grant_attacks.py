@@ -1,5 +1,6 @@
 """A lying server, alone or with a member, against those who share albums and those to whom they are granted."""
 
+import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 
 from safelight.clients.engine import album_feed
+from safelight.clients.engine.album_adding import add_to_album
 from safelight.clients.engine.albums import create_album, find_album, list_albums
 from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
 from safelight.clients.engine.devices import tell_spaces
@@ -16,7 +18,7 @@ from safelight.clients.engine.generations import Place, make_generation
 from safelight.clients.engine.granted import find_granted, granted_albums
 from safelight.clients.engine.invitations import admit_joined, invite_member
 from safelight.clients.engine.joining import join_space
-from safelight.clients.engine.sharing import give_grant, list_grants
+from safelight.clients.engine.sharing import end_grant, give_grant, list_grants
 from safelight.clients.engine.showing import show_item
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import list_spaces
@@ -475,6 +477,56 @@ def _twin(body: ShowInAlbumBody) -> list[ShownItem]:
 
 
 # At once
+
+
+async def test_all_at_once(server: ServerProcess, studio: Studio, tmp_path: Path) -> None:
+    """Grants given, ended and widened while others add: nobody's command fails, and nobody misses anything."""
+    people = [await new_someone(server, tmp_path / f"e{n}", f"e{n}-{os.urandom(4).hex()}") for n in range(3)]
+    for number, one in enumerate(people):
+        await _come_in(studio, one, f"E{number}", Role.MANAGER)
+    gus = await new_someone(server, tmp_path / "gus", f"gus-{os.urandom(4).hex()}")
+    gus_id = await _come_in(studio, gus, "Gus", Role.GRANTEE)
+    for number in range(6):
+        await studio.add(f"more-{number}.jpg", album="")
+
+    async def add(who: Someone, first: int) -> None:
+        async with who.space("Studio") as space:
+            assets = [one async for one in AssetReader(space).each() if isinstance(one, OpenedAsset)]
+            for asset in (assets[first], assets[first + 1]):
+                await add_to_album(space, await find_album(space, "Wedding"), [asset])
+
+    async def give_and_end(who: Someone) -> None:
+        async with who.space("Studio") as space:
+            album = await find_album(space, "Wedding")
+            for tier in (Tier.VIEW, Tier.FULL):
+                await give_grant(space, album, gus_id, tier)
+            await end_grant(space, album, gus_id)
+            await give_grant(space, album, gus_id, Tier.FULL)
+
+    await asyncio.gather(add(people[0], 4), add(people[1], 6), give_and_end(people[2]), add(studio.anna, 8))
+    other = Studio(studio.anna, gus, gus_id, studio.space_id, tmp_path)
+    for reading in (studio, other):
+        assert len(await reading.seen(RenditionName.ORIGINAL)) == 8
+    async with studio.anna.space("Studio") as space:
+        assert space.problems == []
+
+
+async def test_keys_made_while_another_grant_is_given(server: ServerProcess, studio: Studio, tmp_path: Path) -> None:
+    """*Ending a grant fails as often as others give one*: keys that were made for too few are made anew."""
+    gus = await new_someone(server, tmp_path / "gus", f"gus-{os.urandom(4).hex()}")
+    gus_id = await _come_in(studio, gus, "Gus", Role.GRANTEE)
+    max_ = await new_someone(server, tmp_path / "max", f"max-{os.urandom(4).hex()}")
+    await _come_in(studio, max_, "Max", Role.MANAGER)
+    async with studio.anna.space("Studio") as mine, max_.space("Studio") as his:
+        album = await find_album(mine, "Wedding")
+        await give_grant(his, await find_album(his, "Wedding"), gus_id, Tier.VIEW)
+        await end_grant(mine, album, studio.fred_id)
+        await his.sync()
+        await give_grant(mine, await find_album(mine, "Wedding"), gus_id, Tier.FULL)
+        await end_grant(his, await find_album(his, "Wedding"), gus_id)
+        await mine.sync()
+        assert mine.state.albums[album.album_id].grants == {}
+    assert await _codes(studio) == (["Private"], set())
 
 
 # Two spaces

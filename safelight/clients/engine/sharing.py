@@ -29,7 +29,7 @@ from safelight.sync_protocol.wire import pack
 
 T = TypeVar("T")
 
-_MAX_ATTEMPTS = 4
+_MAX_ATTEMPTS = 16  # of several who add at once one is first, each time
 _MAX_BATCH_SIZE_BYTES = MAX_ENTRY_SIZE_BYTES * 3 // 4
 # What says that somebody else was faster: nothing was written, and what they wrote is taken in before the next attempt.
 _OVERTAKEN = frozenset({Code.GENERATION_OLD, Code.ALBUM_STALE, Code.EPOCH_OLD})
@@ -49,12 +49,18 @@ class ListedGrant:
 
 
 async def unless_overtaken(space: SpaceView, work: Callable[[], Awaitable[T]]) -> T:
-    """Do *work*, and again on top of what somebody else committed meanwhile."""
+    """Do *work*, and again on top of what somebody else committed meanwhile.
+
+    Keys that were made while another grant was given, or ended, are for other grantees than there are by now: the
+    ledger refuses them by its rule.
+    """
     for _ in range(_MAX_ATTEMPTS - 1):
+        before = space.state.head
         try:
             return await work()
         except Refused as refusal:
-            if refusal.code not in _OVERTAKEN:
+            moved = refusal.code is Code.LEDGER_RULE and space.state.head != before
+            if refusal.code not in _OVERTAKEN and not moved:
                 raise
         await space.sync()
     return await work()

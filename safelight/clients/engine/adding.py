@@ -26,6 +26,9 @@ _MAX_BATCH_SIZE_BYTES = MAX_ENTRY_SIZE_BYTES * 3 // 4
 # What says something about the connection or the device, and so would meet every asset of a batch alike.
 _OF_ALL = frozenset({Code.SERVER_UNREACHABLE, Code.RECEIPT_INVALID, Code.DEVICE_REVOKED, Code.SERVER_KEY_CHANGED})
 
+# *A clock that is wrong stops a camera* that fills an album: the album waits for a laptop, and the pictures do not.
+_NOT_INTO_ALBUM = frozenset({Code.LEDGER_RULE, Code.RIGHT_MISSING})
+
 
 class RollKeeper:
     """Keeps one open roll for a device in a space, and opens the next when it is spent.
@@ -50,6 +53,7 @@ class RollKeeper:
         self._album = album
         self._clock = clock
         self._roll: Roll | None = None
+        self._shut_out = b"", 0  # an album's generation that the server did not let this device add to
         self._lock = asyncio.Lock()
 
     async def roll(self) -> Roll:
@@ -58,19 +62,28 @@ class RollKeeper:
             now, state = self._clock(), self._state()
             album = self._target(state, now)
             if self._roll is None or self._roll.is_spent(epoch=state.epoch.number, now_ms=now, album=album):
-                roll = await asyncio.to_thread(Roll, state, self._device_id, opened_ms=now, album_id=album[0])
-                kind = RecordKind.OPEN_ALBUM_ROLL if album[0] else RecordKind.OPEN_ROLL
-                await self._committer.commit(kind, roll.body)
                 # Assets begun under the roll before may still finish: it is let go, not closed under them.
-                self._roll = roll
+                self._roll = await self._open(state, now, album[0])
             return self._roll
+
+    async def _open(self, state: LedgerState, now_ms: int, album_id: bytes) -> Roll:
+        roll = await asyncio.to_thread(Roll, state, self._device_id, opened_ms=now_ms, album_id=album_id)
+        try:
+            await self._committer.commit(RecordKind.OPEN_ALBUM_ROLL if album_id else RecordKind.OPEN_ROLL, roll.body)
+        except Refused as refusal:
+            if not album_id or refusal.code not in _NOT_INTO_ALBUM:
+                raise
+            self._shut_out = roll.ref.album_id, roll.ref.generation
+            return await self._open(state, now_ms, b"")
+        return roll
 
     def _target(self, state: LedgerState, now_ms: int) -> tuple[bytes, int]:
         """The album to add to and its generation, if that stands."""
         album_id = self._album()
         if album_id not in state.albums or not state.generation_stands(album_id, now_ms):
             return b"", 0
-        return album_id, state.albums[album_id].generation.number
+        target = album_id, state.albums[album_id].generation.number
+        return target if target != self._shut_out else (b"", 0)
 
     def drop(self) -> None:
         """Use this roll no more, without closing it for assets begun: after EPOCH_OLD or ROLL_UNKNOWN."""

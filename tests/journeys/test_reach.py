@@ -16,14 +16,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from safelight.clients.engine import adding
+from safelight.clients.engine import adding, sharing
 from safelight.clients.engine.rolls import Roll
+from safelight.clients.engine.showing import show_item
 from safelight.sync_protocol.ledger_state import LedgerState
-from safelight.sync_protocol.roles import Role
+from safelight.sync_protocol.roles import Role, Tier
 from tests.support.reach import Divergence, Household
 from tests.support.server_process import ServerProcess
 
-ROLES = [Role.OWNER, Role.MANAGER, Role.EDITOR, Role.VIEWER, Role.PREVIEWER]
+ROLES = [Role.OWNER, Role.MANAGER, Role.EDITOR, Role.VIEWER, Role.PREVIEWER, Role.GRANTEE]
 _OTHERS = st.sampled_from(["bert", "carla"])
 
 
@@ -77,6 +78,24 @@ class Reach(RuleBasedStateMachine):
         last = len(self.household.people[name].devices) - 1
         self.run(self.household.add(name, last if laptop else 0))
 
+    @rule(name=_OTHERS, tier=st.sampled_from([Tier.VIEW, Tier.FULL]))
+    def is_granted(self, name: str, tier: Tier) -> None:
+        """The owner grants someone the album, where that can be."""
+        if self.household.people[name].role is not None:
+            self.run(self.household.give(name, tier))
+
+    @precondition(lambda self: any(one.grant is not Tier.NONE for one in self.household.people.values()))
+    @rule(name=_OTHERS)
+    def is_granted_no_more(self, name: str) -> None:
+        """The owner ends a grant."""
+        if self.household.people[name].grant is not Tier.NONE:
+            self.run(self.household.end(name))
+
+    @rule()
+    def fills(self) -> None:
+        """The owner puts a picture into the album."""
+        self.run(self.household.put())
+
     @invariant()
     def holds(self) -> None:
         """All that each may and may not is as the model says."""
@@ -116,11 +135,11 @@ async def test_a_client_that_seals_to_an_old_epoch_is_caught(
     """The model can fail: whoever was removed opens what such a client adds."""
 
     class Old(Roll):
-        def __init__(self, state: LedgerState, device_id: bytes, *, opened_ms: int) -> None:
+        def __init__(self, state: LedgerState, device_id: bytes, *, opened_ms: int, album_id: bytes = b"") -> None:
             first = state.epochs[0]
             epoch = msgspec.structs.replace(state.epoch, full_inbox=first.full_inbox, view_inbox=first.view_inbox)
             old = msgspec.structs.replace(state, epochs=(*state.epochs[:-1], epoch))
-            super().__init__(old, device_id, opened_ms=opened_ms)
+            super().__init__(old, device_id, opened_ms=opened_ms, album_id=album_id)
 
     async with Household(server, tmp_path) as household:
         await household.join("bert", Role.VIEWER)
@@ -145,4 +164,25 @@ async def test_a_server_that_goes_on_serving_is_caught(server: ServerProcess, tm
             await household.look()
         household.people["bert"].role = None
         with pytest.raises(Divergence):
+            await household.look()
+
+
+async def test_a_client_that_goes_on_under_an_ended_grants_keys_is_caught(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model can fail: whose grant was ended opens what such a client, adds."""
+    async with Household(server, tmp_path) as household:
+        await household.join("bert", Role.GRANTEE)
+        for _ in range(2):
+            await household.add("anna", 0)
+        await household.give("bert", Tier.FULL)
+        await household.put()
+        await household.look()
+        await household.end("bert")
+        await household.look()
+        one = household.people["bert"]
+        old = one.held_of_album[0]
+        monkeypatch.setattr(sharing, "show_item", lambda place, _, asset: show_item(place, old, asset))
+        await household.put()
+        with pytest.raises(Divergence, match="later, by keys of 2"):
             await household.look()

@@ -5,28 +5,35 @@ client does it, with the server past the client, and with every key that anybody
 """
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from safelight.clients.engine.account_session import AccountSession, open_account
 from safelight.clients.engine.accounts import login
+from safelight.clients.engine.album_adding import add_to_album
+from safelight.clients.engine.albums import create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.devices import tell_spaces
 from safelight.clients.engine.epochs import EpochSecrets, open_epoch_box
+from safelight.clients.engine.generations import AlbumKeys, Place
+from safelight.clients.engine.granted import granted_albums
+from safelight.clients.engine.granted_assets import GrantedReader
 from safelight.clients.engine.invitations import admit_joined, invite_member
 from safelight.clients.engine.joining import join_space
 from safelight.clients.engine.members import begin_epoch_that_is_due, remove_member, set_role
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.renewal import renew_identity
 from safelight.clients.engine.rolls import open_roll
+from safelight.clients.engine.sharing import end_grant, give_grant
+from safelight.clients.engine.showing import open_item
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import create_space, find_space
 from safelight.sync_protocol.ledger_entries import Epoch
 from safelight.sync_protocol.log import parse_entry
-from safelight.sync_protocol.records import OpenRollBody, RenditionName
+from safelight.sync_protocol.records import OpenRollBody, RecordKind, RenditionName, ShowInAlbumBody, ShownItem
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import RIGHTS, TIERS, Right, Role, Tier
 from safelight.sync_protocol.wire import unpack
@@ -34,6 +41,7 @@ from tests.support.people import PASSWORD, add_file, new_someone
 from tests.support.server_process import ServerProcess
 
 SPACE = "Home"
+ALBUM = "Gallery"
 
 
 @dataclass
@@ -55,6 +63,14 @@ class OneOfThem:
     role: Role | None = None
     held: list[EpochSecrets] = field(default_factory=list)
     stolen: list[tuple[bytes, int]] = field(default_factory=list)  # a sealing seed, and the epoch in force at the theft
+    grant: Tier = Tier.NONE  # of the album
+    held_of_album: list[AlbumKeys] = field(default_factory=list)
+    shut_out_at: int = 0  # how many pictures the album had when they stopped reading it
+
+    @property
+    def reads_album(self) -> bool:
+        """Whether they read the album, as the model says: by their role or by a grant."""
+        return self.role is not None and (TIERS[self.role] is not Tier.NONE or self.grant is not Tier.NONE)
 
 
 class Divergence(Exception):
@@ -70,6 +86,7 @@ class Household:
         self._open_sessions: dict[Path, AsyncExitStack] = {}
         self.people: dict[str, OneOfThem] = {}
         self.pictures: list[Picture] = []
+        self.album: list[Picture] = []
         self.space_id = b""
 
     async def __aenter__(self) -> Self:
@@ -82,6 +99,8 @@ class Household:
         anna = self.people["anna"]
         self.space_id = await create_space(anna.devices[0], SPACE, "family")
         anna.role = Role.OWNER
+        async with self.inside("anna") as space:
+            await create_album(space, ALBUM)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -128,13 +147,57 @@ class Household:
         """The owner gives someone another role."""
         async with self.inside("anna") as space:
             await set_role(space, self.people[name].devices[0].account_id, role)
-        self.people[name].role = role
+        with self._noting_who_is_shut_out(name) as one:
+            one.role = role
 
     async def remove(self, name: str) -> None:
         """The owner removes someone."""
         async with self.inside("anna") as space:
             await remove_member(space, self.people[name].devices[0].account_id)
-        self.people[name].role = None
+        with self._noting_who_is_shut_out(name) as one:
+            one.role, one.grant = None, Tier.NONE
+
+    @contextmanager
+    def _noting_who_is_shut_out(self, name: str) -> Iterator[OneOfThem]:
+        one = self.people[name]
+        read_before = one.reads_album
+        yield one
+        if read_before and not one.reads_album:
+            one.shut_out_at = len(self.album)
+
+    async def give(self, name: str, tier: Tier) -> None:
+        """The owner grants someone the album, or is refused, as the model says."""
+        one = self.people[name]
+        order = [Tier.NONE, Tier.VIEW, Tier.FULL]
+        reads_already = one.role is not None and order.index(TIERS[one.role]) >= order.index(tier)
+        may = one.role is not None and not reads_already and order.index(tier) >= order.index(one.grant)
+        try:
+            async with self.inside("anna") as space:
+                await give_grant(space, await find_album(space, ALBUM), one.devices[0].account_id, tier)
+        except Refused as refusal:
+            if may or refusal.code is not Code.LEDGER_RULE:
+                raise
+            return
+        if not may:
+            raise Divergence(f"{name}, {one.role}, was granted {tier} after {one.grant}")
+        one.grant = tier
+
+    async def end(self, name: str) -> None:
+        """The owner ends someone's grant."""
+        async with self.inside("anna") as space:
+            await end_grant(space, await find_album(space, ALBUM), self.people[name].devices[0].account_id)
+        with self._noting_who_is_shut_out(name) as one:
+            one.grant = Tier.NONE
+
+    async def put(self) -> None:
+        """The owner puts the oldest picture into the album that is not there yet."""
+        left = [picture for picture in self.pictures if picture not in self.album]
+        if not left:
+            return
+        async with self.inside("anna") as space:
+            asset = await AssetReader(space).find(left[0].asset_id.hex())
+            await add_to_album(space, await find_album(space, ALBUM), [asset])
+        self.album.append(left[0])
 
     async def lose(self, name: str) -> None:
         """Someone loses the laptop; the first device gives the account a new identity, and the owner's client runs."""
@@ -183,9 +246,12 @@ class Household:
             for device, session in enumerate(one.devices):
                 if one.role is None:
                     await self._sees_nothing(name, session)
-                else:
+                    continue
+                if TIERS[one.role] is not Tier.NONE:
                     await self._sees_its_tier(name, one, device)
+                await self._sees_its_grant(name, one, session)
         await self._nobody_opens_more()
+        await self._nobody_opens_more_of_the_album()
 
     async def _sees_nothing(self, name: str, session: AccountSession) -> None:
         async with self.inside("anna") as space:
@@ -226,6 +292,74 @@ class Household:
                 if (asset.full is not None) != (tier is Tier.FULL):
                     raise Divergence(f"{name}, {one.role}, reads {'more' if asset.full else 'less'} than its tier")
                 await self._original(name, space, reader, asset, picture, tier)
+
+    async def _sees_its_grant(self, name: str, one: OneOfThem, session: AccountSession) -> None:
+        """The album, if it is granted and gives more than the role does; and by the server, nothing of the space."""
+        await session.refresh()
+        granted = await granted_albums(session)
+        if granted.refused:
+            raise Divergence(f"{name}'s albums: {granted.refused}")
+        if one.role is not None and TIERS[one.role] is Tier.NONE:
+            await self._gets_nothing_of_the_space(name, session)
+        if one.role is None or TIERS[one.role] is Tier.FULL:
+            return
+        if [album.tier for _, album in granted.albums] != ([one.grant] if one.grant is not Tier.NONE else []):
+            raise Divergence(f"{name} has grants {granted.albums}, and {one.grant} by the model")
+        for view, album in granted.albums:
+            one.held_of_album += view._keys(album.album_id).values()
+            await self._reads_the_album(name, one.grant, view.reader(album))
+
+    async def _reads_the_album(self, name: str, tier: Tier, reader: GrantedReader) -> None:
+        """All that is in it, at the grant's tier, by its keys and by the server."""
+        session = reader.session
+        opened = [found async for found in reader.each() if isinstance(found, OpenedAsset)]
+        if [asset.asset_id for asset in opened] != [picture.asset_id for picture in self.album]:
+            raise Divergence(f"{name} opens {len(opened)} of {len(self.album)} in the album")
+        for asset, picture in zip(opened, self.album, strict=True):
+            if await reader.fetch_bytes(asset, RenditionName.PREVIEW) != picture.preview:
+                raise Divergence(f"{name} sees another preview in the album")
+            if (asset.full is not None) != (tier is Tier.FULL):
+                raise Divergence(f"{name}'s grant {tier} is not what it opens")
+            if tier is Tier.FULL:
+                original = await reader.fetch_bytes(asset, RenditionName.ORIGINAL)
+                if original != picture.original:
+                    raise Divergence(f"{name} sees another original in the album")
+                continue
+            blob = asset.body.renditions[0].blob.hex()
+            if await _server_gives(session, f"/v1/spaces/{self.space_id.hex()}/blobs/{blob}"):
+                raise Divergence(f"the server gives {name}, who was granted {tier}, an original")
+
+    async def _gets_nothing_of_the_space(self, name: str, session: AccountSession) -> None:
+        path = f"/v1/spaces/{self.space_id.hex()}"
+        for what in ("/log?after=0", "/boxes/1", "/links"):
+            if await _server_gives(session, path + what):
+                raise Divergence(f"the server gives {name} {what}")
+        async with self.inside("anna") as space:
+            shown = {picture.asset_id for picture in self.album} if self.people[name].reads_album else set()
+            opened = [found async for found in AssetReader(space).each() if isinstance(found, OpenedAsset)]
+        for asset in opened:
+            for ref in asset.body.renditions if asset.asset_id not in shown else ():
+                if await _server_gives(session, f"{path}/blobs/{ref.blob.hex()}"):
+                    raise Divergence(f"the server gives {name} what no album of theirs shows")
+
+    async def _nobody_opens_more_of_the_album(self) -> None:
+        """No album key that anybody ever held opens what was added after they stopped reading the album."""
+        async with self.inside("anna") as space:
+            [(album_id, _)] = space.index.albums()
+            if album_id not in space.state.albums:
+                return
+            place, shown = Place(self.space_id, album_id), _shown(space)
+        late = {picture.asset_id: number for number, picture in enumerate(self.album)}
+        for name, one in self.people.items():
+            for keys in one.held_of_album if not one.reads_album else ():
+                for number, time_ms, item in shown:
+                    if late[item.asset.asset_id] < one.shut_out_at:
+                        continue
+                    try:
+                        open_item(place, keys, item, number, time_ms)
+                    except Refused:
+                        continue
+                    raise Divergence(f"{name} opens what was added to the album later, by keys of {keys.number}")
 
     async def _original(
         self, name: str, space: SpaceView, reader: AssetReader, asset: OpenedAsset, picture: Picture, tier: Tier
@@ -279,5 +413,26 @@ def _opens_box(epoch: Epoch, nonce: bytes, account_id: bytes, seed: bytes, box: 
     try:
         open_epoch_box(epoch, nonce, account_id, seed, box)
     except Refused:
+        return False
+    return True
+
+
+def _shown(space: SpaceView) -> list[tuple[int, int, ShownItem]]:
+    """All that the album's records show."""
+    items = []
+    for number in range(1, space.reader.log.number + 1):
+        entry = parse_entry(space.index.envelope_at(number) or b"")
+        if entry.header.kind == RecordKind.SHOW_IN_ALBUM:
+            body = unpack(entry.body, ShowInAlbumBody)
+            items += [(number, space.index.time_at(number), item) for item in body.items]
+    return items
+
+
+async def _server_gives(session: AccountSession, path: str) -> bool:
+    try:
+        await session.connection.fetch_bytes(path)
+    except Refused as refusal:
+        if refusal.code not in {Code.NOT_FOUND, Code.FORBIDDEN}:
+            raise
         return False
     return True

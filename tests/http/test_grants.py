@@ -203,3 +203,17 @@ async def test_who_is_removed_with_a_grant(server: Server, owner: Owner) -> None
     await album.give(Tier.FULL)
     await owner.api.commit(owner.writer, *removal(owner.writer, album.person))
     assert {await album.asks(album.original), await album.asks_for_log()} == {"space-unknown"}
+
+
+@pytest.mark.parametrize("field", ["key_full", "key_view", "full_history", "view_history", "title"])
+async def test_keys_that_are_larger_than_keys(server: Server, owner: Owner, field: str) -> None:
+    """*A server's memory filled with keys of albums* by who organises: they are as large as keys are, or refused."""
+    album = await gallery(server, owner)
+    await album.give(Tier.VIEW)
+    for size_bytes, fits in ((1025, False), (1024, True)):
+        for kind, make in (("grant.open", open_body), ("grant.end", lambda w, **c: end_body(w, album.person, **c))):
+            entry = owner.writer.entry(kind, make(owner.writer, album=album.album, **{field: bytes(size_bytes)}))
+            if fits:
+                await owner.api.commit(owner.writer, entry)
+            else:
+                assert (await owner.api.try_commit(owner.writer, entry)).code == "ledger-rule"

@@ -9,6 +9,7 @@ from safelight.server.domain.ports.commits import AlbumUse, AssetUse, BlobUse, C
 from safelight.server.domain.ports.rows import DeviceRow
 from safelight.sync_protocol import ledger, signatures
 from safelight.sync_protocol.contexts import Label, context
+from safelight.sync_protocol.grant_entries import EndGrantBody, OpenGenerationBody
 from safelight.sync_protocol.ledger_entries import (
     BindCameraBody,
     BoxRef,
@@ -36,6 +37,8 @@ from safelight.sync_protocol.records import (
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import unpack
 
+_MAX_SEALED_KEY_SIZE_BYTES = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -51,6 +54,7 @@ def judge_ledger_entry(
     """Judge an entry about who may do what. *state* is None for a genesis, whose space gets *quota_bytes*."""
     _check_known(entry, LedgerKind)
     after = ledger.apply(state, entry, state.head.number + 1 if state else 1)
+    _check_lean(entry)
     commit = replace(
         _commit_of(entry, boxes, before=state, after=after, now_ms=now_ms),
         is_ledger=True,
@@ -112,6 +116,25 @@ def _check_known(entry: Entry, kinds: type[StrEnum]) -> None:
     """
     if entry.header.kind not in set(kinds) or entry.header.version != ENTRY_VERSION:
         raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{entry.header.kind}, version {entry.header.version}")
+
+
+def _check_lean(entry: Entry) -> None:
+    """*A server's memory filled with keys*: all generations of all albums are at hand, for as long as their space is.
+
+    What is in one are keys and a title; the format would take 320 KiB of anything.
+    """
+    match entry.header.kind:
+        case LedgerKind.OPEN_GENERATION:
+            generation = unpack(entry.body, OpenGenerationBody).generation
+        case LedgerKind.END_GRANT:
+            generation = unpack(entry.body, EndGrantBody).generation
+        case _:
+            return
+    sealed = (generation.key_full, generation.key_view, generation.full_history, generation.view_history)
+    if max(map(len, (*sealed, generation.title))) > _MAX_SEALED_KEY_SIZE_BYTES:
+        raise Refused(
+            Code.LEDGER_RULE, f"an album's sealed keys and title have at most {_MAX_SEALED_KEY_SIZE_BYTES} bytes"
+        )
 
 
 def _new_boxes(before: LedgerState | None, after: LedgerState) -> list[BoxRef]:

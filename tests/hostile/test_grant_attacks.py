@@ -10,10 +10,12 @@ import msgspec
 import pytest
 
 from safelight.clients.engine import album_feed
+from safelight.clients.engine.adding import AssetAdder, RollKeeper
 from safelight.clients.engine.album_adding import add_to_album
 from safelight.clients.engine.albums import create_album, find_album, list_albums
 from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
 from safelight.clients.engine.devices import tell_spaces
+from safelight.clients.engine.files import seal_bytes
 from safelight.clients.engine.generations import Place, make_generation
 from safelight.clients.engine.granted import find_granted, granted_albums
 from safelight.clients.engine.invitations import admit_joined, invite_member
@@ -27,14 +29,22 @@ from safelight.sync_protocol.grant_entries import GrantBox, OpenGenerationBody
 from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.log import NO_HEAD, Head, build_entry, frames_to_bytes, parse_entry, split_frames
 from safelight.sync_protocol.messages.spaces import AlbumHead, GrantedAlbums, Spaces
-from safelight.sync_protocol.records import RecordKind, RenditionName, ShowInAlbumBody, ShownItem
+from safelight.sync_protocol.records import (
+    FullPart,
+    RecordKind,
+    RenditionInfo,
+    RenditionName,
+    ShowInAlbumBody,
+    ShownItem,
+    ViewPart,
+)
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Role, Tier
 from safelight.sync_protocol.wire import unpack
 from tests.hostile.proxy import Exchange, Proxy
 from tests.journeys.test_grants import Studio, refused_with
 from tests.support.identities import sha256
-from tests.support.people import Someone, new_someone, new_space
+from tests.support.people import Someone, new_someone, new_space, send
 from tests.support.server_process import ServerProcess
 
 Frames = Callable[[list[AlbumFrame]], list[AlbumFrame]]
@@ -555,3 +565,42 @@ async def test_two_spaces_with_albums_of_one_name(server: ServerProcess, studio:
             view, _, album = await find_granted(session, wanted)
             assert (view.space_id, album.album_id) == (studio.space_id, album_id)
         assert {view.space_id for view, _ in (await granted_albums(session)).albums} == {studio.space_id, other_id}
+
+
+# A stolen camera
+
+
+async def test_a_picture_that_no_album_can_show(studio: Studio) -> None:
+    """*An asset whose preview was named as an original before*: it stops neither the others, nor a grant, nor a laptop.
+
+    Whoever adds can make one, a camera too, and every laptop's next command would show it in the camera's album.
+    """
+    await studio.add("third.jpg", album="")
+    async with studio.anna.space("Studio") as space:
+        places = list(space.index.assets())
+        last = await AssetReader(space).open(places[-1])
+        original = last.ref(RenditionName.ORIGINAL)
+        for number in range(2):
+            roll = await RollKeeper(space.committer, space.session.device.device_id, lambda: space.state).roll()
+            asset = roll.new_asset()
+            sealed = seal_bytes(asset, RenditionName.ORIGINAL, b"poison %d" % number)
+            await send(space, sealed)
+            preview = msgspec.structs.replace(
+                original, name=RenditionName.PREVIEW, rendition_id=os.urandom(16), header=sealed.ref.header
+            )
+            info = {"preview": RenditionInfo(1, "image/jpeg", 4, 3)}
+            view = ViewPart(kind="photo", renditions=info)
+            full = FullPart("poison.jpg", sealed.sha256, sealed.length_bytes, "image/jpeg", 0)
+            await AssetAdder(space.committer).add(roll.ref, asset.finish([sealed.ref, preview], view, full))
+    await studio.add("fourth.jpg", album="")
+    async with studio.anna.space("Studio") as space:
+        assets = [one async for one in AssetReader(space).each() if isinstance(one, OpenedAsset)]
+        assert len(assets) == 8
+        with refused_with(Code.POLICY_FORBIDS):
+            await add_to_album(space, await find_album(space, "Wedding"), assets)
+        assert (await find_album(space, "Wedding")).asset_count == 6
+        await create_album(space, "All")
+        await add_to_album(space, await find_album(space, "All"), assets)
+        await give_grant(space, await find_album(space, "All"), studio.fred_id, Tier.FULL)
+    for album in ("Wedding", "All"):
+        assert len(await studio.seen(RenditionName.ORIGINAL, album)) == 6

@@ -18,20 +18,24 @@ from safelight.sync_protocol.sealing.boxes import random_nonce, seal_box
 async def add_to_album(space: SpaceView, album: Album, assets: Sequence[OpenedAsset]) -> int:
     """Add assets, in order, and return how many were not in the album before. FORBIDDEN for the view tier.
 
-    Where a grant to it ended, or somebody left the space, new keys are begun first.
+    Where a grant to it ended, or somebody left the space, new keys are begun first. Raises why one cannot be shown in a
+    shared album, after the others were added.
     """
     if album.key is None:
         raise Refused(Code.FORBIDDEN, "adding to an album needs the full tier")
     new = _absent(space, album, assets)
+    refused: dict[bytes, Refused] = {}
 
     async def add() -> None:
         current = await reopen(space, album)
         if current.is_shared:
-            await show_all(space, current, new)
+            refused.update(await show_all(space, current, new))
         else:
             await _add(space, current, _absent(space, album, new))
 
     await unless_overtaken(space, add)
+    for asset_id, refusal in refused.items():
+        raise Refused(refusal.code, f"asset {asset_id.hex()[:12]}, and the others were added: {refusal.detail}")
     return len(new)
 
 

@@ -6,6 +6,7 @@ read. So what it adds while new keys are due is in the space alone, and whoever 
 
 from safelight.clients.engine.albums import Album, list_albums
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
+from safelight.clients.engine.epochs import DOES_NOT_OPEN
 from safelight.clients.engine.sharing import show_all, standing_keys, unless_overtaken
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.ledger_entries import LedgerKind, PointCameraBody
@@ -14,10 +15,15 @@ from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right, Tier
 from safelight.sync_protocol.wire import unpack
 
-# What says that another device is at it, or that this is not the moment: the next command does it.
-_ANOTHER_TIME = frozenset(
-    {Code.GENERATION_OLD, Code.ALBUM_STALE, Code.EPOCH_OLD, Code.LEDGER_RULE, Code.QUOTA_EXCEEDED}
-)
+# What says that another device is at it, or that this is not the moment: the next command does it. It runs before every
+# command, also before the one that mends what is wrong.
+_ANOTHER_TIME = DOES_NOT_OPEN | {
+    Code.GENERATION_OLD,
+    Code.ALBUM_STALE,
+    Code.LEDGER_RULE,
+    Code.QUOTA_EXCEEDED,
+    Code.RATE_LIMITED,
+}
 
 
 async def point_camera(space: SpaceView, camera_id: bytes, album: Album | None) -> None:
@@ -61,12 +67,12 @@ async def _catch_up(space: SpaceView, camera_id: bytes, album: Album) -> int:
     try:
         await unless_overtaken(space, lambda: standing_keys(space, album))
         missed = [found async for found in AssetReader(space).each(places) if isinstance(found, OpenedAsset)]
-        await show_all(space, album, missed)
+        refused = await show_all(space, album, missed)
     except Refused as refusal:
         if refusal.code not in _ANOTHER_TIME:
             raise
         return 0
-    return len(missed)
+    return sum(asset.asset_id not in refused for asset in missed)
 
 
 def _pointed_at(space: SpaceView, camera_id: bytes) -> int:

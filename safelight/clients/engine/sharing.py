@@ -31,6 +31,10 @@ T = TypeVar("T")
 
 _MAX_ATTEMPTS = 16  # of several who add at once one is first, each time
 _MAX_BATCH_SIZE_BYTES = MAX_ENTRY_SIZE_BYTES * 3 // 4
+# What is wrong with one of the assets that are shown. So many are found out, and what comes after waits until they are
+# gone: *a camera that adds nothing else keeps every laptop busy*.
+_OF_ONE_SHOWN = frozenset({Code.POLICY_FORBIDS, Code.BLOB_MISSING, Code.BLOB_SIZE_MISMATCH, Code.NOT_FOUND})
+_MAX_REFUSED = 20
 # What says that somebody else was faster: nothing was written, and what they wrote is taken in before the next attempt.
 _OVERTAKEN = frozenset({Code.GENERATION_OLD, Code.ALBUM_STALE, Code.EPOCH_OLD})
 
@@ -147,11 +151,17 @@ async def _next_generation(space: SpaceView, album: Album, grants: dict[bytes, G
     )
 
 
-async def show_all(space: SpaceView, album: Album, assets: Sequence[OpenedAsset]) -> None:
-    """Show assets in a shared album, in order; what it shows already is left out."""
-    left = list(assets)
+async def show_all(space: SpaceView, album: Album, assets: Sequence[OpenedAsset]) -> dict[bytes, Refused]:
+    """Show assets in a shared album, in order; what it shows already is left out. Returns which were refused, and why.
+
+    *One asset that no album can show, so that none after it is shown*: a blob that was named first as an original, and
+    then as this one's preview, say. The server refuses the record; each is then tried alone, and the others are shown.
+    """
+    left, refused = list(assets), dict[bytes, Refused]()
+    at_once = MAX_ASSETS_PER_RECORD
 
     async def show_some() -> None:
+        nonlocal at_once
         hidden = {place.asset_id for place in space.index.album_assets(album.album_id)}
         hidden -= {place.asset_id for place in space.index.unshown_assets(album.album_id)}
         wanted = [asset for asset in left if asset.asset_id not in hidden]
@@ -159,19 +169,31 @@ async def show_all(space: SpaceView, album: Album, assets: Sequence[OpenedAsset]
             left.clear()
             return
         keys = await standing_keys(space, album)
-        items = list(_fitting(Place(space.space_id, album.album_id), keys, wanted))
+        items = list(_fitting(Place(space.space_id, album.album_id), keys, wanted[:at_once]))
         head = space.index.album_head(album.album_id)
-        await space.commit(RecordKind.SHOW_IN_ALBUM, ShowInAlbumBody(album.album_id, keys.number, head, items))
-        left[:] = wanted[len(items) :]
+        try:
+            await space.commit(RecordKind.SHOW_IN_ALBUM, ShowInAlbumBody(album.album_id, keys.number, head, items))
+        except Refused as refusal:
+            if refusal.code not in _OF_ONE_SHOWN:
+                raise
+            at_once = len(items) // 2
+            if not at_once:
+                refused[wanted[0].asset_id] = refusal
+                left[:], at_once = wanted[1:], MAX_ASSETS_PER_RECORD
+                if len(refused) == _MAX_REFUSED:
+                    left.clear()
+            return
+        left[:], at_once = wanted[len(items) :], MAX_ASSETS_PER_RECORD
 
     while left:
         await unless_overtaken(space, show_some)
+    return refused
 
 
 def _fitting(place: Place, keys: AlbumKeys, assets: Sequence[OpenedAsset]) -> Iterator[ShownItem]:
     """As many assets from the front as one entry takes, wrapped for the album; at least one."""
     size_bytes = 0
-    for count, asset in enumerate(assets[:MAX_ASSETS_PER_RECORD]):
+    for count, asset in enumerate(assets):
         item = show_item(place, keys, asset)
         size_bytes += len(pack(item))
         if count and size_bytes > _MAX_BATCH_SIZE_BYTES:

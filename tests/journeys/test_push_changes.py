@@ -209,3 +209,21 @@ async def test_pointed_away_while_the_spool_waits(
     assert len(await _stored(owner)) == 2
     assert await _in_album(owner, "Wedding") == 0
     assert not list((tmp_path / "phone").rglob("spool/*/entry"))
+
+
+async def test_what_an_album_took_is_known_when_its_keys_are_others(owner: Someone, tmp_path: Path) -> None:
+    """*Every picture uploaded again*: a record counts as long as its signer stands, whatever became of the album."""
+    async with owner.space("Family") as space:
+        await create_album(space, "Wedding")
+    await _point(owner, "Wedding")
+    _roll(tmp_path / "roll", 3)
+    with ProfileFolder(tmp_path / "phone") as held:
+        async with open_pusher(held, None, Silent()) as pusher:
+            assert (await pusher.push(tmp_path / "roll")).counts[Outcome.UPLOADED] == 3
+    assert await _in_album(owner, "Wedding") == 3
+    await _point(owner, "")
+    async with owner.space("Family") as space:
+        await space.rotate_epoch()
+    with ProfileFolder(tmp_path / "phone") as held:
+        async with open_pusher(held, None, Silent()) as again:
+            assert (await again.push(tmp_path / "roll")).counts[Outcome.KNOWN] == 3

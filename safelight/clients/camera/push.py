@@ -39,8 +39,9 @@ MEMORY_SIZE_BYTES = 48 * 1024**2
 _TRIES = 4
 _PAUSE_S = 0.5
 
-# Another try, from the file anew, can cure these: it changed, or the roll it was sealed under no longer counts.
-_ROLL_GONE = frozenset({Code.EPOCH_OLD, Code.GENERATION_OLD, Code.ROLL_UNKNOWN, Code.ROLL_FULL})
+# Another try, from the file anew, can cure these: it changed, or the roll it was sealed under no longer counts. A right
+# is missing to a camera only where its roll is of an album that it is not pointed at any more.
+_ROLL_GONE = frozenset({Code.EPOCH_OLD, Code.GENERATION_OLD, Code.ROLL_UNKNOWN, Code.ROLL_FULL, Code.RIGHT_MISSING})
 _AGAIN = frozenset({Code.FILE_CHANGED, Code.BLOB_MISSING, Code.UPLOAD_DIGEST_MISMATCH}) | _ROLL_GONE
 # What is wrong with one file only; everything else would meet the others alike, and ends the push.
 _OF_ONE_FILE = _AGAIN | {Code.FILE_UNREADABLE, Code.TOO_LARGE, Code.ASSET_CONFLICT, Code.BLOB_SIZE_MISMATCH}

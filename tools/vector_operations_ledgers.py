@@ -109,6 +109,9 @@ def _space(v: Values) -> Values:
             for generation in album.generations
             for box in generation.boxes
         ),
+        "pointed_text": sorted(
+            f"{key.hex()} {camera.album_id.hex()}" for key, camera in state.cameras.items() if camera.album_id
+        ),
         "adding_ids": sorted(key for key in (*state.members, *state.cameras) if Right.ADD in state.rights_of(key)),
         "set_aside_count": len(reader.set_aside),
         "set_aside_codes_text": reader.set_aside,

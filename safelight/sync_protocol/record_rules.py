@@ -71,7 +71,7 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
         case OpenRollBody() | CreateAlbumBody():
             _check_epoch(state, body.epoch)
         case AddAssetsBody():
-            _check_assets(body.assets)
+            check_assets(body.assets)
         case OpenAlbumRollBody():
             _check_adds(state, entry, body)
             _check_epoch(state, body.epoch)
@@ -79,7 +79,7 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
         case AddAlbumAssetsBody():
             _check_adds(state, entry, body)
             _check_generation(state, entry, body)
-            _check_assets(body.assets)
+            check_assets(body.assets)
         case AddToAlbumBody():
             if body.album_id in state.albums:
                 # What only members open would be missing in what grantees see.
@@ -119,12 +119,12 @@ def _check_generation(
 
 def _check_shown(state: LedgerState, entry: Entry, body: ShowInAlbumBody) -> None:
     _check_generation(state, entry, body)
-    _check_assets([item.asset for item in body.items])
+    check_assets([item.asset for item in body.items])
     if any(item.asset.fingerprint for item in body.items):
         raise Refused(Code.ENTRY_MALFORMED, "a fingerprint is nothing to who reads the album alone")
 
 
-def _check_assets(assets: Sequence[AssetBody]) -> None:
+def check_assets(assets: Sequence[AssetBody]) -> None:
     """Each asset once, each rendition's name and id once, a whole fingerprint or none, and an original first.
 
     The original is the one file that is never left out.

@@ -14,11 +14,16 @@ from safelight.clients.camera.outcomes import Outcome
 from safelight.clients.camera.push import Pusher, open_pusher
 from safelight.clients.camera.scan import Found, scan
 from safelight.clients.engine import rolls
+from safelight.clients.engine.adding import AssetAdder
+from safelight.clients.engine.albums import create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.cameras import add_camera
 from safelight.clients.engine.pairing_codes import pair_camera
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.rolls import NewAsset
+from safelight.clients.engine.sharing import standing_keys
+from safelight.sync_protocol.ledger_entries import LedgerKind, PointCameraBody
+from safelight.sync_protocol.refusals import Code, Refused
 from tests.support.forgetful_camera import Silent
 from tests.support.people import Someone, new_someone, new_space
 from tests.support.server_process import ServerProcess
@@ -145,3 +150,80 @@ async def test_a_roll_closed_at_rest_is_opened_anew(owner: Someone, pusher: Push
     pusher.close()
     assert (await pusher.push_file(second))[0] is Outcome.UPLOADED
     assert len(await _stored(owner)) == 2
+
+
+async def _point(owner: Someone, album: str) -> None:
+    """Point the camera at an album, shared for it if it is not yet; away, if none is named."""
+    async with owner.space("Family") as space:
+        (camera_id,) = space.state.cameras
+        found = await find_album(space, album) if album else None
+        if found:
+            await standing_keys(space, found)
+        await space.commit(LedgerKind.POINT_CAMERA, PointCameraBody(camera_id, found.album_id if found else b""))
+
+
+async def _in_album(owner: Someone, album: str) -> int:
+    async with owner.space("Family") as space:
+        return (await find_album(space, album)).asset_count
+
+
+async def test_pointed_away_in_the_middle(owner: Someone, pusher: Pusher, tmp_path: Path) -> None:
+    """What was sealed to the album's keys as well is sealed anew, to the space alone: nothing is left behind."""
+    async with owner.space("Family") as space:
+        await create_album(space, "Wedding")
+    await _point(owner, "Wedding")
+    first, second = _roll(tmp_path / "roll", 2)
+    (tmp_path / "empty").mkdir()
+    await pusher.push(tmp_path / "empty")
+    assert await pusher.push_file(first) == (Outcome.UPLOADED, "")
+    await _point(owner, "")
+    assert await pusher.push_file(second) == (Outcome.UPLOADED, "")
+    assert set(await _stored(owner)) == {"000.jpg", "001.jpg"}
+    assert await _in_album(owner, "Wedding") == 1
+
+
+async def test_pointed_away_while_the_spool_waits(
+    owner: Someone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """*A camera that no push helps any more*: the spool holds a file for an album that it may not add to by now."""
+    async with owner.space("Family") as space:
+        await create_album(space, "Wedding")
+    await _point(owner, "Wedding")
+    _roll(tmp_path / "roll", 2)
+    monkeypatch.setattr(push_module, "MAX_IN_MEMORY_SIZE_BYTES", 1)
+
+    async def unreachable(*_: object) -> None:
+        raise Refused(Code.SERVER_UNREACHABLE)
+
+    with ProfileFolder(tmp_path / "phone") as held:
+        with monkeypatch.context() as cut:
+            cut.setattr(AssetAdder, "add", unreachable)
+            async with open_pusher(held, None, Silent()) as pusher:
+                with pytest.raises(Refused):
+                    await pusher.push(tmp_path / "roll")
+        assert list((tmp_path / "phone").rglob("spool/*/entry"))
+        await _point(owner, "")
+        async with open_pusher(held, None, Silent()) as pusher:
+            tally = await pusher.push(tmp_path / "roll")
+    assert tally.counts[Outcome.UPLOADED] == 2
+    assert len(await _stored(owner)) == 2
+    assert await _in_album(owner, "Wedding") == 0
+    assert not list((tmp_path / "phone").rglob("spool/*/entry"))
+
+
+async def test_what_an_album_took_is_known_when_its_keys_are_others(owner: Someone, tmp_path: Path) -> None:
+    """*Every picture uploaded again*: a record counts as long as its signer stands, whatever became of the album."""
+    async with owner.space("Family") as space:
+        await create_album(space, "Wedding")
+    await _point(owner, "Wedding")
+    _roll(tmp_path / "roll", 3)
+    with ProfileFolder(tmp_path / "phone") as held:
+        async with open_pusher(held, None, Silent()) as pusher:
+            assert (await pusher.push(tmp_path / "roll")).counts[Outcome.UPLOADED] == 3
+    assert await _in_album(owner, "Wedding") == 3
+    await _point(owner, "")
+    async with owner.space("Family") as space:
+        await space.rotate_epoch()
+    with ProfileFolder(tmp_path / "phone") as held:
+        async with open_pusher(held, None, Silent()) as again:
+            assert (await again.push(tmp_path / "roll")).counts[Outcome.KNOWN] == 3

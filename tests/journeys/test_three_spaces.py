@@ -1,7 +1,8 @@
 """A family of four, a work space and a vault side by side, by the real command line, with what each may not.
 
-What a command refuses could be politeness. So some of it is asked of the server past the client, with the person's own
-session, and of the keys that the person really holds. Albums' grants are not there yet.
+What a command refuses could be politeness. So all of it is asked past the client as well (`tests/support/may_not.py`):
+every kind of entry that a person has no right to sign, every route of every space that they are not in, and every
+secret that they really hold on every roll of every space.
 """
 
 import os
@@ -13,16 +14,19 @@ from pathlib import Path
 import pytest
 
 from safelight.clients.engine.account_session import open_account
+from safelight.clients.engine.epochs import EpochSecrets
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.rolls import Roll
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import find_space
 from safelight.sync_protocol.ledger_entries import LedgerKind, Policy, SetPolicyBody
 from safelight.sync_protocol.log import parse_entry
-from safelight.sync_protocol.records import AddAssetsBody, RecordKind
+from safelight.sync_protocol.records import AddAssetsBody, RecordKind, added_by
 from safelight.sync_protocol.refusals import Refused
 from safelight.sync_protocol.wire import unpack
+from tests.support import may_not
 from tests.support.commands import PASSWORD, Cli, new_account, new_camera
+from tests.support.may_not import SealedRoll
 from tests.support.samples import encoded, exif, picture
 from tests.support.server_process import ServerProcess
 
@@ -67,10 +71,14 @@ def _names(someone: Cli, space: str) -> list[str]:
 
 
 @asynccontextmanager
-async def _inside(someone: Cli, space: str) -> AsyncIterator[SpaceView]:
+async def _inside(someone: Cli, space: str, passphrase: str | None = None) -> AsyncIterator[SpaceView]:
     """A person's own client in a space, past the command line."""
+
+    async def ask() -> str | None:
+        return passphrase
+
     with ProfileFolder(someone.profile) as folder:
-        async with open_account(folder, PASSWORD) as session:
+        async with open_account(folder, PASSWORD, ask_passphrase=ask) as session:
             with await find_space(session, space) as view:
                 await view.sync()
                 yield view
@@ -187,6 +195,58 @@ async def _words_are_compared(everyone: Everyone, folder: Path) -> None:
     assert mums["words"] == dads["words"]
 
 
+def test_no_kind_of_entry_is_left_out() -> None:
+    """A new kind without a line in the table of what may not fails."""
+    assert set(may_not.RIGHTS) | may_not.BESIDES == {*LedgerKind, *RecordKind}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What somebody who may not could know of a space: its id, a camera's, and the name of an original's blob."""
+
+    space_id: bytes
+    camera_id: bytes
+    blob: bytes
+
+
+async def _facts(view: SpaceView) -> Facts:
+    [place, *_] = view.index.assets()
+    entry = parse_entry(view.index.envelope_at(place.number) or b"")
+    original = added_by(entry.header.kind, entry.body).assets[place.position].renditions[0]
+    return Facts(view.space_id, next(iter(view.state.cameras), b""), original.blob)
+
+
+async def _nobody_may_more(everyone: Everyone, folder: Path) -> None:
+    """Everyone, past their client: signs nothing more, reaches no other space, opens nothing more."""
+    rolls: list[SealedRoll] = []
+    facts: dict[str, Facts] = {}
+    for name in (FAMILY, STUDIO, VAULT):
+        async with _inside(everyone["mum"], name, PASSPHRASE) as view:
+            rolls += may_not.rolls_of(view)
+            facts[name] = await _facts(view)
+    assert len(rolls) == 4
+    for name in ("dad", "kid", "gran", "eve", "brand"):
+        await _may_no_more(everyone[name], facts, rolls)
+    for camera in everyone.cameras.values():
+        with ProfileFolder(camera.profile) as profile:
+            kept = profile.load_camera()
+        for secret in (kept.signing_seed, kept.dedupe_key):
+            held = [EpochSecrets(1, secret, secret)]
+            assert may_not.opens_only(b"", "none", held, rolls) == len(rolls)
+
+
+async def _may_no_more(someone: Cli, facts: dict[str, Facts], rolls: list[SealedRoll]) -> None:
+    mine = _shown(someone)
+    for space, role in mine.items():
+        async with _inside(someone, space) as view:
+            tried = await may_not.signs_nothing_more(view, view.state.creator_id, facts[space].camera_id)
+            assert (tried == 0) is (role == "manager")
+            held, tier = await may_not.secrets_of(view), view.state.tier_of(view.session.account_id)
+            assert may_not.opens_only(view.space_id, tier.value, held, rolls) >= len(rolls)
+            for other in facts.keys() - mine.keys():
+                await may_not.reaches_nothing_of(view.session, facts[other].space_id, facts[other].blob)
+
+
 async def _eve_goes(everyone: Everyone, folder: Path) -> None:
     """An editor goes, and with her the camera that she had certified; the other one goes on by itself."""
     dad, eve = (everyone[name] for name in ("dad", "eve"))
@@ -207,6 +267,14 @@ async def _eve_goes(everyone: Everyone, folder: Path) -> None:
         place_of_roll = view.index.roll(last.roll_id)
         assert place_of_roll is not None
         assert place_of_roll.epoch == newest.number
+        facts, rolls = await _facts(view), may_not.rolls_of(view)
+    assert {roll.opens_by(kept) for roll in rolls if roll.epoch == kept.number} == {
+        "full"
+    }  # what she could read, she keeps
+    assert {roll.opens_by(kept) for roll in rolls if roll.epoch == newest.number} == {"none"}
+    with ProfileFolder(eve.profile) as profile:
+        async with open_account(profile, PASSWORD) as session:
+            await may_not.reaches_nothing_of(session, facts.space_id, facts.blob)
     assert [row["name"] for row in dad.json("member", "list", "--space", STUDIO) if row["state"] == "member"] == [
         "",
         "Dad",
@@ -227,4 +295,5 @@ async def test_three_spaces_side_by_side(everyone: Everyone, tmp_path: Path) -> 
     await _who_shares(everyone, tmp_path)
     await _the_vault_is_shut(everyone, tmp_path)
     await _words_are_compared(everyone, tmp_path)
+    await _nobody_may_more(everyone, tmp_path)
     await _eve_goes(everyone, tmp_path)

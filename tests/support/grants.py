@@ -14,7 +14,15 @@ from safelight.sync_protocol.grant_entries import (
 from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import NO_HEAD, Head
-from safelight.sync_protocol.records import AssetBody, RenditionName, RenditionRef, ShowInAlbumBody, ShownItem
+from safelight.sync_protocol.records import (
+    AddAlbumAssetsBody,
+    AssetBody,
+    OpenAlbumRollBody,
+    RenditionName,
+    RenditionRef,
+    ShowInAlbumBody,
+    ShownItem,
+)
 from safelight.sync_protocol.roles import Tier
 from tests.support.ledgers import NOW_MS, Space, id_of, inbox_of, seed_of
 
@@ -118,6 +126,17 @@ def shown(which: str = "one", **changes: object) -> ShownItem:
 def show_body(*items: ShownItem, generation: int = 2) -> ShowInAlbumBody:
     """Build the album's first record: *items*, or two assets."""
     return ShowInAlbumBody(ALBUM, generation, NO_HEAD, list(items) or [shown("one"), shown("two")])
+
+
+def album_roll(**changes: object) -> OpenAlbumRollBody:
+    """Build a roll of the shared album."""
+    return replace(OpenAlbumRollBody(id_of("roll"), 1, b"full", b"view", ALBUM, 2, b"full", b"view"), **changes)
+
+
+def album_assets(**changes: object) -> AddAlbumAssetsBody:
+    """Build what adds one asset under that roll, with its fingerprint, to space and album."""
+    named = shown(fingerprint=seed_of("fingerprint")).asset
+    return replace(AddAlbumAssetsBody(id_of("roll"), ALBUM, 2, [named]), **changes)
 
 
 def share(space: Space, *people: HasAccount, tier: Tier = Tier.VIEW, expires_ms: int = 0) -> None:

@@ -10,16 +10,18 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from safelight.clients.engine.connection import Connection
 from safelight.clients.engine.gathering import Gathering, Waiting
-from safelight.sync_protocol.ledger_state import LedgerState
-from safelight.sync_protocol.log import Frame, parse_entry
+from safelight.sync_protocol.ledger_state import LedgerState, authorise
+from safelight.sync_protocol.log import ENTRY_VERSION, Entry, Frame, parse_entry
 from safelight.sync_protocol.messages.spaces import AskFingerprints, KnownFingerprints
-from safelight.sync_protocol.record_rules import check_record
-from safelight.sync_protocol.records import AddAlbumAssetsBody, AddAssetsBody
+from safelight.sync_protocol.record_rules import check_assets
+from safelight.sync_protocol.records import Added, RecordKind, added_by
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Right
 from safelight.sync_protocol.wire import unpack
 
 _MAX_QUESTION = 64
 _RECORDS_REMEMBERED = 64
+_ADDING = frozenset({RecordKind.ADD_ASSETS, RecordKind.ADD_ALBUM_ASSETS})
 
 
 class KnownFiles:
@@ -86,12 +88,26 @@ class KnownFiles:
             standing = self._state().signing_key(entry.header.author_id, entry.header.device_id) is not None
             if standing and entry.id in self._verified:
                 return self._verified[entry.id]
-            body = check_record(self._state(), entry)
+            body = _added(self._state(), entry)
         except Refused:
             return frozenset()
-        if not isinstance(body, AddAssetsBody | AddAlbumAssetsBody) or not await self._holds(frame.number, entry.id):
+        if body is None or not await self._holds(frame.number, entry.id):
             return frozenset()
         self._verified[entry.id] = frozenset(asset.fingerprint for asset in body.assets if asset.fingerprint)
         if len(self._verified) > _RECORDS_REMEMBERED:
             self._verified.popitem(last=False)
         return self._verified[entry.id]
+
+
+def _added(state: LedgerState, entry: Entry) -> Added | None:
+    """What a record adds whose signer stands and may add now; None for another record.
+
+    Not judged is under which keys: *every picture uploaded again*, once its album's keys, or the camera's album, are
+    others than when it was added.
+    """
+    if entry.header.kind not in _ADDING or entry.header.version != ENTRY_VERSION:
+        return None
+    authorise(state, entry, Right.ADD)
+    body = added_by(entry.header.kind, entry.body)
+    check_assets(body.assets)
+    return body

@@ -39,8 +39,8 @@ MEMORY_SIZE_BYTES = 48 * 1024**2
 _TRIES = 4
 _PAUSE_S = 0.5
 
-# Another try, from the file anew, can cure these: it changed, or the roll it was sealed under no longer counts.
-# So does looking where it is pointed, for a camera that may not add to an album any more.
+# Another try, from the file anew, can cure these: it changed, or the roll it was sealed under no longer counts. A right
+# is missing to a camera only where its roll is of an album that it is not pointed at any more.
 _ROLL_GONE = frozenset({Code.EPOCH_OLD, Code.GENERATION_OLD, Code.ROLL_UNKNOWN, Code.ROLL_FULL, Code.RIGHT_MISSING})
 _AGAIN = frozenset({Code.FILE_CHANGED, Code.BLOB_MISSING, Code.UPLOAD_DIGEST_MISMATCH}) | _ROLL_GONE
 # What is wrong with one file only; everything else would meet the others alike, and ends the push.

@@ -109,6 +109,10 @@ async function replaySpace(inputs: Inputs): Promise<Result> {
     open_invitation_ids: sortedIds([...state.invitations].filter(([, { over }]) => !over).map(([key]) => key)),
     epoch_due_text: state.isEpochDue ? "yes" : "no",
     ...describedAlbums(state),
+    pointed_text: [...state.cameras.values()]
+      .filter(({ albumId }) => albumId.length)
+      .map(({ id, albumId }) => `${toHex(id)} ${toHex(albumId)}`)
+      .sort(),
     adding_ids: sortedIds(adding.map(({ id }) => toHex(id))),
     set_aside_count: reader.setAside.length,
     set_aside_codes_text: reader.setAside,

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from safelight.clients.camera.known import KnownFiles
-from safelight.sync_protocol.ledger_entries import LedgerKind, RevokeCameraBody
+from safelight.sync_protocol.ledger_entries import LedgerKind, PointCameraBody, RevokeCameraBody, RotateEpochBody
 from safelight.sync_protocol.log import Frame
 from safelight.sync_protocol.messages.spaces import AskFingerprints, KnownFingerprint, KnownFingerprints
 from safelight.sync_protocol.records import AddAssetsBody, AssetBody, RecordKind, RenditionName, RenditionRef
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.wire import pack
+from tests.support.grants import ALBUM, album_assets, share
 from tests.support.ledgers import Person, Signer, Space, id_of, seed_of
 
 FINGERPRINT = seed_of("fingerprint")
@@ -73,10 +74,24 @@ async def test_a_proved_file_is_known(space: Space) -> None:
     assert await _known(space, server).has(FINGERPRINT)
 
 
+async def test_what_went_into_an_album_is_known_when_its_keys_are_others(space: Space) -> None:
+    """*Every picture uploaded again*: a record proves its files, whatever became of its album and the camera's aim."""
+    share(space)
+    camera = space.camera()
+    space.take(space.entry(LedgerKind.POINT_CAMERA, PointCameraBody(camera.device_id, ALBUM)))
+    body = album_assets(assets=[_asset(FINGERPRINT)])
+    frame = space.take(space.entry(RecordKind.ADD_ALBUM_ASSETS, body, camera), camera)
+    space.take(space.entry(LedgerKind.POINT_CAMERA, PointCameraBody(camera.device_id, b"")))
+    space.take(space.entry(LedgerKind.ROTATE_EPOCH, RotateEpochBody(space.next_epoch())))
+    assert await _known(space, Server([frame], [FINGERPRINT])).has(FINGERPRINT)
+
+
 @pytest.mark.parametrize(
     "shown",
     [
         "nothing",
+        "a record of a later version",
+        "an asset twice",
         "another fingerprint",
         "a changed record",
         "a stranger's",
@@ -107,6 +122,12 @@ async def test_a_claim_without_proof_is_nothing(space: Space, shown: str) -> Non
         entry = space.entry(RecordKind.ADD_ASSETS, AddAssetsBody(id_of("roll"), [_asset(FINGERPRINT)]), camera)
         number = space.log.number + (shown == "a record kept out of the log")
         server.frames = [Frame(number, 0, space.frames[-1].chain, entry.id, entry.envelope)]
+    elif shown == "a record of a later version":
+        body = AddAssetsBody(id_of("roll"), [_asset(FINGERPRINT)])
+        server.frames = [space.take(space.entry(RecordKind.ADD_ASSETS, body, camera, version=2), camera)]
+    elif shown == "an asset twice":
+        body = AddAssetsBody(id_of("roll"), [_asset(FINGERPRINT)] * 2)
+        server.frames = [space.take(space.entry(RecordKind.ADD_ASSETS, body, camera), camera)]
     elif shown == "noise":
         server.frames = [Frame(1, 0, bytes(32), bytes(32), b"noise")]
     assert not await _known(space, server).has(FINGERPRINT)

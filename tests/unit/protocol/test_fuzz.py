@@ -32,7 +32,7 @@ from safelight.sync_protocol.refusals import Refused
 from safelight.sync_protocol.roles import Role, Tier
 from safelight.sync_protocol.sealing import boxes, floe, hpke, passwords
 from safelight.sync_protocol.wire import parse_request, unpack
-from tests.support.grants import end_body, give_body, open_body, share, show_body
+from tests.support.grants import ALBUM, album_assets, album_roll, end_body, give_body, open_body, share, show_body
 from tests.support.ledgers import Person, Signer, Space, id_of, seed_of
 from tests.support.members import member, signer_of
 
@@ -68,7 +68,10 @@ cuts = st.tuples(st.integers(0, 10_000), st.integers(0, 40))
 
 @cache
 def grown() -> Space:
-    """A space with a camera, a roll, an asset, and an album that was shared with one who may still add."""
+    """A space with a camera, a roll, an asset, and an album that was shared with one who may still add.
+
+    The camera fills the album as well.
+    """
     space = Space(Person("anna")).create()
     camera = space.camera()
     space.take(space.entry(RecordKind.OPEN_ROLL, OpenRollBody(id_of("roll"), 1, b"full", b"view"), camera), camera)
@@ -83,6 +86,10 @@ def grown() -> Space:
     member(space, bert, Role.CONTRIBUTOR)
     share(space, bert)
     space.take(space.entry(RecordKind.SHOW_IN_ALBUM, show_body()))
+    point = ledger_entries.PointCameraBody(camera.device_id, ALBUM)
+    space.take(space.entry(ledger_entries.LedgerKind.POINT_CAMERA, point))
+    space.take(space.entry(RecordKind.OPEN_ALBUM_ROLL, album_roll(epoch=2), camera), camera)
+    space.take(space.entry(RecordKind.ADD_ALBUM_ASSETS, album_assets(), camera), camera)
     return space
 
 
@@ -90,12 +97,13 @@ def grown() -> Space:
 def known() -> list[Entry]:
     """Every entry of the space, and those of its album that could come next, so that their rules are reached."""
     space, kinds = grown(), ledger_entries.LedgerKind
-    bert = Person("bert")
+    bert, away = Person("bert"), ledger_entries.PointCameraBody(space.camera_signer().device_id, b"")
     return [
         *(log.parse_entry(frame.envelope) for frame in space.frames),
         space.entry(kinds.OPEN_GENERATION, open_body(space)),
         space.entry(kinds.GIVE_GRANT, give_body(space, bert, Tier.FULL)),
         space.entry(kinds.END_GRANT, end_body(space, bert)),
+        space.entry(kinds.POINT_CAMERA, away),
     ]
 
 

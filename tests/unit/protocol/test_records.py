@@ -15,7 +15,6 @@ from safelight.sync_protocol.records import (
     AssetBody,
     CreateAlbumBody,
     LinkPolicy,
-    OpenAlbumRollBody,
     OpenRollBody,
     PageRef,
     PublishLinkBody,
@@ -29,7 +28,7 @@ from safelight.sync_protocol.records import (
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import Role, Tier
 from safelight.sync_protocol.wire import Signed, pack
-from tests.support.grants import ALBUM, share
+from tests.support.grants import ALBUM, album_roll, share
 from tests.support.ledgers import NOW_MS, Person, Signer, Space, id_of, inbox_of, seed_of
 from tests.support.members import member
 from tests.support.refusing import refusal
@@ -66,12 +65,6 @@ def link(tier: str = "view", **changes: object) -> PublishLinkBody:
         "makers": b"sealed",
     }
     return PublishLinkBody(**{**values, **changes})  # type: ignore[arg-type]  # values by name
-
-
-def album_roll(**changes: object) -> OpenAlbumRollBody:
-    """Build a roll of the shared album."""
-    body = OpenAlbumRollBody(id_of("roll"), 1, b"full", b"view", ALBUM, 2, b"full", b"view")
-    return msgspec.structs.replace(body, **changes)
 
 
 def check(space: Space, kind: str, body: Signed, signer: Signer | None = None, **changes: object) -> object:

@@ -106,6 +106,8 @@ export const Label = {
   ALBUM_VIEW_HISTORY_KEY: "album/view-history-key",
   ALBUM_HISTORY: "album/history",
   ALBUM_BOX: "album/grant-box",
+  ALBUM_ROLL_FULL: "album/roll-full",
+  ALBUM_ROLL_VIEW: "album/roll-view",
   ALBUM_CHAIN: "album/log",
   ALBUM_KEY: "album/key",
   ALBUM_WRAP: "album/wrap",

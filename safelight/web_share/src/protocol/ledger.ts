@@ -6,22 +6,17 @@ import { applyAccountEntries, deviceKey, type AccountState } from "./account_led
 import { equal, toHex, type Bytes } from "./bytes.ts";
 import { Label, context } from "./contexts.ts";
 import { spaceId } from "./ids.ts";
+import { CAMERA_CHANGES } from "./ledger_cameras.ts";
 import {
   advanceAccountBody,
-  bindCameraBody,
-  certifyCameraBody,
   createSpaceBody,
-  revokeCameraBody,
   rotateEpochBody,
   setPolicyBody,
   spaceTerms,
   type AdvanceAccountBody,
-  type BindCameraBody,
-  type CertifyCameraBody,
   type CreateSpaceBody,
   type Epoch,
   type Policy,
-  type RevokeCameraBody,
   type SpaceKind,
 } from "./ledger_entries.ts";
 import { afterLoss, checkEpoch, withEpoch } from "./ledger_epochs.ts";
@@ -30,15 +25,10 @@ import { MEMBER_CHANGES, withoutInvitationsOf } from "./ledger_members.ts";
 import {
   authorise,
   checkVaultKey,
-  epochOf,
-  mayAdd,
-  rightsOf,
-  type Camera,
   type Change,
   type LedgerState,
   type Member,
 } from "./ledger_state.ts";
-import { PAIRING_MAX_AGE_S } from "./limits.ts";
 import { ENTRY_VERSION, isSameHead, verifyEntry, type Entry } from "./log.ts";
 import { Code, Refused } from "./refusals.ts";
 import { RIGHTS } from "./roles.ts";
@@ -63,11 +53,9 @@ export function isLedgerKind(kind: string): boolean {
 
 const CHANGES: ReadonlyMap<string, (body: Bytes) => Change> = new Map([
   ["account.advance", (body) => advanceAccount(unpack(body, advanceAccountBody))],
-  ["camera.certify", (body) => certifyCamera(unpack(body, certifyCameraBody))],
-  ["camera.bind", (body) => bindCamera(unpack(body, bindCameraBody))],
-  ["camera.revoke", (body) => revokeCamera(unpack(body, revokeCameraBody))],
   ["epoch.rotate", (body) => rotateEpoch(unpack(body, rotateEpochBody).epoch)],
   ["policy.set", (body) => setPolicy(unpack(body, setPolicyBody).policy)],
+  ...CAMERA_CHANGES,
   ...GRANT_CHANGES,
   ...MEMBER_CHANGES,
 ]);
@@ -193,60 +181,6 @@ function lostReach(before: AccountState, after: AccountState): boolean {
 
 function isSameIdentity(before: AccountState, after: AccountState): boolean {
   return equal(before.identity.signing, after.identity.signing) && equal(before.identity.sealing, after.identity.sealing);
-}
-
-function withCamera(state: LedgerState, camera: Camera): LedgerState {
-  return { ...state, cameras: new Map([...state.cameras, [toHex(camera.id), camera]]) };
-}
-
-function certifyCamera(body: CertifyCameraBody): Change {
-  return async (state, entry) => {
-    await authorise(state, entry, "add");
-    const { authorId, signedMs } = entry.header;
-    if (!state.members.has(toHex(authorId))) throw new Refused(Code.RIGHT_MISSING, "a camera certifies no cameras");
-    if (state.cameras.has(toHex(body.cameraId)) || state.members.has(toHex(body.cameraId))) {
-      throw new Refused(Code.LEDGER_RULE, "the camera's id is taken");
-    }
-    if (body.expiresMs > signedMs + PAIRING_MAX_AGE_S * 1000) {
-      throw new Refused(Code.LEDGER_RULE, "a pairing code lives at most a day");
-    }
-    if (body.epoch !== epochOf(state).number) throw new Refused(Code.EPOCH_OLD);
-    const { cameraId: id, pairingKey, expiresMs, quotaBytes, name, epoch: nameEpoch, dedupe } = body;
-    const certified = { id, certifiedBy: authorId, pairingKey, expiresMs, quotaBytes, name, nameEpoch, dedupe };
-    return withCamera(state, { ...certified, revoked: false });
-  };
-}
-
-/** The expiry is judged by the signed time, the same for everyone; the server judges by its own clock besides. */
-function bindCamera(body: BindCameraBody): Change {
-  return async (state, entry) => {
-    const { authorId, deviceId, signedMs } = entry.header;
-    const camera = state.cameras.get(toHex(body.cameraId));
-    if (!camera || camera.revoked || !mayAdd(state, camera.certifiedBy)) {
-      throw new Refused(Code.SIGNER_UNKNOWN);
-    }
-    if (!equal(authorId, body.cameraId) || !equal(deviceId, body.cameraId)) throw new Refused(Code.SIGNER_UNKNOWN);
-    if (camera.deviceKey) throw new Refused(Code.CAMERA_ALREADY_BOUND);
-    if (signedMs > camera.expiresMs) throw new Refused(Code.PAIRING_EXPIRED);
-    const message = context(Label.SIGN_CAMERA_BIND, state.spaceId, body.cameraId, body.deviceKey);
-    await verify(camera.pairingKey, body.pairingSignature, message);
-    await verifyEntry(entry, body.deviceKey);
-    return withCamera(state, { ...camera, deviceKey: body.deviceKey });
-  };
-}
-
-/** Its certifier may, and who may manage members. */
-function revokeCamera(body: RevokeCameraBody): Change {
-  return async (state, entry) => {
-    const camera = state.cameras.get(toHex(body.cameraId));
-    await authorise(state, entry);
-    if (!camera || camera.revoked) throw new Refused(Code.LEDGER_RULE, "there is no such camera to revoke");
-    const { authorId } = entry.header;
-    if (!equal(authorId, camera.certifiedBy) && !rightsOf(state, authorId).has("members")) {
-      throw new Refused(Code.RIGHT_MISSING, "members");
-    }
-    return afterLoss(withCamera(state, { ...camera, revoked: true }), entry, body.epoch);
-  };
 }
 
 function rotateEpoch(epoch: Epoch): Change {

@@ -4,7 +4,19 @@ import { inboxKey, publicKey } from "./account_ledger.ts";
 import { MAX_ACCOUNT_ENTRIES, MAX_MEMBERS } from "./limits.ts";
 import { signatureBytes } from "./log.ts";
 import { sealedField } from "./records.ts";
-import { bytes, count, hash, id, list, nullable, oneOf, ordinal, signed, type Shaped } from "./wire.ts";
+import {
+  bytes,
+  count,
+  hash,
+  id,
+  list,
+  nullable,
+  oneOf,
+  optionalId,
+  ordinal,
+  signed,
+  type Shaped,
+} from "./wire.ts";
 
 const accountEntries = list(bytes(), 1, MAX_ACCOUNT_ENTRIES);
 
@@ -69,6 +81,10 @@ export type BindCameraBody = Shaped<typeof bindCameraBody>;
 /** The camera may add nothing more; comes with a new epoch, if its signer may begin one. */
 export const revokeCameraBody = signed({ cameraId: id, epoch: nullable(epoch) });
 export type RevokeCameraBody = Shaped<typeof revokeCameraBody>;
+
+/** What the camera adds from now on is in a shared album as well; in none, where `albumId` is empty. */
+export const pointCameraBody = signed({ cameraId: id, albumId: optionalId });
+export type PointCameraBody = Shaped<typeof pointCameraBody>;
 
 /** A new epoch without any other change. */
 export const rotateEpochBody = signed({ epoch });

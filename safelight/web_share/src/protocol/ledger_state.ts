@@ -44,7 +44,10 @@ export interface Invitation {
   readonly over: boolean;
 }
 
-/** A camera: certified, then bound once, until revoked. */
+/** A camera: certified, then bound once, until revoked.
+ *
+ * What it adds is in the shared album `albumId` as well; in none, where that is empty.
+ */
 export interface Camera {
   readonly id: Bytes;
   readonly certifiedBy: Bytes;
@@ -56,9 +59,10 @@ export interface Camera {
   readonly dedupe: Bytes;
   readonly deviceKey?: Bytes;
   readonly revoked: boolean;
+  readonly albumId: Bytes;
 }
 
-/** One account reads one album at `tier`, until `expiresMs` (0: until it is ended). `givenMs` is when it says. */
+/** One account reads one album at `tier`, until `expiresMs`; 0 means until it is ended. */
 export interface Grant {
   readonly tier: Tier;
   readonly expiresMs: number;
@@ -144,6 +148,15 @@ export function grantStands(grant: Grant, timeMs: number): boolean {
 /** The grants of an album that have not expired by then. */
 export function standingGrants(album: Pick<SharedAlbum, "grants">, timeMs: number): ReadonlyMap<string, Grant> {
   return new Map([...album.grants].filter(([, grant]) => grantStands(grant, timeMs)));
+}
+
+/** Whether an author adds to a shared album: a member who adds and organises, or a camera pointed at it. */
+export function mayAddTo(state: LedgerState, authorId: Bytes, albumId: Bytes): boolean {
+  if (!state.albums.has(toHex(albumId))) return false;
+  const member = state.members.get(toHex(authorId));
+  if (member) return member.rights.has("add") && member.rights.has("organise");
+  const camera = standingCamera(state, authorId);
+  return camera !== undefined && equal(camera.albumId, albumId);
 }
 
 /** Whether a shared album may be added to under its newest generation: nobody has its keys who reads no more. */

@@ -2,10 +2,10 @@
 
 import { inboxKey, publicKey } from "./account_ledger.ts";
 import { toHex } from "./bytes.ts";
-import { authorise, epochOf, generationOf, generationStands, type LedgerState } from "./ledger_state.ts";
+import { authorise, epochOf, generationOf, generationStands, mayAddTo, type LedgerState } from "./ledger_state.ts";
 import { HASH_SIZE_BYTES, MAX_ASSETS_PER_RECORD, MAX_LINK_BLOBS, MAX_MANIFEST_PAGES } from "./limits.ts";
 import { ENTRY_VERSION, head, signatureBytes, type Entry } from "./log.ts";
-import { addAssetsBody, assetBody, pageRef, sealedField, type AssetBody } from "./records.ts";
+import { addAlbumAssetsBody, addAssetsBody, assetBody, pageRef, sealedField, type AssetBody } from "./records.ts";
 import { Code, Refused } from "./refusals.ts";
 import type { Right } from "./roles.ts";
 import { bytes, count, flag, hash, id, list, oneOf, optionalHash, signed, unpack, type Shaped } from "./wire.ts";
@@ -20,6 +20,19 @@ export const openRollBody = signed({
   full: bytes(0, MAX_SEALED_KEY_SIZE_BYTES),
   view: bytes(0, MAX_SEALED_KEY_SIZE_BYTES),
 });
+
+/** A roll whose assets are in a shared album as well: its keys sealed to the inboxes of both. */
+export const openAlbumRollBody = signed({
+  rollId: id,
+  epoch: count,
+  full: bytes(0, MAX_SEALED_KEY_SIZE_BYTES),
+  view: bytes(0, MAX_SEALED_KEY_SIZE_BYTES),
+  albumId: id,
+  generation: count,
+  albumFull: bytes(0, MAX_SEALED_KEY_SIZE_BYTES),
+  albumView: bytes(0, MAX_SEALED_KEY_SIZE_BYTES),
+});
+type OpenAlbumRollBody = Shaped<typeof openAlbumRollBody>;
 
 /** An album and its first generation of keys. */
 export const createAlbumBody = signed({
@@ -52,6 +65,7 @@ export const showInAlbumBody = signed({
   items: list(shownItem, 1, MAX_ASSETS_PER_RECORD),
 });
 type ShowInAlbumBody = Shaped<typeof showInAlbumBody>;
+type AddAlbumAssetsBody = Shaped<typeof addAlbumAssetsBody>;
 
 /** What the server holds a link to; 0 means no limit. */
 export const linkPolicy = signed({ startsMs: count, expiresMs: count, maxOpens: count, originals: flag });
@@ -82,10 +96,21 @@ export const revokeLinkBody = signed({ linkId: id });
 
 type Rule = (state: LedgerState, body: Entry["body"], entry: Entry) => void;
 
-/** For each kind the right that it needs, and its own rule. */
-const RULES: ReadonlyMap<string, readonly [Right, Rule]> = new Map<string, readonly [Right, Rule]>([
+/** For each kind the right that it needs, and its own rule; none where that depends on the album (`mayAddTo`). */
+const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
+  string,
+  readonly [Right | undefined, Rule]
+>([
   ["roll.open", ["add", (state, body) => checkEpoch(state, unpack(body, openRollBody).epoch)]],
   ["asset.add", ["add", (_, body) => checkAssets(unpack(body, addAssetsBody).assets)]],
+  [
+    "roll.open-album",
+    [undefined, (state, body, entry) => checkAlbumRoll(state, entry, unpack(body, openAlbumRollBody))],
+  ],
+  [
+    "asset.add-album",
+    [undefined, (state, body, entry) => checkAlbumAssets(state, entry, unpack(body, addAlbumAssetsBody))],
+  ],
   ["album.create", ["organise", (state, body) => checkEpoch(state, unpack(body, createAlbumBody).epoch)]],
   ["album.add", ["organise", (state, body) => checkAdded(state, unpack(body, addToAlbumBody))]],
   ["album.show", ["organise", (state, body, entry) => checkShown(state, entry, unpack(body, showInAlbumBody))]],
@@ -123,17 +148,41 @@ function checkAdded(state: LedgerState, body: AddToAlbumBody): void {
   }
 }
 
+function checkAlbumRoll(state: LedgerState, entry: Entry, body: OpenAlbumRollBody): void {
+  checkAdds(state, entry, body);
+  checkEpoch(state, body.epoch);
+  checkGeneration(state, entry, body);
+}
+
+function checkAlbumAssets(state: LedgerState, entry: Entry, body: AddAlbumAssetsBody): void {
+  checkAdds(state, entry, body);
+  checkGeneration(state, entry, body);
+  checkAssets(body.assets);
+}
+
+function checkAdds(state: LedgerState, { header }: Entry, { albumId }: OpenAlbumRollBody | AddAlbumAssetsBody): void {
+  if (!mayAddTo(state, header.authorId, albumId)) throw new Refused(Code.RIGHT_MISSING, "to add to this album");
+}
+
 /** *An ended grant reads what is added later*: not under keys that it, or whoever left the space, still has.
  *
  * When a grant has expired the signer says by its own clock, so that everyone judges alike.
  */
-function checkShown(state: LedgerState, entry: Entry, body: ShowInAlbumBody): void {
+function checkGeneration(
+  state: LedgerState,
+  entry: Entry,
+  body: OpenAlbumRollBody | AddAlbumAssetsBody | ShowInAlbumBody,
+): void {
   const album = state.albums.get(toHex(body.albumId));
   if (!album) throw new Refused(Code.GENERATION_OLD, "the album is not shared");
   const stands = generationStands(state, album, entry.header.signedMs);
   if (body.generation !== generationOf(album).number || !stands) {
     throw new Refused(Code.GENERATION_OLD, `generation ${body.generation}`);
   }
+}
+
+function checkShown(state: LedgerState, entry: Entry, body: ShowInAlbumBody): void {
+  checkGeneration(state, entry, body);
   checkAssets(body.items.map((item) => item.asset));
   if (body.items.some((item) => item.asset.fingerprint.length)) {
     throw new Refused(Code.ENTRY_MALFORMED, "a fingerprint is nothing to who reads the album alone");

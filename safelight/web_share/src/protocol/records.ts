@@ -68,7 +68,10 @@ export const assetBody = signed({
 });
 export type AssetBody = Shaped<typeof assetBody>;
 
-export const addAssetsBody = signed({ rollId: id, assets: list(assetBody, 1, MAX_ASSETS_PER_RECORD) });
+const addedAssets = list(assetBody, 1, MAX_ASSETS_PER_RECORD);
+export const addAssetsBody = signed({ rollId: id, assets: addedAssets });
+/** Assets added under one roll of a shared album, to the space and to the album. */
+export const addAlbumAssetsBody = signed({ rollId: id, albumId: id, generation: count, assets: addedAssets });
 
 /** What only readers know of a rendition: its true length, media type and pixels. */
 export const renditionInfo = sealed({

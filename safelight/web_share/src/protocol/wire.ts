@@ -78,6 +78,7 @@ export function bytes(minSizeBytes = 0, maxSizeBytes = Number.MAX_SAFE_INTEGER):
 
 export const id = bytes(ID_SIZE_BYTES, ID_SIZE_BYTES);
 export const hash = bytes(HASH_SIZE_BYTES, HASH_SIZE_BYTES);
+export const optionalId = bytes(0, ID_SIZE_BYTES);
 export const optionalHash = bytes(0, HASH_SIZE_BYTES);
 
 export function oneOf<const T extends string>(...allowed: readonly T[]): Shape<T> {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.in_memory import enough_memory
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.samples import make_broken, make_roll, shared_folder
 from tests.support.seaweed import Seaweed, seaweed_process
@@ -53,7 +54,7 @@ def chromium_path() -> str:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A real PostgreSQL on this machine, for all tests that want one; each has databases of its own there."""
-    with postgres_server() as running:
+    with postgres_server(enough_memory()) as running:
         running.make_template()
         yield running
 

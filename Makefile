@@ -12,8 +12,10 @@ LISTEN ?= 127.0.0.1:8080
 DATA ?= data
 PHOTOS ?=
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 2
 export PHOTOS DATA LISTEN
 export NPM_CONFIG_UPDATE_NOTIFIER := false
+unexport PYTHONDONTWRITEBYTECODE # tests start Python some thousand times; each would compile all of Safelight anew
 
 BIN := .venv/bin
 WEB := safelight/web_share
@@ -101,8 +103,9 @@ serve: setup ## run a server on LISTEN (127.0.0.1:8080) with its data in DATA (.
 .PHONY: test test-python test-pages
 test: test-python test-pages ## all tests; the protocol's coverage by branch must be complete (-k: do not stop at the first)
 
+# A file's tests stay together, since they share servers. In the order of the folders, as quick ones (unit) come last.
 test-python: dev browser database faults
-	$(BIN)/python -m pytest --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report --fail-under=100
 test-pages: dev
 	cd $(WEB) && $(NPM) test

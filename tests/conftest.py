@@ -1,20 +1,29 @@
 """Fixtures for all tests."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.in_memory import enough_memory
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.samples import make_broken, make_roll, shared_folder
 from tests.support.seaweed import Seaweed, seaweed_process
+from tests.support.turns import turn
 from tools.ensure_program import find
 
 
 def pytest_configure() -> None:
     """Take Ctrl-C: a shell that starts the suite in the background has it ignored, and so has every child."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Each test in its turn; what it waits is outside its timeout."""
+    with turn(item):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +62,7 @@ def chromium_path() -> str:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A real PostgreSQL on this machine, for all tests that want one; each has databases of its own there."""
-    with postgres_server() as running:
+    with postgres_server(enough_memory()) as running:
         running.make_template()
         yield running
 

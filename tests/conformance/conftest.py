@@ -11,6 +11,14 @@ from safelight.server.stores.blobs_directory import DirectoryBlobs
 from tests.conformance.engines import BLOBS, DATABASES, OpenBlobs, OpenDatabase, open_bucket
 from tests.conformance.library import Library
 from tests.conformance.postgres import databases_of
+from tests.support.in_memory import folder_in_memory
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A folder of the test's own, in memory where there is enough."""
+    with folder_in_memory(request, tmp_path) as folder:
+        yield folder
 
 
 @pytest.fixture(params=[*sorted(DATABASES), "postgresql"])

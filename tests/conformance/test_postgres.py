@@ -25,6 +25,7 @@ from safelight.server.stores.tables import METADATA
 from safelight.sync_protocol.limits import MAX_HELD_AT_ONCE
 from safelight.sync_protocol.refusals import Code, Refused
 from tests.conformance.library import NOW_MS, Library, some_hash
+from tests.support.in_memory import enough_memory
 from tests.support.postgres import CommitCutter, PostgresServer, commit_cutter, postgres_server
 
 
@@ -89,7 +90,10 @@ async def test_every_statement_is_prepared(postgres: PostgresServer, database: s
 @pytest.mark.parametrize("setting", ["fsync", "synchronous_commit"])
 async def test_a_server_that_would_lose_things_is_refused(setting: str) -> None:
     """Durability that is turned off is refused at the start with a sentence that says what to turn on."""
-    with postgres_server(**{setting: "off"}) as unsafe, pytest.raises(DatabaseRefused, match=f"{setting} = off"):
+    with (
+        postgres_server(enough_memory(), **{setting: "off"}) as unsafe,
+        pytest.raises(DatabaseRefused, match=f"{setting} = off"),
+    ):
         await PostgresDatabase.open(unsafe.address("postgres"))
 
 
@@ -158,7 +162,7 @@ async def test_other_work_whose_connection_is_lost(database: str, cutter: Commit
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGQUIT], ids=["restart", "crash"])
 async def test_postgres_restarts(by: signal.Signals, impatient: None) -> None:
     """While PostgreSQL is down requests are told to come again; then all goes on, and nothing is missing."""
-    with postgres_server() as server:
+    with postgres_server(enough_memory()) as server:
         server.make_template()
         opened = await PostgresDatabase.open(server.address("template"))
         library = await Library.make(opened)
@@ -198,7 +202,7 @@ async def test_postgres_restarts(by: signal.Signals, impatient: None) -> None:
 
 async def test_a_short_restart_is_bridged() -> None:
     """Who comes while PostgreSQL restarts quickly only waits."""
-    with postgres_server() as server:
+    with postgres_server(enough_memory()) as server:
         server.make_template()
         opened = await PostgresDatabase.open(server.address("template"))
         library = await Library.make(opened)
@@ -314,7 +318,7 @@ async def test_who_goes_away_takes_nothing_along(opened: PostgresDatabase, tmp_p
 
 async def test_many_held_at_once_leave_others_their_locks(impatient: None) -> None:
     """*A few who hold thousands of blobs, and nobody else gets on*: PostgreSQL's table of locks is everyone's."""
-    with postgres_server(max_locks_per_transaction="10", max_connections="20") as server:
+    with postgres_server(enough_memory(), max_locks_per_transaction="10", max_connections="20") as server:
         server.make_template()
         opened = await PostgresDatabase.open(server.address("template"))
         library = await Library.make(opened)

@@ -93,6 +93,7 @@ def check(slowest_s: float, before_s: float, meanwhile_s: float, within_s: float
     assert meanwhile_s <= 2 * before_s + 0.002
 
 
+@pytest.mark.alone
 async def test_a_crowd_of_slow_clients(tmp_path: Path) -> None:
     """With deadlines of four seconds, and three to take a refusal in, all are gone; the others' p99 is not doubled."""
     options = ("--header-timeout-s", "4", "--stall-timeout-s", "4")

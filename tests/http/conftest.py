@@ -1,7 +1,7 @@
 """A real server on a real socket with the real stores, and people who use it."""
 
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from safelight.server.routes.services import SERVICES
 from safelight.server.settings import Settings
 from safelight.sync_protocol import signatures
 from tests.support.api import Api
+from tests.support.in_memory import folder_in_memory
 from tests.support.protocol import Person, Signer, Writer
 
 
@@ -88,6 +89,13 @@ class Owner:
 
 
 StartServer = Callable[..., Awaitable[Server]]
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A folder of the test's own, in memory where there is enough."""
+    with folder_in_memory(request, tmp_path) as folder:
+        yield folder
 
 
 @pytest.fixture

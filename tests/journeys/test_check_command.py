@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,21 @@ def line(stored: Stored, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "safelight.server", "check", "--data", str(stored.folder), *arguments]
 
 
+def until_it_hashes(stored: Stored, pid: int) -> None:
+    """Wait until that process has a blob open, as a slow check has from its first blob to its last."""
+    blobs = {str(blob) for blob in stored.blobs()}
+    until_s = time.monotonic() + 60
+    while blobs.isdisjoint(_open_files(pid)):
+        assert time.monotonic() < until_s
+        time.sleep(0.02)
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed while we looked
+            yield str(descriptor.readlink())
+
+
 @pytest.mark.parametrize("running", [True, False])
 def test_what_it_prints(stored: Stored, running: bool) -> None:
     """The same whether a server runs or not: one line when all is well, one for each finding, or one document."""
@@ -68,19 +85,19 @@ def test_what_it_prints(stored: Stored, running: bool) -> None:
 def test_stopped_by_hand(stored: Stored, running: bool) -> None:
     """Ctrl-C ends it at once and says that what was checked is noted; a server that did it goes on serving."""
 
-    def try_out() -> None:
+    def try_out(server_pid: int | None = None) -> None:
         process = subprocess.Popen(
             line(stored, "--rate", "100kB/s"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY
         )
-        time.sleep(5)
+        until_it_hashes(stored, server_pid or process.pid)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=10)
         assert process.returncode == 130, said
         assert said[1] == "stopped; what was checked so far is noted, and the next check goes on from there\n"
 
     if running:
-        with server_process(stored.folder):
-            try_out()
+        with server_process(stored.folder) as server:
+            try_out(server.process.pid)
             assert check(stored).returncode == 0  # the other one is over
     else:
         try_out()
@@ -121,7 +138,7 @@ def test_two_at_once(stored: Stored) -> None:
         first = subprocess.Popen(
             line(stored, "--rate", "50kB/s"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY
         )
-        time.sleep(4)
+        until_it_hashes(stored, server.process.pid)
         second = check(stored)
         assert (second.returncode, second.stderr) == (1, "safelight-server: a check is under way already\n")
         server.process.terminate()

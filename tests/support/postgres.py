@@ -122,9 +122,9 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server(**options: str) -> Iterator[PostgresServer]:
-    """A new server with these settings until the end of the block."""
-    folder = Path(tempfile.mkdtemp(prefix="safelight-postgres-"))
+def postgres_server(within: Path | None = None, /, **options: str) -> Iterator[PostgresServer]:
+    """A new server with these settings until the end of the block; its folder lies *within* that one, if named."""
+    folder = Path(tempfile.mkdtemp(prefix="safelight-postgres-", dir=within))
     try:
         if not os.geteuid():
             os.chown(folder, _unprivileged().pw_uid, _unprivileged().pw_gid)

@@ -115,3 +115,22 @@ def test_a_vaults_albums_are_granted_to_nobody(server: ServerProcess, tmp_path: 
     code = owner.json("camera", "pair", "--space", "Deep", "--name", "Booth")
     refused = owner.run("camera", "point", code["id"], "--space", "Deep", "--album", "Secret")
     assert "[policy-forbids]" in refused.stderr
+
+
+def test_who_goes_leaves_grants_behind_and_the_command_says_so(server: ServerProcess, tmp_path: Path) -> None:
+    """A manager's grants go on without the manager; whoever removes them is told."""
+    owner, max_, fred = (new_account(server, tmp_path / name, f"{name}-leaves") for name in ("owner", "max", "fred"))
+    owner.ok("space", "create", "Studio", "--kind", "work")
+    owner.ok("album", "create", "Wedding", "--space", "Studio")
+    uri = owner.json("member", "invite", "Max", "--space", "Studio", "--role", "manager")["uri"]
+    assert max_.run("member", "join", stdin=uri + "\n").returncode == 0
+    _join(owner, fred, "Fred", "Studio")
+    owner.ok("asset", "list", "--space", "Studio")
+    max_.ok("album", "grant", "Wedding", "--space", "Studio", "--to", "Fred")
+    said = owner.run("member", "remove", "Max", "--space", "Studio")
+    assert said.returncode == 0
+    assert "1 grant that they gave goes on, of Wedding: safelight album grants" in said.stderr
+    assert [row["name"] for row in owner.json("album", "grants", "--space", "Studio")] == ["Fred"]
+    assert fred.json("album", "list")[0]["name"] == "Wedding"
+    again = owner.json("member", "remove", "Max", "--space", "Studio")
+    assert [grant["album"] for grant in again["grants"]] == ["Wedding"]

@@ -19,6 +19,7 @@ from safelight.clients.cli.output import JsonOption, count_text, note, print_jso
 from safelight.clients.cli.running import with_space
 from safelight.clients.engine.link_listing import StandingLink, check_may_revoke, revoke_links, standing_links
 from safelight.clients.engine.members import list_invitations, list_removed, remove_member, set_role
+from safelight.clients.engine.sharing import ListedGrant, list_grants
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import RIGHTS, Right, Role, Tier
@@ -47,12 +48,13 @@ def change_role(who: MemberArgument, space: SpaceOption, role: RoleOption, json:
 
 @dataclass
 class _Removal:
-    """What a removal came to: whose, the links that they made and those of others, who is still invited."""
+    """What a removal came to: whose, links and grants of theirs, how many links of others, who is still invited."""
 
     account_id: bytes
     before: bool
     links: list[StandingLink] = field(default_factory=list)
     others: int = 0
+    grants: list[ListedGrant] = field(default_factory=list)
     invited: list[str] = field(default_factory=list)
 
 
@@ -66,7 +68,8 @@ def remove(
 ) -> None:
     """Remove a member: they get nothing more, and what is added from now on is sealed to keys that they never had.
 
-    The links that they made go on until they are revoked. Of someone who was removed already, lists or revokes those.
+    The links that they made, and the albums that they granted to others, go on until they are revoked. Of someone who
+    was removed already, lists or revokes those links.
 
     Example: safelight member remove Max --space Family --revoke-links
     """
@@ -78,6 +81,7 @@ def remove(
         links = await standing_links(view)
         removal.links = [link for link in links if link.maker_id == removal.account_id]
         removal.others = len(links) - len(removal.links) if tier is Tier.FULL else 0
+        removal.grants = [one for one in await list_grants(view) if one.given_by == removal.account_id]
         removal.invited = [one.name for one in await list_invitations(view)]
         if revoke and removal.links:
             note(
@@ -113,6 +117,7 @@ def _report(removal: _Removal, *, revoked: bool, json: bool) -> None:
                 "state": "removed",
                 "open_invitations": removal.invited,
                 "links": links_json(removal.links),
+                "grants": [{"album": one.title, "account_id": one.account_id} for one in removal.grants],
             }
         )
         return
@@ -126,6 +131,10 @@ def _report(removal: _Removal, *, revoked: bool, json: bool) -> None:
     else:
         tell_standing(removal.links)
     tell_others(removal.others)
+    if removal.grants:
+        goes = "goes on" if len(removal.grants) == 1 else "go on"
+        albums = ", ".join(sorted({one.title for one in removal.grants}))
+        note(f"{count_text(len(removal.grants), 'grant')} that they gave {goes}, of {albums}: safelight album grants")
     if removal.invited:
         # *Under another account's name* they could use one that they were sent, or saw.
         invited = ", ".join(removal.invited)

@@ -192,6 +192,7 @@ class Fuzz:
             "link": [world.link.link_id.hex(), world.other_link.link_id.hex(), "0" * 32],
             "camera": [world.pairing.camera_id.hex(), "0" * 32],
             "invitation": [world.invitation.invitation_id.hex(), "0" * 32],
+            "album": [world.album.hex(), world.other_album.hex(), "0" * 32],
             "upload": self.uploads[-4:],
             "name": [blob.name.hex() for blob in blobs],
             "epoch": ["1", "2", "9" * 16],

@@ -33,6 +33,7 @@ def path_of(route: Route, owner: Owner) -> str:
         "link": os.urandom(16).hex(),
         "camera": os.urandom(16).hex(),
         "invitation": os.urandom(16).hex(),
+        "album": os.urandom(16).hex(),
         "upload": os.urandom(16).hex(),
         "name": os.urandom(32).hex(),
         "epoch": "1",

@@ -96,6 +96,7 @@ def path_of(route: Route, owner: Owner, known: bool) -> str:
         "link": "0" * 32,
         "camera": "0" * 32,
         "invitation": "0" * 32,
+        "album": "0" * 32,
         "upload": "0" * 32,
         "name": "0" * 64,
         "epoch": "1" if known else "9" * 16,

@@ -219,7 +219,7 @@ def test_a_link_for_viewing_offers_no_download(studio: Studio, visitor: Visitor)
 def test_a_watermarked_link_shows_the_mark_in_grid_and_viewer(studio: Studio, visitor: Visitor) -> None:
     """The mark is in what is painted, small and large; what has no preview is a tidy tile; nothing can be kept."""
     page = _opened(visitor, studio.link(text="Proof for Acme"))
-    marked = _painted(page, ".grid img.shown")
+    marked = _painted(page, ".grid a >> nth=0 >> img.shown")
     expect(page.get_by_text("for viewing", exact=True)).to_be_visible()
     page.locator(".grid a").first.click()
     see_sharp(page)
@@ -230,7 +230,7 @@ def test_a_watermarked_link_shows_the_mark_in_grid_and_viewer(studio: Studio, vi
     page.keyboard.press("End")
     expect(page.locator(".grid a", has_text="Video").last).to_be_visible()
     plain = _opened(visitor, studio.link(LinkWish(originals=False)))
-    clean = _painted(plain, ".grid img.shown")
+    clean = _painted(plain, ".grid a >> nth=0 >> img.shown")
     plain.locator(".grid a").first.click()
     see_sharp(plain)
     clean += _painted(plain, ".pswp__item[aria-hidden=false] img.pswp__img[src^=blob]")
@@ -245,7 +245,7 @@ def test_a_watermarked_link_shows_the_mark_in_grid_and_viewer(studio: Studio, vi
 
 
 def _painted(page: Page, selector: str) -> list[Image.Image]:
-    """The first such picture as the browser decoded it."""
+    """The first such picture as the browser decoded it; of tiles the first, and not the first that was ready."""
     data = page.locator(selector).first.evaluate(
         """async (image) => {
           await image.decode();

@@ -137,8 +137,9 @@ class Fuzz:
         bodies = self.sent.of(operation.method.upper(), operation.path)
         made = [operation.as_strategy(GenerationMode.POSITIVE), operation.as_strategy(GenerationMode.NEGATIVE)]
         if bodies:
-            real = st.tuples(st.sampled_from(bodies), st.integers(0, 2**32)).map(
-                lambda drawn: operation.Case(body=changed(drawn[0], random.Random(drawn[1])), media_type=_JSON)
+            # By their numbers: the bodies themselves, which it would print in a report, are too large for Hypothesis.
+            real = st.tuples(st.integers(0, len(bodies) - 1), st.integers(0, 2**32)).map(
+                lambda drawn: operation.Case(body=changed(bodies[drawn[0]], random.Random(drawn[1])), media_type=_JSON)
             )
             made.append(real)
 

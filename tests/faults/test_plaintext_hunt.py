@@ -88,6 +88,7 @@ def journey(url: str, invite: str, folder: Path, words: dict[str, str]) -> tuple
     owner.ok("album", "create", album, "--space", space)
     owner.ok("album", "add", album, "--space", space, "--all")
     common = ("--album", album, "--space", space)
+    owner.ok("camera", "point", owner.json("camera", "list", "--space", space)[0]["id"], *common)
     link = owner.json("link", "create", *common, "--password", "--label", words["label"])
     owner.ok("link", "create", *common, "--watermark", words["watermark"])
     owner.ok("account", "password")

@@ -9,7 +9,7 @@ import pytest
 from PIL import ExifTags
 
 from tests.support.canaries import canary, hunt
-from tests.support.commands import Cli, new_camera
+from tests.support.commands import Cli, new_account, new_camera
 from tests.support.samples import encoded, exif, picture
 from tests.support.server_process import server_process
 
@@ -35,7 +35,10 @@ def test_no_canary_is_found_in_what_the_server_wrote(tmp_path: Path, monkeypatch
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     whats = ["file name", "caption", "rights", "keyword", "xmp", "comment", "content", "space", "album", "camera"]
-    words = {what: canary(what) for what in [*whats, "label", "watermark", "password", "link password", "new password"]}
+    words = {
+        what: canary(what)
+        for what in [*whats, "friend", "label", "watermark", "password", "link password", "new password"]
+    }
     with server_process(tmp_path / "server") as server:
         owner = Cli(
             tmp_path / "owner",
@@ -53,6 +56,7 @@ def test_no_canary_is_found_in_what_the_server_wrote(tmp_path: Path, monkeypatch
         camera.ok("camera", "push", str(_roll(tmp_path / "roll", words)))
         owner.ok("album", "create", words["album"], "--space", space)
         owner.ok("album", "add", words["album"], "--space", space, "--all")
+        _share(owner, new_account(server, tmp_path / "friend", "friend"), words)
         link = owner.json(
             "link", "create", "--album", words["album"], "--space", space, "--password", "--label", words["label"]
         )
@@ -64,6 +68,18 @@ def test_no_canary_is_found_in_what_the_server_wrote(tmp_path: Path, monkeypatch
         assert hunt(written, [*words.values(), *in_exif, *secrets]) == []
     # The same words are found where they do stand: the hunt can fail.
     assert {word for word, _ in hunt([tmp_path / "roll"], words.values())} >= {words["file name"], words["content"]}
+
+
+def _share(owner: Cli, friend: Cli, words: dict[str, str]) -> None:
+    """Let a camera fill the album, and somebody see it who sees nothing else."""
+    where = ("--space", words["space"])
+    [camera] = owner.json("camera", "list", *where)
+    owner.ok("camera", "point", camera["id"], *where, "--album", words["album"])
+    uri = owner.json("member", "invite", words["friend"], *where, "--role", "grantee")["uri"]
+    assert friend.run("member", "join", stdin=uri + "\n").returncode == 0
+    owner.ok("album", "grant", words["album"], *where, "--to", words["friend"], "--tier", "full")
+    assert [album["name"] for album in friend.json("album", "list")] == [words["album"]]
+    assert friend.json("asset", "list", "--album", words["album"])
 
 
 def test_the_hunt_finds_every_disguise(tmp_path: Path) -> None:

@@ -101,3 +101,34 @@ async def test_an_albums_log_ends_where_its_signer_says(library: Library) -> Non
     assert (await library.database.album_head(library.space_id, album_id)) == next_album_head(
         library.space_id, album_id, head, done.number, together.entry_id
     )
+
+
+async def test_what_is_added_under_a_roll_of_an_album(library: Library) -> None:
+    """To the album, and under the keys, that the roll was opened for: not under a plain roll, nor elsewhere."""
+    album_id, roll_id, plain = some_id(), some_id(), await library.open_roll()
+    opening = replace(
+        library.a_record(),
+        kind="roll.open-album",
+        roll=library.roll_use(roll_id, opens=True),
+        album=AlbumUse(album_id, 2, None),
+    )
+    await library.do(opening)
+    original = await library.hold()
+
+    async def adding(roll: bytes, album: AlbumUse) -> Commit:
+        library.rolls[library.device_id] = roll
+        return replace(await library.an_asset(original), kind="asset.add-album", album=album)
+
+    use = AlbumUse(album_id, 2, None, [(original, "full")])
+    for roll, album, code in (
+        (plain, use, Code.ROLL_UNKNOWN),
+        (roll_id, replace(use, album_id=some_id()), Code.ROLL_UNKNOWN),
+        (roll_id, replace(use, generation=3), Code.ROLL_UNKNOWN),
+        (roll_id, replace(use, blobs=[(original, "view")]), Code.POLICY_FORBIDS),
+    ):
+        assert await refused(library, await adding(roll, album)) is code
+    done = await library.do(await adding(roll_id, use))
+    rows = await library.database.album_entries(library.space_id, album_id, 0, 10, LARGE)
+    assert [(row.number, row.entry_id) for row in rows] == [(1, opening.entry_id), (2, rows[-1].entry_id)]
+    assert rows[-1].slot == done.number
+    assert await library.database.albums_showing(library.space_id, original) == [album_id]

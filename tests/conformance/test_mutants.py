@@ -12,7 +12,7 @@ from safelight.server.stores import accounts, blobs, commit_checks, commit_facts
 from safelight.server.stores.commit_checks import Case, Check
 from safelight.server.stores.commit_facts import Held, Roll
 from safelight.server.stores.statements import Statement, statement
-from tests.conformance import test_accounts, test_commits, test_links, test_logs, test_uploads
+from tests.conformance import test_accounts, test_albums, test_commits, test_links, test_logs, test_uploads
 from tests.conformance.library import Library
 
 # However it shows, the suite must not pass.
@@ -58,6 +58,9 @@ CHECKS: list[tuple[Check, Check, Trial]] = [
     (commit_checks.check_quota, _nothing, test_commits.test_camera_quota),
     (commit_checks.check_link, _nothing, test_links.test_link_needs_named_blobs),
     (commit_checks.check_link, _nothing, test_links.test_link_id_is_given_once),
+    (commit_checks.check_album, _nothing, test_albums.test_what_an_album_cannot_show),
+    (commit_checks.check_album, _nothing, test_albums.test_an_albums_log_ends_where_its_signer_says),
+    (commit_checks.check_album, _nothing, test_albums.test_what_is_added_under_a_roll_of_an_album),
     (commit_checks.check_devices, _nothing, test_commits.test_cameras_are_bound_and_revoked),
     (commit_checks.check_space, _nothing, test_commits.test_genesis_stands_once),
 ]

@@ -13,12 +13,12 @@ from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.generations import AlbumKeys, Place, open_all_generations, open_grant_box, open_title
 from safelight.clients.engine.granted_assets import GrantedAlbum, GrantedReader
 from safelight.clients.engine.index import Problem
-from safelight.clients.engine.keyring_document import KnownSpace, with_space
+from safelight.clients.engine.keyring_document import KnownSpace
 from safelight.clients.engine.ledger_view import LedgerView
-from safelight.clients.engine.unlocking import check_account_pin
+from safelight.clients.engine.standing import account_news, check_member, pin_for_all_devices
 from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, LedgerKind
 from safelight.sync_protocol.ledger_state import Grant, LedgerState
-from safelight.sync_protocol.limits import ID_SIZE_BYTES, MAX_ACCOUNT_ENTRIES, MAX_SHARED_ALBUMS
+from safelight.sync_protocol.limits import ID_SIZE_BYTES, MAX_SHARED_ALBUMS
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.spaces import GrantedAlbums
 from safelight.sync_protocol.refusals import Code, Refused
@@ -66,7 +66,7 @@ class GrantView:
         """
         for _ in range(_MAX_LOOKS):
             await self._look()
-            self._check_member()
+            check_member(self.session, self.state)
             # One may be given between two questions, or withheld: see `albums`.
             if not await self._advance_account() and set(self._grants()) <= self._feeds.keys():
                 break
@@ -120,16 +120,6 @@ class GrantView:
         """The ledger's hash at a slot; empty where no ledger entry stands, which is nobody's ledger head."""
         return self._ledger_ids.get(number, b"")
 
-    def _check_member(self) -> None:
-        """*Swapped member key*: what the space says of this account must be what the account says of itself."""
-        member = self.state.members.get(self.session.account_id)
-        if member is None:
-            raise Refused(Code.SPACE_UNKNOWN, "this account is no member of it")
-        check_account_pin(self.session.entries, member.account.head)
-        is_current = member.account.head == self.session.state.head
-        if is_current and member.account.identity != self.session.keys.identity:
-            raise Refused(Code.LEDGER_RULE, "the space names another identity for this account")
-
     async def _advance_account(self) -> bool:
         """Let the space hear of new and lost devices: the next keys are sealed to the identity that it knows.
 
@@ -159,18 +149,12 @@ class GrantView:
     def _account_news(self) -> list[bytes]:
         if self.state.tier_of(self.session.account_id) is not Tier.NONE:
             return []  # it reads the space itself, and says so where it does
-        known = self.state.members[self.session.account_id].account.head.number
-        return self.session.entries[known : known + MAX_ACCOUNT_ENTRIES]
+        return account_news(self.session, self.state)
 
     async def _pin(self) -> None:
-        head = self.state.head
-        self.memory.pin_ledger(head)
+        self.memory.pin_ledger(self.state.head)
         self.memory.save()
-        listed = next((each for each in self.session.content.spaces if each.space_id == self.space_id), None)
-        if listed is not None and (listed.ledger_number < head.number or not listed.confirmed):
-            known = KnownSpace(self.space_id, ledger_number=head.number, ledger_hash=head.hash)
-            default = self.session.content
-            await self.session.keyring.update(lambda content: with_space(content or default, known))
+        await pin_for_all_devices(self.session, self.state)
 
     def _grants(self) -> dict[bytes, Grant]:
         me, now_ms = self.session.account_id, self.session.clock()

@@ -223,13 +223,11 @@ def open_roll(
     place = (space_id, body.epoch, body.roll_id, device_id)
     view_seed = keytree.view_inbox_seed(view_secret)
     view_key = hpke.open_sealed(view_seed, roll_info(Label.ROLL_VIEW, *place), body.view)
-    if epoch_secret is None:
-        return RollKeys(body.roll_id, keytree.roll_view_wrap_key(view_key), None)
-    full_seed = keytree.full_inbox_seed(epoch_secret)
-    key = hpke.open_sealed(full_seed, roll_info(Label.ROLL_FULL, *place), body.full)
-    if keytree.roll_view_key(key) != view_key:
-        raise Refused(Code.OPEN_FAILED, "the roll's view key does not come from its key")
-    return RollKeys(body.roll_id, keytree.roll_view_wrap_key(view_key), keytree.roll_wrap_key(key))
+    key = None
+    if epoch_secret is not None:
+        full_seed = keytree.full_inbox_seed(epoch_secret)
+        key = hpke.open_sealed(full_seed, roll_info(Label.ROLL_FULL, *place), body.full)
+    return _opened(body.roll_id, view_key, key)
 
 
 def open_album_roll(
@@ -239,13 +237,19 @@ def open_album_roll(
     info = (space_id, RollRef(body.roll_id, body.album_id, body.generation), device_id)
     view_seed = keytree.album_view_inbox_seed(album_view_key)
     view_key = hpke.open_sealed(view_seed, album_roll_info(Label.ALBUM_ROLL_VIEW, *info), body.album_view)
-    if album_key is None:
-        return RollKeys(body.roll_id, keytree.roll_view_wrap_key(view_key), None)
-    full_seed = keytree.album_full_inbox_seed(album_key)
-    key = hpke.open_sealed(full_seed, album_roll_info(Label.ALBUM_ROLL_FULL, *info), body.album_full)
+    key = None
+    if album_key is not None:
+        full_seed = keytree.album_full_inbox_seed(album_key)
+        key = hpke.open_sealed(full_seed, album_roll_info(Label.ALBUM_ROLL_FULL, *info), body.album_full)
+    return _opened(body.roll_id, view_key, key)
+
+
+def _opened(roll_id: bytes, view_key: bytes, key: bytes | None) -> RollKeys:
+    if key is None:
+        return RollKeys(roll_id, keytree.roll_view_wrap_key(view_key), None)
     if keytree.roll_view_key(key) != view_key:
         raise Refused(Code.OPEN_FAILED, "the roll's view key does not come from its key")
-    return RollKeys(body.roll_id, keytree.roll_view_wrap_key(view_key), keytree.roll_wrap_key(key))
+    return RollKeys(roll_id, keytree.roll_view_wrap_key(view_key), keytree.roll_wrap_key(key))
 
 
 def open_asset_keys(body: AssetBody, roll: RollKeys, space_id: bytes) -> AssetKeys:

@@ -17,15 +17,14 @@ from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.epochs import EpochSecrets, NewEpoch
 from safelight.clients.engine.index import Index, Problem
 from safelight.clients.engine.judged_ledger import JudgedLedger
-from safelight.clients.engine.keyring_document import KnownSpace, VaultWrap, with_space
+from safelight.clients.engine.keyring_document import KnownSpace, VaultWrap
 from safelight.clients.engine.log_reader import LogReader
 from safelight.clients.engine.rolls import RollKeys
-from safelight.clients.engine.unlocking import check_account_pin
+from safelight.clients.engine.standing import account_news, check_member, pin_for_all_devices
 from safelight.clients.engine.vaults import wrap_of
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, Epoch, LedgerKind, RotateEpochBody
 from safelight.sync_protocol.ledger_state import LedgerState
-from safelight.sync_protocol.limits import MAX_ACCOUNT_ENTRIES
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.spaces import EpochBox, NewBox, SpaceRow
 from safelight.sync_protocol.receipts import Receipt
@@ -210,14 +209,7 @@ class SpaceView:
         return "" if entry is None else entry.header.kind
 
     def _check_member(self) -> None:
-        """*Swapped member key*: what the space says of this account must be what the account says of itself."""
-        member = self.state.members.get(self.session.account_id)
-        if member is None:
-            raise Refused(Code.SPACE_UNKNOWN, "this account is no member of it")
-        check_account_pin(self.session.entries, member.account.head)
-        is_current = member.account.head == self.session.state.head
-        if is_current and member.account.identity != self.session.keys.identity:
-            raise Refused(Code.LEDGER_RULE, "the space names another identity for this account")
+        check_member(self.session, self.state)
         if (self.state.kind == "vault") != self.is_vault:
             raise Refused(Code.LEDGER_RULE, "the keyring and the ledger do not agree whether it is a vault")
 
@@ -227,15 +219,11 @@ class SpaceView:
         False where a vault is shut that would have to be opened for it. *A ledger too long to be told*, since a thief
         made devices and revoked them: in as many entries as it takes.
         """
-        while news := self._account_news():
+        while news := account_news(self.session, self.state):
             if not await self._advance_by(news, opens=opens):
                 return False
             await self._follow()
         return True
-
-    def _account_news(self) -> list[bytes]:
-        known = self.state.members[self.session.account_id].account.head.number
-        return self.session.entries[known : known + MAX_ACCOUNT_ENTRIES]
 
     async def _advance_by(self, news: list[bytes], *, opens: bool) -> bool:
         try:
@@ -252,15 +240,10 @@ class SpaceView:
         return True
 
     async def _pin(self) -> None:
-        head = self.state.head
         self.memory.pin_log(self.reader.log.head)
-        self.memory.pin_ledger(head)
+        self.memory.pin_ledger(self.state.head)
         self.memory.save()
-        known = KnownSpace(self.space_id, ledger_number=head.number, ledger_hash=head.hash)
-        listed = next((s for s in self.session.content.spaces if s.space_id == self.space_id), None)
-        if listed is not None and (listed.ledger_number < head.number or not listed.confirmed):
-            default = self.session.content
-            await self.session.keyring.update(lambda content: with_space(content or default, known))
+        await pin_for_all_devices(self.session, self.state)
 
     async def commit(
         self,

@@ -18,8 +18,8 @@ from safelight.sync_protocol.sealing.boxes import random_nonce, seal_box
 async def add_to_album(space: SpaceView, album: Album, assets: Sequence[OpenedAsset]) -> int:
     """Add assets, in order, and return how many were not in the album before. FORBIDDEN for the view tier.
 
-    Where a grant to it ended, or somebody left the space, new keys are begun first. Raises why one cannot be shown in a
-    shared album, after the others were added.
+    Where a grant to it ended, or somebody left the space, new keys are begun first. Raises why some cannot be shown in
+    a shared album, once others were added.
     """
     if album.key is None:
         raise Refused(Code.FORBIDDEN, "adding to an album needs the full tier")
@@ -34,8 +34,10 @@ async def add_to_album(space: SpaceView, album: Album, assets: Sequence[OpenedAs
             await _add(space, current, _absent(space, album, new))
 
     await unless_overtaken(space, add)
-    for asset_id, refusal in refused.items():
-        raise Refused(refusal.code, f"asset {asset_id.hex()[:12]}, and the others were added: {refusal.detail}")
+    if refused:
+        asset_id, refusal = next(iter(refused.items()))
+        first = f"{asset_id.hex()[:12]}: {refusal.detail}"
+        raise Refused(refusal.code, f"{len(refused)} of {len(new)} assets could not be shown, the first {first}")
     return len(new)
 
 

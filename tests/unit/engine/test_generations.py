@@ -77,14 +77,18 @@ def test_a_grantee_opens_its_tier_and_no_more(tier: Tier) -> None:
 @TIERS
 def test_different_keys_to_different_grantees(tier: Tier) -> None:
     """A box with other keys than the ledger's inboxes, with none, for another place or tier, or none at all."""
-    generation, _ = made()
+    generation, keys = made()
     _, others = made()
     member = MEMBERS[IDS[tier]]
-    elsewhere = grant_box(Place(PLACE.space_id, id_of("other")), others, member, tier)
+    moved = [
+        grant_box(Place(PLACE.space_id, id_of("other")), keys, member, tier),
+        grant_box(Place(seed_of("other"), PLACE.album_id), keys, member, tier),
+        grant_box(PLACE, dataclasses.replace(keys, number=3), member, tier),
+    ]
     short = hpke.seal(hpke.public_key(SEEDS[tier]), PLACE.box(2, IDS[tier], tier), b"short")
     for box in (
         grant_box(PLACE, others, member, tier),
-        elsewhere,
+        *moved,
         GrantBox(IDS[tier], "full" if tier is Tier.FULL else "view", short),
         GrantBox(IDS[tier], "view" if tier is Tier.FULL else "full", next(iter(generation.boxes)).box),
     ):
@@ -138,6 +142,18 @@ def test_what_hands_down_other_keys_hands_down_none(tier: Tier) -> None:
     _, others = made()
     second, _ = made(3, others)
     assert set(open_all_generations(PLACE, [first, second], opened(second, tier))) == {3}
+
+
+def test_a_view_key_handed_down_that_is_anothers() -> None:
+    """Full readers check both: else they would show pictures under a view key that view readers do not have."""
+    first, one = made()
+    _, others = made()
+    second, two = made(3, one)
+    place = PLACE.history(3, Tier.VIEW)
+    split = seal_box(keytree.album_view_history_key(two.view), place, others.view, nonce=random_nonce())
+    false = msgspec.structs.replace(second, view_history=split)
+    for tier in SEEDS:
+        assert set(open_all_generations(PLACE, [first, false], opened(false, tier))) == {3}
 
 
 def test_a_key_that_is_no_key_stops_nobody() -> None:

@@ -20,6 +20,7 @@ from safelight.clients.engine.account_session import open_account
 from safelight.clients.engine.cameras import CameraSession, add_camera, open_camera
 from safelight.clients.engine.device_session import DeviceKey
 from safelight.clients.engine.files import seal_bytes
+from safelight.clients.engine.inboxes import inboxes_of
 from safelight.clients.engine.pairing_codes import pair_camera
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.rolls import Roll
@@ -48,7 +49,7 @@ class Line:
 
 async def signed_commits(camera: CameraSession, count: int) -> list[bytes]:
     """Open a roll, upload one blob, and sign *count* entries that each add one asset of it."""
-    roll = Roll(camera.view.state, camera.profile.camera_id, opened_ms=int(time.time() * 1000))
+    roll = Roll(inboxes_of(camera.view.state), camera.profile.camera_id, opened_ms=int(time.time() * 1000))
     await camera.committer.commit(RecordKind.OPEN_ROLL, roll.body)
     sealed = seal_bytes(roll.new_asset(), RenditionName.ORIGINAL, b"a photograph")
     if not isinstance(sealed.source, bytearray):

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from safelight.clients.engine.inboxes import inboxes_of
 from safelight.clients.engine.profile import CameraProfile, ProfileFolder
 from safelight.clients.engine.rolls import Roll
 from safelight.server.stores.tables import METADATA
@@ -57,7 +58,7 @@ class Filler:
         """The rows of so many more assets, so many in each record, in rolls as full as they may be; in runs."""
         made, left, records = _no_rows(), assets, 0
         while left:
-            roll = Roll(self.state, self.camera.camera_id, opened_ms=_now_ms())
+            roll = Roll(inboxes_of(self.state), self.camera.camera_id, opened_ms=_now_ms())
             self._entry(made, RecordKind.OPEN_ROLL, roll.body)
             in_roll = min(left, MAX_ASSETS_PER_ROLL)
             about = (self.state.space_id, roll.roll_id, self.camera.camera_id, roll.epoch, in_roll, _now_ms())

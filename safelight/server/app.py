@@ -29,6 +29,7 @@ from safelight.server.domain.readiness import Readiness
 from safelight.server.domain.sessions import Sessions
 from safelight.server.domain.spaces import Spaces
 from safelight.server.domain.throttle import Throttle
+from safelight.server.domain.upload_links import UploadLinks
 from safelight.server.domain.uploads import UploadRules, Uploads
 from safelight.server.jobs.clearing import LEASE_S, Clearing
 from safelight.server.jobs.expiry import Expiry
@@ -205,6 +206,7 @@ def build_services(
             secret=secrets.secret,
             session_lifetime_s=settings.link_session_lifetime_s,
         ),
+        upload_links=UploadLinks(database, ledgers, clock),
         readiness=Readiness(database, blobs, monotonic_ms, ready_free_bytes=settings.ready_free_bytes),
     )
 

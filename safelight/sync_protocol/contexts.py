@@ -27,6 +27,9 @@ class Label(StrEnum):
     SIGN_PAIRING_READ = "sign/pairing-read"
     SIGN_INVITATION_READ = "sign/invitation-read"
     SIGN_MANIFEST = "sign/manifest-head"
+    SIGN_GUEST_BIND = "sign/guest-bind"
+    SIGN_UPLOAD_HEAD = "sign/upload-head"
+    SIGN_UPLOAD_READ = "sign/upload-read"
 
     # Hashes
     ACCOUNT_ID = "account"
@@ -129,6 +132,12 @@ class Label(StrEnum):
     LINK_PAGE_KEY = "link/page-key"
     LINK_PAGE = "link/page"
     LINK_MAKERS = "link/makers-copy"
+
+    # Upload links
+    UPLOAD_SIGNING = "upload/guest-signing"
+    UPLOAD_HEAD_KEY = "upload/head-key"
+    UPLOAD_HEAD = "upload/head"
+    UPLOAD_MAKERS = "upload/makers-copy"
 
 
 def context(label: Label, *parts: bytes) -> bytes:

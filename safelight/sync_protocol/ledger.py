@@ -29,9 +29,11 @@ from safelight.sync_protocol.ledger_epochs import after_loss, check_epoch, with_
 from safelight.sync_protocol.ledger_grants import change_grants
 from safelight.sync_protocol.ledger_members import change_members, without_invitations_of
 from safelight.sync_protocol.ledger_state import LedgerState, Member, authorise, check_vault_key
+from safelight.sync_protocol.ledger_uploads import change_upload_links
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry, Head, verify_entry
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right, Role
+from safelight.sync_protocol.upload_entries import BindGuestBody, CloseUploadLinkBody, OpenUploadLinkBody
 from safelight.sync_protocol.wire import Signed, unpack
 
 PROTOCOL_VERSION = 1
@@ -128,6 +130,8 @@ def _change(state: LedgerState, entry: Entry, body: Signed) -> LedgerState:
             return _set_policy(state, entry, body)
         case OpenGenerationBody() | GiveGrantBody() | EndGrantBody():
             return change_grants(state, entry, body)
+        case OpenUploadLinkBody() | BindGuestBody() | CloseUploadLinkBody():
+            return change_upload_links(state, entry, body)
         case _:
             return change_members(state, entry, body)
 

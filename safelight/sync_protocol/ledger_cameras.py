@@ -90,7 +90,7 @@ def _point_camera(state: LedgerState, entry: Entry, body: PointCameraBody) -> Le
     """Who organises may, for its own cameras; and for others' who may manage members."""
     authorise(state, entry, Right.ORGANISE)
     camera = state.cameras.get(body.camera_id)
-    if camera is None or camera.revoked:
+    if camera is None or camera.revoked or camera.link_id:
         raise Refused(Code.LEDGER_RULE, "there is no such camera to point")
     author_id = entry.header.author_id
     if author_id != camera.certified_by and Right.MEMBERS not in state.rights_of(author_id):

@@ -15,6 +15,7 @@ from safelight.sync_protocol.ids import Hash, Id, OptionalId
 from safelight.sync_protocol.limits import MAX_ACCOUNT_ENTRIES, MAX_MEMBERS
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.roles import Right, Role
+from safelight.sync_protocol.upload_entries import BindGuestBody, CloseUploadLinkBody, OpenUploadLinkBody
 from safelight.sync_protocol.wire import Count, SealedField, SignatureBytes, Signed, SizeBytes, TimeMs
 
 SpaceKind = Literal["family", "work", "vault"]
@@ -41,6 +42,9 @@ class LedgerKind(StrEnum):
     OPEN_GENERATION = "grant.open"
     GIVE_GRANT = "grant.give"
     END_GRANT = "grant.end"
+    OPEN_UPLOAD_LINK = "upload.open"
+    BIND_GUEST = "upload.bind"
+    CLOSE_UPLOAD_LINK = "upload.close"
 
 
 class BoxRef(Signed, frozen=True):
@@ -246,10 +250,13 @@ BODIES: dict[str, type[Signed]] = {
     LedgerKind.OPEN_GENERATION: OpenGenerationBody,
     LedgerKind.GIVE_GRANT: GiveGrantBody,
     LedgerKind.END_GRANT: EndGrantBody,
+    LedgerKind.OPEN_UPLOAD_LINK: OpenUploadLinkBody,
+    LedgerKind.BIND_GUEST: BindGuestBody,
+    LedgerKind.CLOSE_UPLOAD_LINK: CloseUploadLinkBody,
 }
 
 # A kind of these families is a ledger entry, known to this version or not.
-_LEDGER_FAMILIES = frozenset({"space", "account", "camera", "epoch", "member", "grant", "policy", "hold"})
+_LEDGER_FAMILIES = frozenset({"space", "account", "camera", "epoch", "member", "grant", "upload", "policy", "hold"})
 
 
 def is_ledger_kind(kind: str) -> bool:

@@ -168,7 +168,7 @@ def _set_role(state: LedgerState, entry: Entry, body: SetRoleBody) -> LedgerStat
 
 
 def _remove(state: LedgerState, entry: Entry, body: RemoveMemberBody) -> LedgerState:
-    """What the member had begun ends with it, for good: its cameras and its invitations, should it ever come back."""
+    """What the member had begun ends with it, for good: its cameras, links for uploading and invitations."""
     authorise(state, entry, Right.MEMBERS)
     _managed_member(state, entry, body.account_id)
     _check_other_owner(state, body.account_id)
@@ -179,10 +179,16 @@ def _remove(state: LedgerState, entry: Entry, body: RemoveMemberBody) -> LedgerS
         for key, camera in state.cameras.items()
         if camera.certified_by == body.account_id
     }
+    links = {
+        link_id: replace(link, closed=True)
+        for link_id, link in state.upload_links.items()
+        if link.made_by == body.account_id
+    }
     left = replace(
         without_grants_of(without_invitations_of(state, body.account_id), body.account_id),
         members=members,
         cameras={**state.cameras, **cameras},
+        upload_links={**state.upload_links, **links},
         removed={**state.removed, body.account_id: state.head.number},
     )
     return after_loss(left, entry, body.epoch)

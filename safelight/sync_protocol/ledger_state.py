@@ -17,6 +17,7 @@ from safelight.sync_protocol.ledger_entries import Epoch, Policy, SpaceKind
 from safelight.sync_protocol.log import Entry, Head, verify_entry
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import CAMERA_RIGHTS, MANAGES, RIGHTS, TIERS, Right, Role, Tier
+from safelight.sync_protocol.upload_entries import UploadTerms
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):
@@ -62,7 +63,7 @@ class Invitation(msgspec.Struct, frozen=True, gc=False):
 
 
 class Camera(msgspec.Struct, frozen=True, gc=False):
-    """A camera: certified, then bound once, until revoked."""
+    """A camera: certified, then bound once, until revoked. A guest of an upload link (`link_id`) is one, too."""
 
     certified_by: bytes
     pairing_key: bytes
@@ -74,6 +75,21 @@ class Camera(msgspec.Struct, frozen=True, gc=False):
     device_key: bytes | None = None
     revoked: bool = False
     album_id: bytes = b""  # what it adds is in this shared album as well
+    link_id: bytes = b""
+
+
+class UploadLink(msgspec.Struct, frozen=True, gc=False):
+    """An upload link: opened, joined by guests, until it expires or is closed (docs/spec/upload-links.md)."""
+
+    made_by: bytes
+    guest_key: bytes
+    publishing_key: bytes
+    terms: UploadTerms
+    album_id: bytes
+    makers: bytes
+    makers_epoch: int
+    guests: int = 0
+    closed: bool = False
 
 
 class Grant(msgspec.Struct, frozen=True, gc=False):
@@ -126,6 +142,7 @@ class LedgerState(msgspec.Struct, frozen=True):
     invitations: Mapping[bytes, Invitation] = {}
     removed: Mapping[bytes, int] = {}  # by account: the ledger entry before its last removal
     albums: Mapping[bytes, SharedAlbum] = {}
+    upload_links: Mapping[bytes, UploadLink] = {}
     epoch_due: bool = False  # somebody lost reach who could not begin the epoch that belongs to it
 
     @property
@@ -182,6 +199,16 @@ class LedgerState(msgspec.Struct, frozen=True):
             return member.account.device_key(device_id)
         camera = self._standing_camera(author_id)
         return camera.device_key if camera and device_id == author_id else None
+
+    def upload_link_stands(self, link_id: bytes, time_ms: int) -> bool:
+        """Whether guests may add by an upload link at a time: like cameras, for as long as its maker may."""
+        link = self.upload_links.get(link_id)
+        return link is not None and not link.closed and self.may_add(link.made_by) and time_ms < link.terms.expires_ms
+
+    def guest_link(self, author_id: bytes) -> bytes:
+        """The upload link by which an author came; empty for members and for other cameras."""
+        camera = self.cameras.get(author_id) if author_id not in self.members else None
+        return camera.link_id if camera else b""
 
     def _standing_camera(self, camera_id: bytes) -> Camera | None:
         camera = self.cameras.get(camera_id)

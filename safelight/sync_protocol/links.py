@@ -23,6 +23,7 @@ LINK_VERSION = 1
 LINK_SECRET_SIZE_BYTES = 16
 KeyBytes = Annotated[bytes, msgspec.Meta(min_length=KEY_SIZE_BYTES, max_length=KEY_SIZE_BYTES)]
 _FLAG_PASSWORD = 1
+_FLAG_UPLOAD = 2
 _FRAGMENT_SIZE_BYTES = 38
 _FRAGMENT_LENGTH = 61
 _HANDOVER_SIZE_BYTES = 16
@@ -34,18 +35,22 @@ _STRAY = " \t\r\n.,;:!?'\"()<>[]{}*_~\u00ab\u00bb\u2018\u2019\u201c\u201d\u200b\
 
 @dataclass(frozen=True, slots=True)
 class LinkAddress:
-    """What a link's address says: the link, whether it has a password, its secret and who publishes it."""
+    """What a link's address says: the link, whether it has a password, its secret and who publishes it.
+
+    An *upload* link takes pictures and shows none.
+    """
 
     link_id: bytes
     has_password: bool
     secret: bytes
     publisher_fingerprint: bytes
     handover: bytes = b""
+    is_upload: bool = False
 
 
 def build_fragment(address: LinkAddress) -> str:
     """Return the 61 letters and digits after the `#` (87 with a hand-over token)."""
-    flags = _FLAG_PASSWORD if address.has_password else 0
+    flags = (_FLAG_PASSWORD if address.has_password else 0) | (_FLAG_UPLOAD if address.is_upload else 0)
     body = bytes((LINK_VERSION, flags)) + address.secret + address.publisher_fingerprint
     whole = body + _checksum(address.link_id, body)
     return to_letters(whole) + (to_letters(address.handover) if address.handover else "")
@@ -62,10 +67,12 @@ def parse_fragment(link_id: bytes, text: str) -> LinkAddress:
     whole = from_letters(fragment[:_FRAGMENT_LENGTH])
     if whole is None or len(whole) != _FRAGMENT_SIZE_BYTES or whole[34:] != _checksum(link_id, whole[:34]):
         raise Refused(Code.LINK_ADDRESS_MANGLED)
-    if whole[0] != LINK_VERSION or whole[1] & ~_FLAG_PASSWORD:
+    if whole[0] != LINK_VERSION or whole[1] not in {0, _FLAG_PASSWORD, _FLAG_UPLOAD}:
         raise Refused(Code.LINK_ADDRESS_VERSION)
     handover = _parse_handover(fragment[_FRAGMENT_LENGTH:])
-    return LinkAddress(link_id, bool(whole[1] & _FLAG_PASSWORD), whole[2:18], whole[18:34], handover)
+    return LinkAddress(
+        link_id, whole[1] == _FLAG_PASSWORD, whole[2:18], whole[18:34], handover, is_upload=whole[1] == _FLAG_UPLOAD
+    )
 
 
 def parse_address(text: str) -> LinkAddress:

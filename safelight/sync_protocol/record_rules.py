@@ -16,6 +16,7 @@ from safelight.sync_protocol.records import (
     CreateAlbumBody,
     OpenAlbumRollBody,
     OpenRollBody,
+    PublishInboxBody,
     PublishLinkBody,
     RecordKind,
     RenditionName,
@@ -24,6 +25,7 @@ from safelight.sync_protocol.records import (
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right
+from safelight.sync_protocol.upload_links import check_upload_head, read_upload_head
 from safelight.sync_protocol.wire import Signed, unpack
 
 BODIES: dict[str, type[Signed]] = {
@@ -36,6 +38,7 @@ BODIES: dict[str, type[Signed]] = {
     RecordKind.SHOW_IN_ALBUM: ShowInAlbumBody,
     RecordKind.PUBLISH_LINK: PublishLinkBody,
     RecordKind.REVOKE_LINK: RevokeLinkBody,
+    RecordKind.PUBLISH_INBOX: PublishInboxBody,
 }
 
 # None: what it needs depends on the album (`LedgerState.may_add_to`).
@@ -49,6 +52,7 @@ RIGHT_FOR: dict[str, Right | None] = {
     RecordKind.SHOW_IN_ALBUM: Right.ORGANISE,
     RecordKind.PUBLISH_LINK: Right.LINK,
     RecordKind.REVOKE_LINK: Right.REVOKE_LINK,
+    RecordKind.PUBLISH_INBOX: Right.LINK,
 }
 
 
@@ -66,6 +70,7 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
             raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{entry.header.kind}, version {entry.header.version}")
         return None
     authorise(state, entry, RIGHT_FOR[entry.header.kind])
+    _check_guest(state, entry)
     body = unpack(entry.body, shape)
     match body:
         case OpenRollBody() | CreateAlbumBody():
@@ -89,7 +94,27 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
         case PublishLinkBody():
             _check_epoch(state, body.epoch)
             _check_link(state, body)
+        case PublishInboxBody():
+            _check_inbox(state, entry, body)
     return body
+
+
+def _check_guest(state: LedgerState, entry: Entry) -> None:
+    """What came by an upload link was signed while the link stood: *a guest who adds for ever*."""
+    link_id = state.guest_link(entry.header.author_id)
+    if link_id and not state.upload_link_stands(link_id, entry.header.signed_ms):
+        raise Refused(Code.UPLOAD_LINK_OVER)
+
+
+def _check_inbox(state: LedgerState, entry: Entry, body: PublishInboxBody) -> None:
+    """What guests are told to seal to is what the ledger says, and where both logs end what its signer knew."""
+    link = state.upload_links.get(body.link_id)
+    if link is None or not state.upload_link_stands(body.link_id, entry.header.signed_ms):
+        raise Refused(Code.UPLOAD_LINK_OVER)
+    head = read_upload_head(body.link_id, body.head, body.head_signature, link.publishing_key)
+    if (head.ledger, head.log) != (entry.header.ledger, entry.header.log):
+        raise Refused(Code.MANIFEST_INVALID, "it names other heads than its record")
+    check_upload_head(state, head)
 
 
 def _check_epoch(state: LedgerState, epoch: int) -> None:

@@ -46,6 +46,7 @@ class RecordKind(StrEnum):
     SHOW_IN_ALBUM = "album.show"
     PUBLISH_LINK = "link.publish"
     REVOKE_LINK = "link.revoke"
+    PUBLISH_INBOX = "link.inbox"
 
 
 @unique
@@ -278,6 +279,14 @@ class RevokeLinkBody(Signed, frozen=True):
     """The link opens no more."""
 
     link_id: Id
+
+
+class PublishInboxBody(Signed, frozen=True):
+    """An upload link's head, as its guests are given it: a packed `upload_links.UploadHead`, and its signature."""
+
+    link_id: Id
+    head: Annotated[bytes, msgspec.Meta(max_length=16 * 1024)]
+    head_signature: SignatureBytes
 
 
 class RenditionInfo(Sealed, frozen=True):

@@ -97,6 +97,9 @@ class Code(StrEnum):
     LINK_EXHAUSTED = "link-exhausted"
     LINK_SESSION_REQUIRED = "link-session-required"
     MANIFEST_INVALID = "manifest-invalid"
+    UPLOAD_LINK_OVER = "upload-link-over"
+    UPLOAD_LINK_FULL = "upload-link-full"
+    UPLOAD_LINK_PAUSED = "upload-link-paused"
 
     # The client's own
     INSECURE_SERVER = "insecure-server"
@@ -220,6 +223,14 @@ TABLE: dict[Code, Row] = {
     Code.LINK_EXHAUSTED: Row(410, "This link was opened as often as its maker allowed."),
     Code.LINK_SESSION_REQUIRED: Row(401, "Open the link again to see this."),
     Code.MANIFEST_INVALID: Row(422, "What the server sent is not what the link's maker signed, so it is not shown."),
+    Code.UPLOAD_LINK_OVER: Row(
+        410, "This upload link takes nothing more: it expired or was closed; ask whoever sent it for a new one."
+    ),
+    Code.UPLOAD_LINK_FULL: Row(403, "This upload link has taken as much as its maker allowed; ask them to allow more."),
+    Code.UPLOAD_LINK_PAUSED: Row(
+        503,
+        "This upload link waits for its maker's computer, which renews its keys when it next runs; try again later.",
+    ),
     Code.INSECURE_SERVER: Row(400, "This address is neither https nor on this machine; use an https address."),
     Code.SERVER_UNREACHABLE: Row(503, "The server could not be reached; check the address and the network."),
     Code.SERVER_KEY_CHANGED: Row(422, "This is not the server that this profile knows: its key has changed."),

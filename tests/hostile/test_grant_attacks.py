@@ -18,6 +18,7 @@ from safelight.clients.engine.devices import tell_spaces
 from safelight.clients.engine.files import seal_bytes
 from safelight.clients.engine.generations import Place, make_generation
 from safelight.clients.engine.granted import find_granted, granted_albums
+from safelight.clients.engine.inboxes import sealing_to
 from safelight.clients.engine.invitations import admit_joined, invite_member
 from safelight.clients.engine.joining import join_space
 from safelight.clients.engine.sharing import end_grant, give_grant, list_grants
@@ -581,7 +582,9 @@ async def test_a_picture_that_no_album_can_show(studio: Studio) -> None:
         last = await AssetReader(space).open(places[-1])
         original = last.ref(RenditionName.ORIGINAL)
         for number in range(2):
-            roll = await RollKeeper(space.committer, space.session.device.device_id, lambda: space.state).roll()
+            roll = await RollKeeper(
+                space.committer, space.session.device.device_id, sealing_to(lambda: space.state)
+            ).roll()
             asset = roll.new_asset()
             sealed = seal_bytes(asset, RenditionName.ORIGINAL, b"poison %d" % number)
             await send(space, sealed)

@@ -8,6 +8,7 @@ import pytest
 
 from safelight.clients.engine.adding import AssetAdder, RollKeeper
 from safelight.clients.engine.files import seal_bytes
+from safelight.clients.engine.inboxes import sealing_to
 from safelight.clients.engine.rolls import NewAsset
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.records import AssetBody, FullPart, RenditionName, ViewPart
@@ -25,7 +26,7 @@ async def _sealed(space: SpaceView, asset: NewAsset, *, upload: bool = True) -> 
 
 
 def _keeper(space: SpaceView) -> RollKeeper:
-    return RollKeeper(space.committer, space.session.device.device_id, lambda: space.state)
+    return RollKeeper(space.committer, space.session.device.device_id, sealing_to(lambda: space.state))
 
 
 async def test_assets_that_wait_together_share_a_commit(server: ServerProcess, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from safelight.clients.engine.adding import RollKeeper
 from safelight.clients.engine.cameras import add_camera, open_camera
 from safelight.clients.engine.connection import Connection
+from safelight.clients.engine.inboxes import sealing_to
 from safelight.clients.engine.pairing_codes import pair_camera
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.sync_protocol.messages.spaces import SpaceRow
@@ -65,7 +66,7 @@ async def test_of_a_camera(
         await add_camera(folder, uri)
         async with open_camera(folder) as camera:
             before = camera.memory.log.number
-            keeper = RollKeeper(camera.committer, camera.profile.camera_id, lambda: camera.view.state)
+            keeper = RollKeeper(camera.committer, camera.profile.camera_id, sealing_to(lambda: camera.view.state))
             overtake(keeper.roll)
             await camera.view.refresh()
             assert (camera.view.log_head.number, camera.memory.log.number) == (before, before + 1)

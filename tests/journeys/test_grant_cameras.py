@@ -1,6 +1,7 @@
 """Cameras that fill a shared album, where something is wrong: a clock, or where they are pointed."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ async def test_a_camera_whose_clock_is_wrong(studio: Studio, days: int) -> None:
     made = [_picture(studio.folder, name) for name in ("one", "two")]
     with ProfileFolder(camera.path) as folder:
         async with open_pusher(folder, None, Silent()) as pusher:
-            pusher._session.committer._clock = pusher._rolls._clock = lambda: now_ms() + days * DAY_MS
+            pusher._who.committer._clock = pusher._rolls._clock = lambda: now_ms() + days * DAY_MS
             for pictures in made:
                 assert (await pusher.push(pictures)).counts[Outcome.UPLOADED] == 1
     assert await studio.seen(RenditionName.ORIGINAL) == []
@@ -56,17 +57,17 @@ async def test_a_camera_that_is_pointed_away_while_it_adds(studio: Studio) -> No
     with ProfileFolder(camera.path) as folder:
         async with open_pusher(folder, None, Silent()) as pusher:
             assert (await pusher.push(_picture(studio.folder, "one"))).counts[Outcome.UPLOADED] == 1
-            refresh = pusher._session.view.refresh
+            refresh = pusher._who.refresh
 
             async def stale() -> object:
                 """The camera looks, and only then it is pointed away."""
                 state = await refresh()
-                pusher._session.view.refresh = refresh  # type: ignore[method-assign]
+                pusher._who = replace(pusher._who, refresh=refresh)
                 async with studio.anna.space("Studio") as space:
                     await point_camera(space, camera_id, None)
                 return state
 
-            pusher._session.view.refresh = stale  # type: ignore[method-assign,assignment]
+            pusher._who = replace(pusher._who, refresh=stale)
             assert (await pusher.push(_picture(studio.folder, "two"))).counts[Outcome.UPLOADED] == 1
     assert len(await studio.seen(RenditionName.ORIGINAL)) == 1
     async with studio.anna.space("Studio") as space:

@@ -12,6 +12,7 @@ from safelight.clients.engine.adding import AssetAdder, RollKeeper
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.connection import Connection
 from safelight.clients.engine.files import seal_bytes
+from safelight.clients.engine.inboxes import sealing_to
 from safelight.clients.engine.index import AssetPlace
 from safelight.clients.engine.invitations import admit_joined, invite_member
 from safelight.clients.engine.joining import join_space
@@ -129,7 +130,7 @@ async def test_something_else_under_its_id(server: ServerProcess, tmp_path: Path
             await home.sync()
             await shop.sync()
             asset = await _first(home)
-            keeper = RollKeeper(shop.committer, session.device.device_id, lambda: shop.state)
+            keeper = RollKeeper(shop.committer, session.device.device_id, sealing_to(lambda: shop.state))
             roll = await keeper.roll()
             fake = roll.adopt_asset(asset.asset_id, os.urandom(32))
             sealed = seal_bytes(fake, RenditionName.ORIGINAL, b"something else")
@@ -244,7 +245,7 @@ async def test_several_that_look_at_once(server: ServerProcess, tmp_path: Path) 
     """Assets that all have to be sealed anew look for what is new at once, and none takes it for another history."""
     someone = await _someone(server, tmp_path / "kurt", count=0)
     async with someone.space("Shop") as shop:
-        keeper = RollKeeper(shop.committer, shop.session.device.device_id, lambda: shop.state)
+        keeper = RollKeeper(shop.committer, shop.session.device.device_id, sealing_to(lambda: shop.state))
         for _ in range(5):
             await keeper.roll()
             keeper.drop()

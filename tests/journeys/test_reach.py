@@ -1,10 +1,10 @@
 """The model of who reads what: people come, rise, fall, go, lose devices and add pictures, in any order."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -17,9 +17,9 @@ from hypothesis.stateful import (
 )
 
 from safelight.clients.engine import adding, sharing
+from safelight.clients.engine.inboxes import Inboxes
 from safelight.clients.engine.rolls import Roll
 from safelight.clients.engine.showing import show_item
-from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.roles import Role, Tier
 from tests.support.reach import Divergence, Household
 from tests.support.server_process import ServerProcess
@@ -133,21 +133,21 @@ async def test_a_client_that_seals_to_an_old_epoch_is_caught(
     server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model can fail: whoever was removed opens what such a client adds."""
+    first: list[Inboxes] = []
 
     class Old(Roll):
-        def __init__(self, state: LedgerState, device_id: bytes, *, opened_ms: int, album_id: bytes = b"") -> None:
-            first = state.epochs[0]
-            epoch = msgspec.structs.replace(state.epoch, full_inbox=first.full_inbox, view_inbox=first.view_inbox)
-            old = msgspec.structs.replace(state, epochs=(*state.epochs[:-1], epoch))
-            super().__init__(old, device_id, opened_ms=opened_ms, album_id=album_id)
+        def __init__(self, inboxes: Inboxes, device_id: bytes, *, opened_ms: int) -> None:
+            first.append(inboxes)
+            old = replace(inboxes, full=first[0].full, view=first[0].view)
+            super().__init__(old, device_id, opened_ms=opened_ms)
 
+    monkeypatch.setattr(adding, "Roll", Old)
     async with Household(server, tmp_path) as household:
         await household.join("bert", Role.VIEWER)
         await household.add("anna", 0)
         await household.look()
         await household.remove("bert")
         await household.look()
-        monkeypatch.setattr(adding, "Roll", Old)
         await household.add("anna", 0)
         with pytest.raises(Divergence):
             await household.look()

@@ -15,6 +15,7 @@ import pytest
 
 from safelight.clients.engine.account_session import open_account
 from safelight.clients.engine.epochs import EpochSecrets
+from safelight.clients.engine.inboxes import inboxes_of
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.rolls import Roll
 from safelight.clients.engine.space_view import SpaceView
@@ -149,7 +150,7 @@ async def _roles_hold(everyone: Everyone, folder: Path) -> None:
         assert "[right-missing]" in someone.refused("member", "invite", "Friend", "--space", FAMILY)
         assert "[right-missing]" in someone.refused("space", "policy", FAMILY, "--links", "none")
         async with _inside(someone, FAMILY) as view:
-            roll = Roll(view.state, view.session.device.device_id, opened_ms=view.session.clock())
+            roll = Roll(inboxes_of(view.state), view.session.device.device_id, opened_ms=view.session.clock())
             assert await _refused(view.commit(RecordKind.OPEN_ROLL, roll.body)) == "right-missing"
             policy = SetPolicyBody(Policy(1, "none"))
             assert await _refused(view.commit(LedgerKind.SET_POLICY, policy)) == "right-missing"

@@ -5,6 +5,7 @@ from pathlib import Path
 from safelight.clients.engine.adding import AssetAdder, RollKeeper
 from safelight.clients.engine.cameras import CameraSession
 from safelight.clients.engine.files import seal_file
+from safelight.clients.engine.inboxes import sealing_to
 from safelight.clients.engine.uploads import upload_blob
 from safelight.sync_protocol.receipts import Receipt
 from safelight.sync_protocol.records import FullPart, RenditionName, ViewPart
@@ -13,7 +14,7 @@ from safelight.sync_protocol.sealing.fingerprints import content_fingerprint
 
 async def camera_adds(camera: CameraSession, path: Path) -> Receipt:
     """Seal, upload and commit one file, and forget the roll."""
-    keeper = RollKeeper(camera.committer, camera.profile.camera_id, lambda: camera.view.state)
+    keeper = RollKeeper(camera.committer, camera.profile.camera_id, sealing_to(lambda: camera.view.state))
     roll = await keeper.roll()
     asset = roll.new_asset()
     sealed = seal_file(asset, RenditionName.ORIGINAL, path)

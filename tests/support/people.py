@@ -9,6 +9,7 @@ from safelight.clients.engine.account_session import AccountSession, open_accoun
 from safelight.clients.engine.accounts import create_account
 from safelight.clients.engine.adding import AssetAdder, RollKeeper
 from safelight.clients.engine.files import SealedFile, seal_bytes, seal_file
+from safelight.clients.engine.inboxes import sealing_to
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import create_space, find_space
@@ -71,7 +72,7 @@ async def new_space(someone: Someone, name: str, kind: SpaceKind = "family") -> 
 
 async def add_file(space: SpaceView, path: Path, *, preview: bytes = b"", spool: Path | None = None) -> Receipt:
     """Add one file as a member does: sealed under a roll, uploaded, committed."""
-    keeper = RollKeeper(space.committer, space.session.device.device_id, lambda: space.state)
+    keeper = RollKeeper(space.committer, space.session.device.device_id, sealing_to(lambda: space.state))
     roll = await keeper.roll()
     asset = roll.new_asset()
     sealed = [seal_file(asset, RenditionName.ORIGINAL, path, spool=spool)]

@@ -49,6 +49,9 @@ class KnownFiles:
         """Whether the space has the file of this *fingerprint*, proved by its record. Raises the server's refusals."""
         return await self._gathering.ask(fingerprint)
 
+    async def note(self, fingerprint: bytes) -> None:
+        """Nothing is to be noted: the next question is answered by the log."""
+
     async def stop(self) -> None:
         """Give up the question under way."""
         await self._gathering.stop()

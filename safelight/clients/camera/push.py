@@ -15,15 +15,15 @@ from safelight.clients.camera import sealing
 from safelight.clients.camera.budget import Budget
 from safelight.clients.camera.develop.pool import Developers
 from safelight.clients.camera.forgetting import overwrite_freed_keys
-from safelight.clients.camera.known import KnownFiles
 from safelight.clients.camera.outcomes import Everything, Listener, Outcome, Selection, Tally
 from safelight.clients.camera.reading import digest_of, look_again
 from safelight.clients.camera.scan import Found, LeftOut, scan
 from safelight.clients.camera.sealing import SealedAsset
 from safelight.clients.camera.spool import Spool, Spooled
 from safelight.clients.camera.tasks import all_of
+from safelight.clients.camera.who_adds import WhoAdds, camera_adds
 from safelight.clients.engine.adding import AssetAdder, RollKeeper
-from safelight.clients.engine.cameras import CameraSession, open_camera
+from safelight.clients.engine.cameras import open_camera
 from safelight.clients.engine.files import MAX_IN_MEMORY_SIZE_BYTES
 from safelight.clients.engine.profile import ProfileFolder
 from safelight.clients.engine.uploads import upload_blob
@@ -48,28 +48,20 @@ _OF_ONE_FILE = _AGAIN | {Code.FILE_UNREADABLE, Code.TOO_LARGE, Code.ASSET_CONFLI
 
 
 class Pusher:
-    """Pushes files for one open camera. `developers` is None where only originals are wanted."""
+    """Pushes files for one who adds. `developers` is None where only originals are wanted."""
 
-    def __init__(self, session: CameraSession, spool: Spool, developers: Developers | None, listener: Listener) -> None:
-        self._session = session
+    def __init__(self, who: WhoAdds, spool: Spool, developers: Developers | None, listener: Listener) -> None:
+        self._who = who
         self._spool = spool
         self._developers = developers
         self._listener = listener
-        self._rolls = RollKeeper(
-            session.committer, session.profile.camera_id, lambda: session.view.state, album=self._album
-        )
-        self._adder = AssetAdder(session.committer)
-        self._known = KnownFiles(
-            session.connection, session.profile.space_id, lambda: session.view.state, session.log.holds
-        )
+        self._rolls = RollKeeper(who.committer, who.device_id, who.inboxes, not_into_album=who.not_into_album)
+        self._adder = AssetAdder(who.committer)
+        self._known = who.known
         self._memory = Budget(MEMORY_SIZE_BYTES)
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._claims: dict[bytes, asyncio.Future[None]] = {}
         self._resumed: set[bytes] = set()
-
-    def _album(self) -> bytes:
-        """The shared album that this camera is pointed at, if it is."""
-        return self._session.view.state.cameras[self._session.profile.camera_id].album_id
 
     async def push(self, folder: Path, selection: Selection | None = None) -> Tally:
         """Upload all of *folder* that is new; first whatever an interrupted push left in the spool.
@@ -77,8 +69,8 @@ class Pusher:
         One file's failure is counted, and the others go on. Raises what would meet every file alike, such as
         SERVER_UNREACHABLE; then what was committed stays, and another push completes it.
         """
-        await self._session.view.refresh()
-        await self._session.committer.settle()
+        await self._who.refresh()
+        await self._who.committer.settle()
         await self._resume()
         tally, selection = Tally(), selection or Everything()
         self._listener.expect(*await asyncio.to_thread(_count, folder, selection))
@@ -122,7 +114,7 @@ class Pusher:
                     return Outcome.FAILED, refusal.sentence
                 if refusal.code in _ROLL_GONE:
                     self._rolls.drop()
-                    await self._session.view.refresh()
+                    await self._who.refresh()
                 else:
                     await asyncio.sleep(_PAUSE_S * attempt)
             try:
@@ -147,7 +139,7 @@ class Pusher:
                     self._check_same(negative, fingerprint)
                     sealed = await self._finish_small(negative, fingerprint)
                     del negative
-                return await self._commit(sealed)
+                return await self._commit(sealed, fingerprint)
         return await self._push_unasked(found, size_bytes)
 
     async def _push_unasked(self, found: Found, size_bytes: int) -> tuple[Outcome, str]:
@@ -163,7 +155,7 @@ class Pusher:
                     sealed = await self._finish_small(negative, fingerprint)
                     del negative
                     await memory.aclose()
-                    return await self._commit(sealed)
+                    return await self._commit(sealed, fingerprint)
         # The same bytes are on their way already. Nobody waits for others while holding memory: they may need it.
         async with self._claim(fingerprint) as is_new:
             if not is_new:
@@ -181,12 +173,13 @@ class Pusher:
 
     async def _finish_small(self, negative: sealing.Negative, fingerprint: bytes) -> SealedAsset:
         """Develop and send; what comes back holds none of the files any more, and waits only for its commit."""
-        sealed = await sealing.develop(negative, fingerprint, self._developers)
+        sealed = await sealing.develop(negative, self._told(fingerprint), self._developers)
         await all_of(self._upload(file.source, file.ref) for file in sealed.files)
         return dataclasses.replace(sealed, files=[])
 
-    async def _commit(self, sealed: SealedAsset) -> tuple[Outcome, str]:
+    async def _commit(self, sealed: SealedAsset, fingerprint: bytes) -> tuple[Outcome, str]:
         await self._adder.add(sealed.roll, sealed.body)
+        await self._known.note(fingerprint)
         return Outcome.UPLOADED, sealed.note
 
     async def _push_large(self, found: Found, size_bytes: int, fingerprint: bytes) -> tuple[Outcome, str]:
@@ -194,8 +187,8 @@ class Pusher:
         async with self._spool.room(size_bytes) as room:
             negative = await self._expose(found, room / RenditionName.ORIGINAL.value)
             self._check_same(negative, fingerprint)
-            sealed = await sealing.develop(negative, fingerprint, self._developers)
-            spooled = await asyncio.to_thread(_keep, room, sealed)
+            sealed = await sealing.develop(negative, self._told(fingerprint), self._developers)
+            spooled = await asyncio.to_thread(_keep, room, sealed, fingerprint)
             await self._send(spooled)
         return Outcome.UPLOADED, sealed.note
 
@@ -210,6 +203,7 @@ class Pusher:
                     on_created=functools.partial(spooled.note_upload, ref),
                 )
             await self._adder.add(spooled.roll, spooled.asset)
+            await self._known.note(spooled.fingerprint)
         except Refused as refusal:
             if refusal.code in _OF_ONE_FILE:
                 await asyncio.to_thread(spooled.remove)
@@ -226,8 +220,8 @@ class Pusher:
     ) -> None:
         async with self._uploads:
             await upload_blob(
-                self._session.connection,
-                self._session.profile.space_id,
+                self._who.connection,
+                self._who.space_id,
                 source,
                 digest=ref.blob,
                 size_bytes=ref.size_bytes,
@@ -239,7 +233,7 @@ class Pusher:
     async def _resume(self) -> None:
         """Finish what an earlier process had sealed; what no longer counts is sealed anew at its file's turn."""
         for spooled in self._spool.entries():
-            fingerprint = spooled.asset.fingerprint
+            fingerprint = spooled.fingerprint
             if await self._known.has(fingerprint):
                 spooled.remove()
                 continue
@@ -271,13 +265,16 @@ class Pusher:
         return Outcome.KNOWN, ""
 
     def _fingerprint(self, sha256: bytes) -> bytes:
-        profile = self._session.profile
-        return content_fingerprint(profile.dedupe_key, profile.space_id, sha256)
+        return content_fingerprint(self._who.dedupe_key, self._who.space_id, sha256)
+
+    def _told(self, fingerprint: bytes) -> bytes:
+        """What the record says of it: nothing, where only this computer knows the key."""
+        return fingerprint if self._who.tells_fingerprints else b""
 
 
-def _keep(room: Path, sealed: SealedAsset) -> Spooled:
+def _keep(room: Path, sealed: SealedAsset, fingerprint: bytes) -> Spooled:
     """Write the small renditions and the entry beside the original that is in *room* already."""
-    spooled = Spooled(room, sealed.roll, sealed.body, {})
+    spooled = Spooled(room, sealed.roll, sealed.body, {}, fingerprint)
     for file in sealed.files:
         if not isinstance(file.source, Path):
             spooled.blob(file.ref).write_bytes(file.source)
@@ -298,10 +295,19 @@ def _count(folder: Path, selection: Selection) -> tuple[int, int]:
 async def open_pusher(held: ProfileFolder, developers: Developers | None, listener: Listener) -> AsyncIterator[Pusher]:
     """Open the camera of the profile *held*, ready to push; afterwards its roll is closed and its keys forgotten."""
     async with open_camera(held) as session:
-        spool = Spool(held.space_folder(session.profile.space_id) / "spool")
-        pusher = Pusher(session, spool, developers, listener)
-        try:
+        spool = held.space_folder(session.profile.space_id) / "spool"
+        async with pushing(camera_adds(session), spool, developers, listener) as pusher:
             yield pusher
-        finally:
-            await pusher.stop()
-            pusher.close()
+
+
+@contextlib.asynccontextmanager
+async def pushing(
+    who: WhoAdds, spool: Path, developers: Developers | None, listener: Listener
+) -> AsyncIterator[Pusher]:
+    """Push for *who* adds; afterwards the roll is closed and its keys forgotten. *spool* is a folder of its own."""
+    pusher = Pusher(who, Spool(spool), developers, listener)
+    try:
+        yield pusher
+    finally:
+        await pusher.stop()
+        pusher.close()

@@ -16,7 +16,7 @@ from safelight.clients.camera.budget import Budget
 from safelight.clients.engine import durable
 from safelight.clients.engine.rolls import RollRef
 from safelight.sync_protocol import ids
-from safelight.sync_protocol.ids import Id, OptionalId
+from safelight.sync_protocol.ids import Id, OptionalHash, OptionalId
 from safelight.sync_protocol.records import AssetBody, RenditionRef
 from safelight.sync_protocol.refusals import Code, Refused
 
@@ -25,11 +25,14 @@ SPOOL_SIZE_BYTES = 16 * 1024**3
 # What is left free on the disk, whatever the file's size.
 _KEEP_FREE_BYTES = 256 * 1024**2
 _ENTRY_FILE = "entry"
-_ENTRY_VERSION = 1
+_ENTRY_VERSION = 2
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file's content. `uploads` are the paths of uploads begun, by rendition id."""
+    """The file's content. `uploads` are the paths of uploads begun, by rendition id.
+
+    `fingerprint` tells the file from others on this computer, whether or not the asset says it.
+    """
 
     version: int
     roll_id: Id
@@ -37,6 +40,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     uploads: dict[bytes, str] = {}
     album_id: OptionalId = b""
     generation: int = 0
+    fingerprint: OptionalHash = b""
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class Spooled:
     roll: RollRef
     asset: AssetBody
     uploads: dict[bytes, str]
+    fingerprint: bytes
 
     def blob(self, ref: RenditionRef) -> Path:
         """Return the file that holds a rendition's blob."""
@@ -60,7 +65,8 @@ class Spooled:
     def save(self) -> None:
         """Write the entry durably; from then on it survives this process."""
         roll = self.roll
-        entry = _Entry(_ENTRY_VERSION, roll.roll_id, self.asset, self.uploads, roll.album_id, roll.generation)
+        roll_parts = (roll.album_id, roll.generation)
+        entry = _Entry(_ENTRY_VERSION, roll.roll_id, self.asset, self.uploads, *roll_parts, self.fingerprint)
         durable.write_file(self.folder / _ENTRY_FILE, msgspec.msgpack.encode(entry))
 
     def remove(self) -> None:
@@ -114,7 +120,7 @@ def _read(folder: Path) -> Spooled | None:
     except (OSError, msgspec.DecodeError):
         return None
     roll = RollRef(entry.roll_id, entry.album_id, entry.generation)
-    spooled = Spooled(folder, roll, entry.asset, dict(entry.uploads))
+    spooled = Spooled(folder, roll, entry.asset, dict(entry.uploads), entry.fingerprint)
     for ref in entry.asset.renditions:
         blob = spooled.blob(ref)
         if not blob.is_file() or blob.stat().st_size != ref.size_bytes:

@@ -85,6 +85,14 @@ def ask_invitation(given: str | None) -> str:
     return _ask_code(given, "Invitation", "there is no invitation on standard input; `member invite` prints one")
 
 
+def ask_upload_link(given: str | None) -> str:
+    """Return an upload link's address, in the same ways."""
+    typed = given == "-" and sys.stdin.isatty()
+    return _ask_code(
+        None if typed else given, "Upload link", "there is no link on standard input; `link create --upload` prints one"
+    )
+
+
 def _ask_code(given: str | None, prompt: str, missing: str) -> str:
     """*Secrets in the list of processes*: what stands on the command line, other users see, and the shell keeps."""
     if given == "-" or (given is None and not sys.stdin.isatty()):

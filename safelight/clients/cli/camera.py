@@ -206,6 +206,11 @@ def push(folder: FolderArgument, no_renditions: NoRenditionsOption = False, json
     """
     with profile() as held, PushProgress(quiet=json) as progress:
         tally = run(_push(held, folder, progress, renditions=not no_renditions))
+    report_push(tally, json=json)
+
+
+def report_push(tally: Tally, *, json: bool) -> None:
+    """Print what became of a folder's files; exits with 1 where one failed."""
     failed = tally.counts[Outcome.FAILED]
     if json:
         print_json(_document(tally))

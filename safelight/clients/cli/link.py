@@ -9,8 +9,9 @@ import typer
 
 from safelight.clients.camera.develop.pool import developers
 from safelight.clients.camera.watermarks import check_text, watermark
-from safelight.clients.cli.asking import LINK_PASSWORD_VARIABLE, ask_new_password
+from safelight.clients.cli.asking import LINK_PASSWORD_VARIABLE, Misuse, ask_new_password
 from safelight.clients.cli.asset import SpaceOption
+from safelight.clients.cli.camera import FolderArgument, NoRenditionsOption
 from safelight.clients.cli.expiry import parse_expiry
 from safelight.clients.cli.member_names import shown_name
 from safelight.clients.cli.output import (
@@ -26,12 +27,25 @@ from safelight.clients.cli.output import (
 )
 from safelight.clients.cli.progress import CountProgress
 from safelight.clients.cli.running import in_spaces, with_account, with_space
+from safelight.clients.cli.upload_link import (
+    DEFAULT_MAX_FILES,
+    DEFAULT_MAX_GUESTS,
+    DEFAULT_QUOTA,
+    UploadWish,
+    make_upload_link,
+    report_upload_link,
+    taken_text,
+    upload_by_link,
+    upload_row,
+    upload_wish,
+)
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.albums import Album, find_album
 from safelight.clients.engine.link_listing import ListedLink, find_link, list_links, revoke_link
 from safelight.clients.engine.link_making import LinkWish, MadeLink, create_link
 from safelight.clients.engine.members import list_members
 from safelight.clients.engine.space_view import SpaceView
+from safelight.clients.engine.upload_links import close_upload_link, find_upload_link, list_upload_links
 from safelight.sync_protocol.refusals import Code, Refused
 
 T = TypeVar("T")
@@ -45,9 +59,12 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The link's id, or
 
 @app.command()
 def create(
-    album: Annotated[str, typer.Option("--album", metavar="NAME", help="The album to show.")],
     space: SpaceOption,
+    album: Annotated[
+        str | None, typer.Option("--album", metavar="NAME", help="The album to show, or with --upload to fill as well.")
+    ] = None,
     *,
+    upload: Annotated[bool, typer.Option("--upload", help="Make a link by which guests add, and see nothing.")] = False,
     password: Annotated[bool, typer.Option("--password", help="Ask for a password that guests must know.")] = False,
     expires: Annotated[
         str, typer.Option("--expires", metavar="WHEN", help="7d, 12h, 30m, 2w, or a date: the end of that day.")
@@ -63,6 +80,22 @@ def create(
         typer.Option("--watermark", metavar="TEXT", help="Show previews with this text all over them, no originals."),
     ] = None,
     label: Annotated[str, typer.Option("--label", help="A note for yourself; no guest sees it.")] = "",
+    title: Annotated[str, typer.Option("--title", help="With --upload: what guests are told that they add to.")] = "",
+    quota: Annotated[
+        str, typer.Option("--quota", metavar="SIZE", help=f"With --upload: of all guests, {DEFAULT_QUOTA} if not said.")
+    ] = "",
+    max_files: Annotated[
+        int,
+        typer.Option(
+            "--max-files", metavar="N", min=0, help=f"With --upload: of all guests, {DEFAULT_MAX_FILES} if not said."
+        ),
+    ] = 0,
+    max_guests: Annotated[
+        int,
+        typer.Option(
+            "--max-guests", metavar="N", min=0, help=f"With --upload: computers, {DEFAULT_MAX_GUESTS} if not said."
+        ),
+    ] = 0,
     json: JsonOption = False,
 ) -> None:
     """Make a link that shows an album as it is now. Its address is the key: send it to whom you trust with it.
@@ -72,8 +105,24 @@ def create(
 
     Example: safelight link create --album Summer --space Family --password --expires 7d
 
+    With --upload it is a link for adding instead: guests see nothing, not even each other's pictures. It ends after
+    30 days if you do not say otherwise.
+
     Example: safelight link create --album Proofs --space Studio --watermark 'Proof for Kolibri'
+
+    Example: safelight link create --upload --album Wedding --space Family --expires 14d --quota 20GB
     """
+    if upload:
+        if password or no_originals or max_opens or watermark_text is not None:
+            raise Misuse(
+                "an upload link shows nothing, so it takes no --password, --no-originals, --max-opens, --watermark"
+            )
+        _create_upload(space, album, _upload_wish(expires, quota, max_files, max_guests, title, label), json=json)
+        return
+    if album is None:
+        raise Misuse("say which album to show: --album NAME")
+    if title or quota or max_files or max_guests:
+        raise Misuse("--title, --quota, --max-files and --max-guests go with --upload")
     expires_ms = parse_expiry(expires, datetime.now(UTC)) if expires else 0
     text = None if watermark_text is None else check_text(watermark_text)
     chosen = ask_new_password("Password for the link", variable=LINK_PASSWORD_VARIABLE) if password else None
@@ -88,6 +137,22 @@ def create(
     if not made.originals and not no_originals and text is None:
         note("This space allows links without originals only: this one shows previews.")
     _report(made, warning, text or "", expires_ms, json=json)
+
+
+def _create_upload(space: str, album: str | None, wish: UploadWish, *, json: bool) -> None:
+    made, warning = with_space(space, lambda view: make_upload_link(view, wish, album))
+    report_upload_link(made, warning, wish, album, json=json)
+
+
+def _upload_wish(expires: str, quota: str, max_files: int, max_guests: int, title: str, label: str) -> UploadWish:
+    return upload_wish(
+        expires=expires,
+        quota=quota or DEFAULT_QUOTA,
+        max_files=max_files or DEFAULT_MAX_FILES,
+        max_guests=max_guests or DEFAULT_MAX_GUESTS,
+        title=title,
+        label=label,
+    )
 
 
 def _report(made: MadeLink, warning: str, watermark_text: str, expires_ms: int, *, json: bool) -> None:
@@ -131,6 +196,7 @@ def list_(json: JsonOption = False) -> None:
         async def collect(view: SpaceView) -> None:
             name, makers = await view.name(), await _makers(view)
             rows.extend([_row(link, name, makers) for link in await list_links(view)])
+            rows.extend([upload_row(link, name, makers, _GONE) for link in await list_upload_links(view)])
 
         await in_spaces(session, collect)
         return rows
@@ -139,7 +205,7 @@ def list_(json: JsonOption = False) -> None:
     if json:
         print_json(rows)
         return
-    columns = [Column("id"), Column("space"), Column("state"), Column("opened", right=True), Column("expires")]
+    columns = [Column("id"), Column("space"), Column("state"), Column("used", right=True), Column("expires")]
     columns += [Column("label", fold=True), Column("watermark", fold=True), Column("made by", fold=True)]
     print_table(
         columns,
@@ -158,6 +224,9 @@ def show(link_id: IdArgument, json: JsonOption = False) -> None:
     """
 
     async def look(view: SpaceView) -> dict[str, Any] | None:
+        if (uploading := find_upload_link(view, link_id)) is not None:
+            found_uploads = [each for each in await list_upload_links(view) if each.link_id == uploading]
+            return upload_row(found_uploads[0], await view.name(), await _makers(view), _GONE)
         found = find_link(view, link_id)
         listed = [] if found is None else await list_links(view)
         name, makers = await view.name(), await _makers(view)
@@ -170,8 +239,9 @@ def show(link_id: IdArgument, json: JsonOption = False) -> None:
     say(row["url"] or "Its address does not open with this account's keys.")
     if row["url"]:
         print_qr(row["url"])
-    say(f"{row['state']}, opened {_opens(row)}, expires {date_text(row['expires_ms']) or 'never'}")
-    if row["watermark"]:
+    used = f"{taken_text(row)} taken" if row["kind"] == "upload" else f"opened {_opens(row)}"
+    say(f"{row['state']}, {used}, expires {date_text(row['expires_ms']) or 'never'}")
+    if row.get("watermark"):
         say(f"Watermarked: {row['watermark']}")
 
 
@@ -186,6 +256,8 @@ def revoke(link_id: IdArgument, json: JsonOption = False) -> None:
         found = find_link(view, link_id)
         if found is not None:
             await revoke_link(view, found)
+        elif (found := find_upload_link(view, link_id)) is not None:
+            await close_upload_link(view, found)
         return found
 
     revoked = _in_some_space(link_id, withdraw)
@@ -193,6 +265,29 @@ def revoke(link_id: IdArgument, json: JsonOption = False) -> None:
         print_json({"id": revoked, "state": "revoked"})
     else:
         say("The link is withdrawn.")
+
+
+@app.command()
+def upload(
+    url: Annotated[
+        str | None,
+        typer.Argument(metavar="URL", help="The link; - asks for it, or reads standard input.", show_default=False),
+    ],
+    folder: FolderArgument,
+    no_renditions: NoRenditionsOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Add what is new in a folder by somebody's upload link. It needs no account, and shows nothing that is there.
+
+    An interrupted upload is completed by the next one with the same link, which sends nothing twice. A link in the
+    command itself can be read by other users of this computer while the command runs, and stays in the shell's history;
+    with - it is asked for.
+
+    Example: safelight link upload 'https://photos.example/s/5be0…#…' ~/Pictures/wedding
+
+    Example: safelight link upload - ~/Pictures/wedding < link.txt
+    """
+    upload_by_link(url, folder, renditions=not no_renditions, json=json)
 
 
 def _in_some_space(link_id: str, work: Callable[[SpaceView], Coroutine[object, object, T | None]]) -> T:
@@ -216,6 +311,7 @@ def _row(link: ListedLink, space: str, makers: dict[bytes, str]) -> dict[str, An
     row = link.row
     return {
         "id": row.link_id,
+        "kind": "show",
         "space": space,
         "url": link.url,
         "state": row.state,
@@ -235,8 +331,10 @@ def _row(link: ListedLink, space: str, makers: dict[bytes, str]) -> dict[str, An
 
 
 def _notes(row: dict[str, Any]) -> tuple[str, str, str]:
-    return row["label"], row["watermark"], row["maker"]
+    return row["label"], row.get("watermark", ""), row["maker"]
 
 
 def _opens(row: dict[str, Any]) -> str:
+    if row["kind"] == "upload":
+        return taken_text(row)
     return f"{row['opens']} of {row['max_opens']}" if row["max_opens"] else f"{row['opens']}×"

@@ -21,6 +21,7 @@ from safelight.clients.engine.profile import ProfileFolder, profile_path
 from safelight.clients.engine.profile_secrets import needs_password
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import find_space, list_spaces
+from safelight.clients.engine.upload_links import renew_upload_links
 from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.records import RecordKind
 from safelight.sync_protocol.refusals import Refused
@@ -34,6 +35,7 @@ _DONE = {
     RecordKind.SHOW_IN_ALBUM.value: "assets were added to a shared album",
     RecordKind.PUBLISH_LINK.value: "a link was made (safelight link list)",
     RecordKind.REVOKE_LINK.value: "a link was revoked",
+    RecordKind.PUBLISH_INBOX.value: "an upload link was given the keys in force",
     LedgerKind.CERTIFY_CAMERA.value: "a camera was certified, and its pairing code is lost (safelight camera list)",
     LedgerKind.POINT_CAMERA.value: "a camera was pointed at an album, or away (safelight camera list)",
     LedgerKind.REVOKE_CAMERA.value: "a camera was shut out",
@@ -46,6 +48,8 @@ _DONE = {
     LedgerKind.OPEN_GENERATION.value: "an album was given new keys",
     LedgerKind.GIVE_GRANT.value: "an album was granted to somebody (safelight album grants)",
     LedgerKind.END_GRANT.value: "a grant was ended (safelight album grants)",
+    LedgerKind.OPEN_UPLOAD_LINK.value: "an upload link was made (safelight link list)",
+    LedgerKind.CLOSE_UPLOAD_LINK.value: "an upload link was closed (safelight link list)",
     LedgerKind.REMOVE_MEMBER.value: "a member was removed; links that they made go on (safelight link list)",
 }
 
@@ -126,6 +130,7 @@ async def enter(view: SpaceView, *, admits: bool = True) -> None:
             note(f"safelight: {admitted.name} joined, and cannot be let in: {admitted.refused.sentence}")
     if await begin_epoch_that_is_due(view):
         note("safelight: a device or camera was given up, and new keys were begun for it")
+    await renew_upload_links(view)
     if shown := await catch_up(view):
         note(f"safelight: {count_text(shown, 'picture')} of cameras that fill an album were added to it")
 

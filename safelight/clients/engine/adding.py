@@ -5,19 +5,20 @@ takes all of them: many assets share one signature, one request and one fsync.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 
 from safelight.clients.engine.answers import is_settled
 from safelight.clients.engine.clock import Clock, now_ms
 from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.gathering import Gathering, Waiting
+from safelight.clients.engine.inboxes import FindsInboxes, Inboxes
 from safelight.clients.engine.rolls import Roll, RollRef
-from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD, MAX_ENTRY_SIZE_BYTES
 from safelight.sync_protocol.receipts import Receipt
 from safelight.sync_protocol.records import AddAlbumAssetsBody, AddAssetsBody, Added, AssetBody, RecordKind
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.upload_links import AlbumInboxes
 from safelight.sync_protocol.wire import pack
 
 # Those who finish within a moment share one entry: a commit costs both ends more than one asset's place in it.
@@ -27,63 +28,58 @@ _MAX_BATCH_SIZE_BYTES = MAX_ENTRY_SIZE_BYTES * 3 // 4
 _OF_ALL = frozenset({Code.SERVER_UNREACHABLE, Code.RECEIPT_INVALID, Code.DEVICE_REVOKED, Code.SERVER_KEY_CHANGED})
 
 # *A clock that is wrong stops a camera* that fills an album: the album waits for a laptop, and the pictures do not.
-_NOT_INTO_ALBUM = frozenset({Code.LEDGER_RULE, Code.RIGHT_MISSING})
+NOT_INTO_ALBUM = frozenset({Code.LEDGER_RULE, Code.RIGHT_MISSING})
 
 
 class RollKeeper:
     """Keeps one open roll for a device in a space, and opens the next when it is spent.
 
-    *state* returns the verified ledger, *album* the shared album that is added to as well, or nothing. While that
-    album's keys do not stand, what is added is in the space alone: *a camera that waits for a laptop* loses pictures.
-    A process that starts again has a new keeper, and so a new roll.
+    *inboxes* finds what is sealed to. While an album's keys do not stand, what is added is in the space alone: *a
+    camera that waits for a laptop* loses pictures. A process that starts again has a new keeper, and so a new roll.
     """
 
     def __init__(
         self,
         committer: Committer,
         device_id: bytes,
-        state: Callable[[], LedgerState],
+        inboxes: FindsInboxes,
         *,
-        album: Callable[[], bytes] = bytes,
+        not_into_album: Container[Code] = NOT_INTO_ALBUM,
         clock: Clock = now_ms,
     ) -> None:
+        """*not_into_album*: refusals of an album's roll after which the space alone is added to."""
         self._committer = committer
         self._device_id = device_id
-        self._state = state
-        self._album = album
+        self._inboxes = inboxes
+        self._not_into_album = not_into_album
         self._clock = clock
         self._roll: Roll | None = None
-        self._shut_out = b"", 0  # an album's generation that the server did not let this device add to
+        self._shut_out: AlbumInboxes | None = None  # what the server did not let this device add to
         self._lock = asyncio.Lock()
 
     async def roll(self) -> Roll:
         """Return a roll that takes at least one more asset; its opening is committed."""
         async with self._lock:
-            now, state = self._clock(), self._state()
-            album = self._target(state, now)
-            if self._roll is None or self._roll.is_spent(epoch=state.epoch.number, now_ms=now, album=album):
+            now = self._clock()
+            inboxes = self._inboxes(now)
+            if inboxes.album == self._shut_out:
+                inboxes = replace(inboxes, album=None)
+            if self._roll is None or self._roll.is_spent(inboxes, now_ms=now):
                 # Assets begun under the roll before may still finish: it is let go, not closed under them.
-                self._roll = await self._open(state, now, album[0])
+                self._roll = await self._open(inboxes, now)
             return self._roll
 
-    async def _open(self, state: LedgerState, now_ms: int, album_id: bytes) -> Roll:
-        roll = await asyncio.to_thread(Roll, state, self._device_id, opened_ms=now_ms, album_id=album_id)
+    async def _open(self, inboxes: Inboxes, now_ms: int) -> Roll:
+        roll = await asyncio.to_thread(Roll, inboxes, self._device_id, opened_ms=now_ms)
+        kind = RecordKind.OPEN_ROLL if inboxes.album is None else RecordKind.OPEN_ALBUM_ROLL
         try:
-            await self._committer.commit(RecordKind.OPEN_ALBUM_ROLL if album_id else RecordKind.OPEN_ROLL, roll.body)
+            await self._committer.commit(kind, roll.body)
         except Refused as refusal:
-            if not album_id or refusal.code not in _NOT_INTO_ALBUM:
+            if inboxes.album is None or refusal.code not in self._not_into_album:
                 raise
-            self._shut_out = roll.ref.album_id, roll.ref.generation
-            return await self._open(state, now_ms, b"")
+            self._shut_out = inboxes.album
+            return await self._open(replace(inboxes, album=None), now_ms)
         return roll
-
-    def _target(self, state: LedgerState, now_ms: int) -> tuple[bytes, int]:
-        """The album to add to and its generation, if that stands."""
-        album_id = self._album()
-        if album_id not in state.albums or not state.generation_stands(album_id, now_ms):
-            return b"", 0
-        target = album_id, state.albums[album_id].generation.number
-        return target if target != self._shut_out else (b"", 0)
 
     def drop(self) -> None:
         """Use this roll no more, without closing it for assets begun: after EPOCH_OLD or ROLL_UNKNOWN."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from safelight.clients.engine.adding import AssetAdder, RollKeeper
 from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
+from safelight.clients.engine.inboxes import sealing_to
 from safelight.clients.engine.index import AssetPlace
 from safelight.clients.engine.rolls import Roll
 from safelight.clients.engine.space_view import SpaceView
@@ -63,7 +64,7 @@ async def mirror_assets(
     if Right.ADD not in target.state.rights_of(target.session.account_id):
         raise Refused(Code.RIGHT_MISSING, Right.ADD.value)
     result = Mirrored()
-    keeper = RollKeeper(target.committer, target.session.device.device_id, lambda: target.state)
+    keeper = RollKeeper(target.committer, target.session.device.device_id, sealing_to(lambda: target.state))
     adder = AssetAdder(target.committer)
     dedupe_key = await target.dedupe_key()
     try:

@@ -93,8 +93,9 @@ async def pair_camera(
 
 
 async def list_cameras(space: SpaceView) -> list[ListedCamera]:
-    """List the space's cameras in the order in which they were certified."""
-    return [await _listed(space, camera_id, camera) for camera_id, camera in space.state.cameras.items()]
+    """List the space's cameras in the order in which they were certified; guests of upload links are none."""
+    cameras = [(camera_id, camera) for camera_id, camera in space.state.cameras.items() if not camera.link_id]
+    return [await _listed(space, camera_id, camera) for camera_id, camera in cameras]
 
 
 async def _listed(space: SpaceView, camera_id: bytes, camera: Camera) -> ListedCamera:

@@ -68,7 +68,28 @@ class CameraProfile(msgspec.Struct, frozen=True, tag="camera", tag_field="kind",
         return f"CameraProfile({self.camera_id.hex()})"
 
 
-AnyProfile = AccountProfile | CameraProfile
+class GuestProfile(msgspec.Struct, frozen=True, tag="guest", tag_field="kind", forbid_unknown_fields=True):
+    """A guest of an upload link, in a folder of its own. The link's secret is in no profile: the address has it.
+
+    `head_number` is the newest head that was seen: a pin. With `local_key` this computer tells its files apart.
+    """
+
+    version: int
+    server_url: str
+    server_key: _Key
+    link_id: Id
+    space_id: Hash
+    guest_id: Id
+    signing_seed: _Key
+    local_key: _Key
+    head_number: int
+    is_bound: bool
+
+    def __repr__(self) -> str:
+        return f"GuestProfile({self.guest_id.hex()})"
+
+
+AnyProfile = AccountProfile | CameraProfile | GuestProfile
 
 
 def profile_path(environment: Mapping[str, str] = os.environ) -> Path:

@@ -9,9 +9,9 @@ import secrets
 import sys
 from dataclasses import dataclass
 
+from safelight.clients.engine.inboxes import Inboxes
 from safelight.sync_protocol import ids
 from safelight.sync_protocol.contexts import Label, context, uint
-from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES, MAX_ASSETS_PER_ROLL, MAX_ROLL_AGE_S
 from safelight.sync_protocol.records import (
     VIEW_RENDITIONS,
@@ -94,37 +94,37 @@ class NewAsset:
 class Roll:
     """A roll that is open: makes assets until it is spent or closed.
 
-    *state* is the verified ledger; what is sealed opens for the readers of its epoch, and for no one who adds. With
-    *album_id*, which is shared and whose generation stands, it opens for that album's readers as well.
+    What is sealed opens for the readers of the epoch that the *inboxes* are of, and for no one who adds; where they
+    name a shared album, whose keys stand, for that album's readers as well.
     """
 
-    def __init__(self, state: LedgerState, device_id: bytes, *, opened_ms: int, album_id: bytes = b"") -> None:
+    def __init__(self, inboxes: Inboxes, device_id: bytes, *, opened_ms: int) -> None:
         key = secrets.token_bytes(KEY_SIZE_BYTES)
         view_key = keytree.roll_view_key(key)
         self.roll_id = ids.new_id()
-        self.epoch = state.epoch.number
+        self.epoch = inboxes.epoch
         self.assets = 0
-        self._space_id = state.space_id
+        self._space_id = inboxes.space_id
         self._opened_ms = opened_ms
         self._wrap_key = keytree.roll_wrap_key(key)
         self._view_wrap_key = keytree.roll_view_wrap_key(view_key)
-        place = (state.space_id, self.epoch, self.roll_id, device_id)
-        full = hpke.seal(state.epoch.full_inbox, roll_info(Label.ROLL_FULL, *place), key)
-        view = hpke.seal(state.epoch.view_inbox, roll_info(Label.ROLL_VIEW, *place), view_key)
+        place = (inboxes.space_id, self.epoch, self.roll_id, device_id)
+        full = hpke.seal(inboxes.full, roll_info(Label.ROLL_FULL, *place), key)
+        view = hpke.seal(inboxes.view, roll_info(Label.ROLL_VIEW, *place), view_key)
         self.body: OpenRollBody | OpenAlbumRollBody
-        if album_id:
-            generation = state.albums[album_id].generation
-            self.ref = RollRef(self.roll_id, album_id, generation.number)
-            info = (state.space_id, self.ref, device_id)
+        album = inboxes.album
+        if album is not None:
+            self.ref = RollRef(self.roll_id, album.album_id, album.generation)
+            info = (inboxes.space_id, self.ref, device_id)
             self.body = OpenAlbumRollBody(
                 roll_id=self.roll_id,
                 epoch=self.epoch,
                 full=full,
                 view=view,
-                album_id=album_id,
-                generation=generation.number,
-                album_full=hpke.seal(generation.full_inbox, album_roll_info(Label.ALBUM_ROLL_FULL, *info), key),
-                album_view=hpke.seal(generation.view_inbox, album_roll_info(Label.ALBUM_ROLL_VIEW, *info), view_key),
+                album_id=album.album_id,
+                generation=album.generation,
+                album_full=hpke.seal(album.full_inbox, album_roll_info(Label.ALBUM_ROLL_FULL, *info), key),
+                album_view=hpke.seal(album.view_inbox, album_roll_info(Label.ALBUM_ROLL_VIEW, *info), view_key),
             )
         else:
             self.ref = RollRef(self.roll_id)
@@ -132,11 +132,12 @@ class Roll:
         wipe(key)
         wipe(view_key)
 
-    def is_spent(self, *, epoch: int, now_ms: int, album: tuple[bytes, int] = (b"", 0)) -> bool:
-        """Whether a new roll is due: another epoch, *album* or generation of it, 500 assets, a day, or `close`."""
+    def is_spent(self, inboxes: Inboxes, *, now_ms: int) -> bool:
+        """Whether a new roll is due: another epoch, album or generation of it, 500 assets, a day, or `close`."""
         old = now_ms - self._opened_ms >= MAX_ROLL_AGE_S * 1000 or now_ms < self._opened_ms
+        album = (inboxes.album.album_id, inboxes.album.generation) if inboxes.album else (b"", 0)
         old = old or album != (self.ref.album_id, self.ref.generation)
-        return old or self.epoch != epoch or self.assets >= MAX_ASSETS_PER_ROLL or not self._wrap_key
+        return old or self.epoch != inboxes.epoch or self.assets >= MAX_ASSETS_PER_ROLL or not self._wrap_key
 
     def new_asset(self) -> NewAsset:
         """Begin an asset; ROLL_FULL when the roll has as many as it may."""

@@ -36,8 +36,11 @@ def account_of(who: Who) -> bytes:
     return who.account_id
 
 
-async def space_for(ledgers: Ledgers, who: Who, space_id: bytes) -> LedgerState:
-    """Return the space's ledger for one who stands in it; raises SPACE_UNKNOWN for everyone else, alike."""
+async def space_for(ledgers: Ledgers, who: Who, space_id: bytes, *, guests: bool = False) -> LedgerState:
+    """Return the space's ledger for one who stands in it; raises SPACE_UNKNOWN for everyone else, alike.
+
+    *guests* of upload links stand in it only where they add something: of all else they learn nothing.
+    """
     if who.is_camera and who.space_id != space_id:
         raise Refused(Code.SPACE_UNKNOWN)
     state = await ledgers.state(space_id)
@@ -45,7 +48,16 @@ async def space_for(ledgers: Ledgers, who: Who, space_id: bytes) -> LedgerState:
     camera_stands = who.is_camera and state.signing_key(who.device_id, who.device_id) is not None
     if not camera_stands and who.account_id not in state.members:
         raise Refused(Code.SPACE_UNKNOWN)
+    if who.is_camera and not guests and state.guest_link(who.device_id):
+        raise Refused(Code.SPACE_UNKNOWN)
     return state
+
+
+def check_guest(state: LedgerState, author_id: bytes, now_ms: int) -> None:
+    """Refuse a guest whose upload link is over by the server's clock, whatever time they sign; UPLOAD_LINK_OVER."""
+    link_id = state.guest_link(author_id)
+    if link_id and not state.upload_link_stands(link_id, now_ms):
+        raise Refused(Code.UPLOAD_LINK_OVER)
 
 
 async def space_for_reader(ledgers: Ledgers, who: Who, space_id: bytes, tier: Tier) -> LedgerState:

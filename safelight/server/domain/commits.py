@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from safelight.server.domain.access import Who, space_for
+from safelight.server.domain.access import Who, check_guest, space_for
 from safelight.server.domain.bells import Bells
 from safelight.server.domain.clock import ServerClock, monotonic_ms
 from safelight.server.domain.judge import (
@@ -35,6 +35,7 @@ from safelight.sync_protocol.receipts import RECEIPT_VERSION, Receipt, sign_rece
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Role
 from safelight.sync_protocol.signatures import Signer
+from safelight.sync_protocol.upload_entries import BindGuestBody
 from safelight.sync_protocol.wire import unpack
 
 # Every ledger entry makes stale what others were about to sign, so nobody but an owner writes them without pause.
@@ -129,21 +130,27 @@ class Commits:
         Raises RATE_LIMITED for ledger entries without pause of anyone but an owner.
         """
         entry = parse_entry(request.entry)
-        state = await space_for(self._ledgers, who, space_id)
+        state = await space_for(self._ledgers, who, space_id, guests=True)
         with self._paced(state, entry, who.author_id):
             return await self._take(entry, space_id, request.boxes, who)
 
     async def bind_camera(self, space_id: bytes, request: messages.CommitEntry) -> messages.Committed:
-        """Take a camera's first entry, which authenticates itself. A second bind of another key is refused.
+        """Take a camera's first entry, or a guest's, which authenticates itself. A second key is refused.
 
         Raises RATE_LIMITED as `commit` does for who certified it: they could have kept cameras for this by the hundred.
+        An upload link's guests have a pace of their own: *guests who keep its maker from the ledger*.
         """
         entry = parse_entry(request.entry)
-        if entry.header.kind != LedgerKind.BIND_CAMERA:
-            raise Refused(Code.FORBIDDEN, "only a camera's binding needs no session")
         state = await self._ledgers.state(space_id)
-        camera = state.cameras.get(entry.header.author_id)
-        with self._paced(state, entry, camera.certified_by if camera else entry.header.author_id):
+        match entry.header.kind:
+            case LedgerKind.BIND_CAMERA:
+                camera = state.cameras.get(entry.header.author_id)
+                pace_id = camera.certified_by if camera else entry.header.author_id
+            case LedgerKind.BIND_GUEST:
+                pace_id = unpack(entry.body, BindGuestBody).link_id
+            case _:
+                raise Refused(Code.FORBIDDEN, "only a camera's binding needs no session")
+        with self._paced(state, entry, pace_id):
             return await self._take(entry, space_id, request.boxes, None)
 
     async def join(self, who: Who, space_id: bytes, request: messages.CommitEntry) -> messages.Committed:
@@ -205,6 +212,7 @@ class Commits:
             await self._check_account(judged, entry)
         else:
             judged = judge_record(state, entry, boxes, now_ms=now_ms)
+            check_guest(state, entry.header.author_id, now_ms)
             if judged.commit.album is not None:
                 check_signed_now(entry, self._clock)
         await self._check_signers_heads(state.space_id, entry)

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from safelight.server.domain.ports.commits import AlbumUse, AssetUse, BlobUse, Commit, NewLink, RollUse
+from safelight.server.domain.ports.commits import (
+    AlbumUse,
+    AssetUse,
+    BlobUse,
+    Commit,
+    GuestUse,
+    NewInbox,
+    NewLink,
+    RollUse,
+)
 from safelight.server.domain.ports.rows import DeviceRow
 from safelight.sync_protocol import ledger, signatures
 from safelight.sync_protocol.contexts import Label, context
@@ -28,6 +37,7 @@ from safelight.sync_protocol.records import (
     AssetBody,
     OpenAlbumRollBody,
     OpenRollBody,
+    PublishInboxBody,
     PublishLinkBody,
     RecordKind,
     RevokeLinkBody,
@@ -35,6 +45,8 @@ from safelight.sync_protocol.records import (
     tier_of_rendition,
 )
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.upload_entries import BindGuestBody, OpenUploadLinkBody
+from safelight.sync_protocol.upload_links import UploadHead
 from safelight.sync_protocol.wire import unpack
 
 _MAX_SEALED_KEY_SIZE_BYTES = 1024
@@ -64,6 +76,7 @@ def judge_ledger_entry(
         members=[(account_id, member.role.value) for account_id, member in after.members.items()],
         cameras=_bound_cameras(state, after, entry, now_ms),
         revoked_devices=_revoked_cameras(state, after),
+        new_upload_link=_new_upload_link(entry),
         boxes=_check_boxes(after.epoch.number, _new_boxes(state, after), boxes),
     )
     return Judged(commit, after)
@@ -85,6 +98,8 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
         album=_album_of(body),
         link=_link_of(body) if isinstance(body, PublishLinkBody) else None,
         revoked_link=body.link_id if isinstance(body, RevokeLinkBody) else b"",
+        guest=_guest_of(state, entry, body),
+        inbox=_inbox_of(body) if isinstance(body, PublishInboxBody) else None,
     )
     return Judged(commit)
 
@@ -154,11 +169,37 @@ def _check_boxes(epoch: int, named: Sequence[BoxRef], boxes: Sequence[NewBox]) -
 
 
 def _bound_cameras(before: LedgerState | None, after: LedgerState, entry: Entry, now_ms: int) -> list[DeviceRow]:
-    if before is None or entry.header.kind != LedgerKind.BIND_CAMERA:
+    """The camera that an entry binds. A guest's belongs to its link, and not among anyone's devices."""
+    if before is None:
+        return []
+    if entry.header.kind == LedgerKind.BIND_GUEST:
+        guest = unpack(entry.body, BindGuestBody)
+        return [DeviceRow(guest.guest_id, guest.link_id, after.space_id, "guest", guest.device_key, now_ms)]
+    if entry.header.kind != LedgerKind.BIND_CAMERA:
         return []
     body = unpack(entry.body, BindCameraBody)
     owner_id = after.cameras[body.camera_id].certified_by
     return [DeviceRow(body.camera_id, owner_id, after.space_id, "camera", body.device_key, now_ms)]
+
+
+def _new_upload_link(entry: Entry) -> bytes:
+    if entry.header.kind != LedgerKind.OPEN_UPLOAD_LINK:
+        return b""
+    return unpack(entry.body, OpenUploadLinkBody).link_id
+
+
+def _guest_of(state: LedgerState, entry: Entry, body: object) -> GuestUse | None:
+    link_id = state.guest_link(entry.header.author_id)
+    if not link_id:
+        return None
+    terms = state.upload_links[link_id].terms
+    return GuestUse(link_id, len(_assets_of(body)), terms.max_files, terms.quota_bytes)
+
+
+def _inbox_of(body: PublishInboxBody) -> NewInbox:
+    """Where its signer knew the log to end numbers a head: each is itself an entry, so the next is higher."""
+    number = unpack(body.head, UploadHead).log.number
+    return NewInbox(body.link_id, number, body.head, body.head_signature)
 
 
 def _revoked_cameras(before: LedgerState | None, after: LedgerState) -> list[bytes]:

@@ -109,7 +109,7 @@ class Spaces:
 
     async def position(self, who: Who, space_id: bytes) -> messages.DevicePositionRow:
         """Return the asking device's last entry in the space; raises SPACE_UNKNOWN."""
-        await space_for(self._ledgers, who, space_id)
+        await space_for(self._ledgers, who, space_id, guests=True)
         return messages.DevicePositionRow(*await self._database.device_position(space_id, who.device_id))
 
     async def box(self, who: Who, space_id: bytes, epoch: int) -> messages.EpochBox:

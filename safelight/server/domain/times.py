@@ -7,9 +7,10 @@ or found an invitation, could choose the time that they sign.
 from safelight.server.domain.clock import ServerClock
 from safelight.sync_protocol.ledger_entries import CertifyCameraBody, InviteMemberBody, JoinSpaceBody, LedgerKind
 from safelight.sync_protocol.ledger_state import LedgerState
-from safelight.sync_protocol.limits import INVITATION_MAX_AGE_S, PAIRING_MAX_AGE_S
+from safelight.sync_protocol.limits import INVITATION_MAX_AGE_S, PAIRING_MAX_AGE_S, UPLOAD_LINK_MAX_AGE_S
 from safelight.sync_protocol.log import Entry
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.upload_entries import BindGuestBody, OpenUploadLinkBody
 from safelight.sync_protocol.wire import unpack
 
 _CLOCK_TOLERANCE_S = 600
@@ -20,7 +21,7 @@ def check_times(state: LedgerState, entry: Entry, clock: ServerClock) -> None:
     """Hold an entry that the ledger allows on *state* to the clock.
 
     Raises LEDGER_RULE for a code or an invitation that would live too long (a device whose clock is a year ahead would
-    make one for a year), PAIRING_EXPIRED and INVITATION_EXPIRED.
+    make one for a year), PAIRING_EXPIRED, INVITATION_EXPIRED and UPLOAD_LINK_OVER.
     """
     now_ms = clock.now_ms()
     match entry.header.kind:
@@ -35,6 +36,12 @@ def check_times(state: LedgerState, entry: Entry, clock: ServerClock) -> None:
             _check_lifetime(expires_ms, INVITATION_MAX_AGE_S, now_ms, "an invitation lives at most 30 days")
         case LedgerKind.OPEN_GENERATION | LedgerKind.GIVE_GRANT | LedgerKind.END_GRANT:
             check_signed_now(entry, clock)
+        case LedgerKind.OPEN_UPLOAD_LINK:
+            expires_ms = unpack(entry.body, OpenUploadLinkBody).terms.expires_ms
+            _check_lifetime(expires_ms, UPLOAD_LINK_MAX_AGE_S, now_ms, "an upload link expires within a year")
+        case LedgerKind.BIND_GUEST:
+            if not state.upload_link_stands(unpack(entry.body, BindGuestBody).link_id, now_ms):
+                raise Refused(Code.UPLOAD_LINK_OVER)
         case LedgerKind.JOIN_SPACE:
             if now_ms > state.invitations[unpack(entry.body, JoinSpaceBody).invitation_id].expires_ms:
                 raise Refused(Code.INVITATION_EXPIRED)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from safelight.server.domain.access import Who, space_for
+from safelight.server.domain.access import Who, check_guest, space_for
 from safelight.server.domain.clock import ServerClock
 from safelight.server.domain.content_checks import ContentCheck
 from safelight.server.domain.leases import Leases
@@ -20,6 +20,7 @@ from safelight.server.domain.ports.database import Database
 from safelight.server.domain.ports.rows import UploadRow
 from safelight.server.domain.turns import CutOff, Turns
 from safelight.sync_protocol.ids import new_id
+from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right
 
@@ -96,10 +97,12 @@ class Uploads:
     async def create(self, who: Who, space_id: bytes, appending: Appending) -> tuple[UploadRow, bool]:
         """Make an upload for *space_id*, and say whether its blob is declared, for an `append` in the same request.
 
-        Raises RIGHT_MISSING, SPACE_UNKNOWN, QUOTA_EXCEEDED or UPLOAD_TOO_LONG.
+        Raises RIGHT_MISSING, SPACE_UNKNOWN, QUOTA_EXCEEDED or UPLOAD_TOO_LONG; of a guest UPLOAD_LINK_OVER and
+        UPLOAD_LINK_FULL, too.
         """
-        await self._check_right(who, space_id)
+        state = await self._check_right(who, space_id)
         length = self._length(None, appending)
+        await self._check_guest_room(state, who, length)
         space = await self._database.space(space_id)
         if space is None:
             raise Refused(Code.SPACE_UNKNOWN)
@@ -223,11 +226,29 @@ class Uploads:
             return self.rules.lifetime_s
         return max(0, (upload.expires_ms - self._clock.now_ms()) // 1000)
 
-    async def _check_right(self, who: Who, space_id: bytes) -> None:
+    async def _check_right(self, who: Who, space_id: bytes) -> LedgerState:
         """Who may add needs somewhere to put it, and so does who publishes a link's pages."""
-        state = await space_for(self._ledgers, who, space_id)
+        state = await space_for(self._ledgers, who, space_id, guests=True)
         if not state.rights_of(who.author_id) & {Right.ADD, Right.LINK}:
             raise Refused(Code.RIGHT_MISSING, Right.ADD.value)
+        check_guest(state, who.author_id, self._clock.now_ms())
+        return state
+
+    async def _check_guest_room(self, state: LedgerState, who: Who, length: int | None) -> None:
+        """Hold all guests of an upload link together to its quota, with what they have sent and not committed.
+
+        *A disk filled by a hundred guests*, each of whom keeps to the cap of a device. Raises UPLOAD_LINK_FULL.
+        """
+        link_id = state.guest_link(who.author_id)
+        if not link_id:
+            return
+        if length is None:
+            raise Refused(Code.BAD_REQUEST, "a guest's upload says how long it is")
+        link = await self._database.upload_link(link_id)
+        held_bytes = await self._database.guests_hold(link_id) + (link.used_bytes if link else 0)
+        quota_bytes = state.upload_links[link_id].terms.quota_bytes
+        if held_bytes + length > quota_bytes:
+            raise Refused(Code.UPLOAD_LINK_FULL, f"{held_bytes} of {quota_bytes} bytes are taken")
 
     async def _check_again(self, who: Who, upload: UploadRow, coming: Coming, size_bytes: int) -> None:
         """What held when the upload began may be over: session, right, time and quota are asked for once more.

@@ -1,6 +1,17 @@
 """All routes of the server, in one table."""
 
-from safelight.server.routes import accounts, albums, bell, blobs, links, server, sessions, spaces, uploads
+from safelight.server.routes import (
+    accounts,
+    albums,
+    bell,
+    blobs,
+    links,
+    server,
+    sessions,
+    spaces,
+    upload_links,
+    uploads,
+)
 from safelight.server.routes.table import Route
 
 ROUTES: list[Route] = [
@@ -13,4 +24,5 @@ ROUTES: list[Route] = [
     *blobs.ROUTES,
     *uploads.ROUTES,
     *links.ROUTES,
+    *upload_links.ROUTES,
 ]

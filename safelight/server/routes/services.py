@@ -16,6 +16,7 @@ from safelight.server.domain.ports.meter import Meter
 from safelight.server.domain.readiness import Readiness
 from safelight.server.domain.sessions import Sessions
 from safelight.server.domain.spaces import Spaces
+from safelight.server.domain.upload_links import UploadLinks
 from safelight.server.domain.uploads import Uploads
 
 
@@ -33,6 +34,7 @@ class Services:
     downloads: Downloads
     holding: Holding
     links: Links
+    upload_links: UploadLinks
     readiness: Readiness
 
 

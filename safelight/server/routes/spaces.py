@@ -57,7 +57,7 @@ async def ledger(call: Call) -> web.Response:
 
 async def ledger_for_pairing(call: Call) -> web.Response:
     """Page through the ledger's entries for a camera that is not yet bound."""
-    after, signature = call.query_numbers(after=0)["after"], _signature(call, PAIRING_HEADER)
+    after, signature = call.query_numbers(after=0)["after"], signature_of(call, PAIRING_HEADER)
     body = await call.services.spaces.ledger_for_pairing(
         call.path_bytes("space"), call.path_bytes("camera"), signature, after
     )
@@ -66,14 +66,15 @@ async def ledger_for_pairing(call: Call) -> web.Response:
 
 async def ledger_for_joining(call: Call) -> web.Response:
     """Page through the ledger's entries for whom an invitation brings."""
-    after, signature = call.query_numbers(after=0)["after"], _signature(call, INVITATION_HEADER)
+    after, signature = call.query_numbers(after=0)["after"], signature_of(call, INVITATION_HEADER)
     body = await call.services.spaces.ledger_for_joining(
         call.path_bytes("space"), call.path_bytes("invitation"), signature, after
     )
     return web.Response(body=body, content_type=FRAMES)
 
 
-def _signature(call: Call, header: str) -> bytes:
+def signature_of(call: Call, header: str) -> bytes:
+    """Return the signature that a header carries; raises BAD_REQUEST."""
     try:
         return base64.b64decode(call.request.headers.get(header, ""), validate=True)
     except (binascii.Error, ValueError):
@@ -92,7 +93,7 @@ async def commit(call: Call) -> messages.Committed:
 
 
 async def bind(call: Call) -> messages.Committed:
-    """Commit a camera's binding, which authenticates itself."""
+    """Commit the binding of a camera or guest, which authenticates itself."""
     request = await call.body(messages.CommitEntry)
     return await call.services.commits.bind_camera(call.path_bytes("space"), request)
 
@@ -137,6 +138,7 @@ _COMMITTING = (
     Code.LAST_OWNER,
     Code.UPDATE_REQUIRED,
     Code.ACCOUNT_LEDGER_CONFLICT,
+    Code.UPLOAD_LINK_OVER,
     Code.QUOTA_EXCEEDED,
     Code.STORAGE_FULL,
     Code.STORAGE_READ_ONLY,
@@ -152,6 +154,7 @@ _RECORDS = (
     Code.POLICY_FORBIDS,
     Code.MANIFEST_INVALID,
     Code.NOT_FOUND,
+    Code.UPLOAD_LINK_FULL,
 )
 
 ROUTES = [
@@ -244,11 +247,17 @@ ROUTES = [
         "POST",
         SPACE + "/bind",
         bind,
-        "Commit a camera's binding",
+        "Commit the binding of a camera, or of an upload link's guest",
         Auth.NONE,
         request=messages.CommitEntry,
         response=messages.Committed,
-        refusals=(*_COMMITTING, Code.CAMERA_ALREADY_BOUND, Code.PAIRING_EXPIRED, Code.RATE_LIMITED),
+        refusals=(
+            *_COMMITTING,
+            Code.CAMERA_ALREADY_BOUND,
+            Code.PAIRING_EXPIRED,
+            Code.UPLOAD_LINK_FULL,
+            Code.RATE_LIMITED,
+        ),
     ),
     Route(
         "POST",

@@ -174,6 +174,8 @@ _CREATING = (
     Code.SPACE_UNKNOWN,
     Code.RIGHT_MISSING,
     Code.QUOTA_EXCEEDED,
+    Code.UPLOAD_LINK_OVER,
+    Code.UPLOAD_LINK_FULL,
     Code.UPLOAD_LENGTH_INCONSISTENT,
     Code.UPLOAD_TOO_LONG,
     Code.UPLOAD_DIGEST_MISMATCH,
@@ -227,7 +229,7 @@ ROUTES = [
             offset,
             "How far an upload has come",
             Auth.SESSION,
-            refusals=(Code.NOT_FOUND, Code.SPACE_UNKNOWN, Code.RIGHT_MISSING),
+            refusals=(Code.NOT_FOUND, Code.SPACE_UNKNOWN, Code.RIGHT_MISSING, Code.UPLOAD_LINK_OVER),
             headers=("Upload-Draft-Interop-Version",),
             statuses=(204,),
         )

@@ -137,6 +137,25 @@ def check_link(case: Case) -> None:
             raise Refused(Code.POLICY_FORBIDS, f"{name.hex()} was not made for a link")
 
 
+def check_upload_link(case: Case) -> None:
+    """An upload link's id is new; its guests together add no more than it takes; a newer head stays."""
+    commit, space, facts = case
+    if commit.new_upload_link in facts.upload_links:
+        raise Refused(Code.LEDGER_RULE, "the link's id is taken")
+    for use in (commit.guest, commit.inbox):
+        if use is not None and use.link_id not in facts.upload_links:
+            raise Refused(Code.NOT_FOUND, f"no upload link {use.link_id.hex()}")
+    if commit.inbox is not None and commit.inbox.number <= facts.upload_links[commit.inbox.link_id].number:
+        raise Refused(Code.LEDGER_RULE, "a newer head of the link is there")
+    if commit.guest is None:
+        return
+    use, taken = commit.guest, facts.upload_links[commit.guest.link_id]
+    if taken.files + use.files > use.max_files:
+        raise Refused(Code.UPLOAD_LINK_FULL, f"{taken.files} of {use.max_files} files are taken")
+    if taken.used_bytes + new_bytes(commit, space) > use.quota_bytes:
+        raise Refused(Code.UPLOAD_LINK_FULL, f"{taken.used_bytes} of {use.quota_bytes} bytes are taken")
+
+
 def check_album(case: Case) -> None:
     """A shared album shows what records name, each at its tier, and its log ends where the signer says.
 
@@ -186,6 +205,7 @@ CHECKS: tuple[Check, ...] = (
     check_roll,
     check_quota,
     check_link,
+    check_upload_link,
     check_album,
     check_devices,
 )

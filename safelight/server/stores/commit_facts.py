@@ -34,6 +34,16 @@ class Roll:
 
 
 @dataclass(slots=True)
+class Taken:
+    """An upload link: the number of its head, and what its guests took."""
+
+    space_id: bytes
+    number: int
+    files: int
+    used_bytes: int
+
+
+@dataclass(slots=True)
 class Held:
     """A blob held in the space; `tier` is "" until a record names it."""
 
@@ -69,6 +79,7 @@ class Facts:
 
     spaces: dict[bytes, SpaceFacts]
     links: dict[bytes, bytes]  # link id: space id
+    upload_links: dict[bytes, Taken]
     devices: set[bytes]
     time_ms: int
 
@@ -100,10 +111,14 @@ async def gather(tx: Transaction, spaces: dict[bytes, SpaceFacts], commits: Sequ
         await _gather_spaces(tx, spaces, some, [commit for space_id in some for commit in by_space[space_id]])
     links = [commit.link.link_id for commit in commits if commit.link]
     links += [commit.revoked_link for commit in commits if commit.revoked_link]
+    upload_links = [commit.new_upload_link for commit in commits if commit.new_upload_link]
+    upload_links += [commit.guest.link_id for commit in commits if commit.guest]
+    upload_links += [commit.inbox.link_id for commit in commits if commit.inbox]
     devices = [camera.device_id for commit in commits for camera in commit.cameras]
     return Facts(
         {space_id: spaces.get(space_id) or SpaceFacts() for space_id in by_space},
         dict(await tx.rows_in(SQL["links"], _unique(links))),
+        {link_id: Taken(*taken) for link_id, *taken in await tx.rows_in(SQL["upload_links"], _unique(upload_links))},
         {device_id for (device_id,) in await tx.rows_in(SQL["devices"], _unique(devices))},
         (await tx.rows(_HIGHEST_TIME))[0][0],
     )

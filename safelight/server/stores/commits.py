@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from safelight.server.domain.ports.commits import AlbumUse, Commit, Committed, NewLink, Rejected, SomeFailed
 from safelight.server.stores import commit_checks
 from safelight.server.stores.commit_checks import NO_POSITION, new_bytes
-from safelight.server.stores.commit_facts import SQL, Facts, Position, Roll, SpaceFacts, gather, lock
+from safelight.server.stores.commit_facts import SQL, Facts, Position, Roll, SpaceFacts, Taken, gather, lock
 from safelight.server.stores.devices import add_device, revoke_in_space
 from safelight.server.stores.statements import Row
 from safelight.server.stores.transaction import Overtaken, Transaction
@@ -36,6 +36,7 @@ class _Rows:
     positions: dict[tuple[bytes, bytes], Position] = field(default_factory=dict)
     rolls: dict[tuple[bytes, bytes], Roll] = field(default_factory=dict)
     spaces: dict[bytes, SpaceFacts] = field(default_factory=dict)
+    upload_links: dict[bytes, Taken] = field(default_factory=dict)
     genesis: list[Commit] = field(default_factory=list)
     others: list[tuple[Commit, int, int]] = field(default_factory=list)  # with number and time
 
@@ -78,6 +79,7 @@ def _judge(commit: Commit, facts: Facts, rows: _Rows) -> Outcome:
         return Rejected(refusal.code, refusal.detail)
     slot = _advance(commit, space, facts)
     number, chain, time_ms = slot
+    _take_guests(commit, space, facts, rows)
     _take_assets(commit, space, number, time_ms, rows)
     _note(commit, facts, slot, rows)
     return Committed(number, chain, time_ms, names)
@@ -95,6 +97,19 @@ def _advance(commit: Commit, space: SpaceFacts, facts: Facts) -> tuple[int, byte
     slot = (space.number, space.chain, space.time_ms)
     space.slots[commit.entry_id] = slot
     return slot
+
+
+def _take_guests(commit: Commit, space: SpaceFacts, facts: Facts, rows: _Rows) -> None:
+    """Count what a guest adds by its link, before its blobs are named and count no more as new."""
+    if commit.new_upload_link:
+        facts.upload_links[commit.new_upload_link] = Taken(commit.space_id, 0, 0, 0)
+    if commit.inbox is not None:
+        facts.upload_links[commit.inbox.link_id].number = commit.inbox.number
+    if commit.guest is not None:
+        taken = facts.upload_links[commit.guest.link_id]
+        taken.files += commit.guest.files
+        taken.used_bytes += new_bytes(commit, space)
+        rows.upload_links[commit.guest.link_id] = taken
 
 
 def _take_assets(commit: Commit, space: SpaceFacts, number: int, time_ms: int, rows: _Rows) -> None:
@@ -154,7 +169,7 @@ def _note(commit: Commit, facts: Facts, slot: tuple[int, bytes, int], rows: _Row
     rows.spaces[space_id] = facts.spaces[space_id]
     if commit.genesis_kind:
         rows.genesis.append(commit)
-    if commit.is_ledger or commit.link or commit.revoked_link:
+    if commit.is_ledger or commit.link or commit.revoked_link or commit.inbox:
         rows.others.append((commit, number, time_ms))
     if commit.link:
         facts.links[commit.link.link_id] = space_id
@@ -186,8 +201,13 @@ async def _write(tx: Transaction, rows: _Rows) -> None:
             for space_id, s in rows.spaces.items()
         ],
     )
+    await tx.run_many(
+        SQL["set_upload_link"],
+        [(taken.files, taken.used_bytes, link_id) for link_id, taken in rows.upload_links.items()],
+    )
     for commit, number, time_ms in rows.others:
         await _write_ledger(tx, commit)
+        await _write_upload_links(tx, commit)
         await _write_links(tx, commit, number, time_ms)
 
 
@@ -202,6 +222,26 @@ async def _write_ledger(tx: Transaction, commit: Commit) -> None:
             raise Overtaken  # the id was free when it was checked
     for device_id in commit.revoked_devices:
         await revoke_in_space(tx, device_id, commit.space_id)
+
+
+async def _write_upload_links(tx: Transaction, commit: Commit) -> None:
+    if commit.new_upload_link:
+        await tx.rows(
+            SQL["add_upload_link"],
+            link_id=commit.new_upload_link,
+            space_id=commit.space_id,
+            head=b"",
+            head_signature=b"",
+        )
+    if commit.inbox is not None:
+        inbox = commit.inbox
+        await tx.rows(
+            SQL["set_inbox"],
+            number=inbox.number,
+            head=inbox.head,
+            head_signature=inbox.head_signature,
+            link_id=inbox.link_id,
+        )
 
 
 async def _write_links(tx: Transaction, commit: Commit, number: int, time_ms: int) -> None:

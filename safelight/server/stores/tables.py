@@ -365,6 +365,18 @@ LINKS = Table(
     Index("links_by_space", "space_id", "number"),
 )
 
+UPLOAD_LINKS = _clustered(
+    "upload_links",
+    _bytes("link_id"),
+    _of("space_id", "spaces"),
+    _number("number"),
+    _bytes("head"),
+    _bytes("head_signature"),
+    _number("files"),
+    _number("used_bytes"),
+    PrimaryKeyConstraint("link_id"),
+)
+
 LINK_BLOBS = _clustered(
     "link_blobs",
     _of("link_id", "links"),

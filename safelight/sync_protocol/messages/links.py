@@ -31,6 +31,18 @@ class LinkOpened(Response, frozen=True):
     handover: bytes
 
 
+class UploadLinkOpened(Response, frozen=True):
+    """An upload link's signed head, where the space's ledger ends, and what all guests together took so far."""
+
+    head: bytes
+    head_signature: bytes
+    publishing_key: bytes
+    ledger_number: int
+    ledger_hash: bytes
+    files: int
+    used_bytes: int
+
+
 class LinkRow(Response, frozen=True):
     """A link as its makers see it. `state` is live, waiting, expired, exhausted or revoked."""
 

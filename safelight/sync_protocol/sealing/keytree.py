@@ -263,3 +263,16 @@ def link_head_key(link_key: bytes) -> bytes:
 def link_page_key(link_key: bytes, page_number: int) -> bytes:
     """Return the key of the manifest's page *page_number*, counted from 0."""
     return _from_key(link_key, Label.LINK_PAGE_KEY, uint(page_number))
+
+
+# Upload link
+
+
+def upload_signing_seed(secret: bytes) -> bytes:
+    """Return the Ed25519 seed by which an upload link's guests bind keys of their own."""
+    return _from_link_secret(secret, Label.UPLOAD_SIGNING)
+
+
+def upload_head_key(secret: bytes) -> bytes:
+    """Return the key of what an upload link's head tells its guests alone."""
+    return _from_link_secret(secret, Label.UPLOAD_HEAD_KEY)

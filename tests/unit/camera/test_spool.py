@@ -22,6 +22,7 @@ def _spooled(room: Path) -> Spooled:
         RollRef(id_of("roll"), id_of("album"), 3),
         AssetBody(id_of("asset"), seed_of("f"), refs, b"", b"", b"", b""),
         {},
+        seed_of("f"),
     )
     spooled.blob(refs[0]).write_bytes(b"nine byte")
     spooled.blob(refs[1]).write_bytes(b"abc")

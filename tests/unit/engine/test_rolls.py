@@ -13,6 +13,7 @@ import pytest
 from safelight.clients.engine import rolls
 from safelight.clients.engine.epochs import EpochSecrets
 from safelight.clients.engine.files import seal_bytes
+from safelight.clients.engine.inboxes import inboxes_of
 from safelight.clients.engine.rolls import (
     Roll,
     RollKeys,
@@ -45,7 +46,7 @@ from tests.support.refusing import refuses
 def test_an_asset_opens_for_its_tier(tmp_path: Path) -> None:
     """Full readers open all of it, view readers the view part and its keys only, adders after closing nothing."""
     state, held = readable_space()
-    roll = Roll(state, DEVICE.device_id, opened_ms=0)
+    roll = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=0)
     asset = roll.new_asset()
     original = seal_bytes(asset, RenditionName.ORIGINAL, b"original")
     preview = seal_bytes(asset, RenditionName.PREVIEW, b"preview")
@@ -83,20 +84,21 @@ def test_an_asset_opens_for_its_tier(tmp_path: Path) -> None:
 def test_when_a_roll_is_spent() -> None:
     """500 assets, a day, a clock that went back, another epoch, or closing."""
     state, _ = readable_space()
-    roll = Roll(state, DEVICE.device_id, opened_ms=1000)
-    assert not roll.is_spent(epoch=1, now_ms=1000)
-    assert roll.is_spent(epoch=2, now_ms=1000)
-    assert roll.is_spent(epoch=1, now_ms=1000 + MAX_ROLL_AGE_S * 1000)
-    assert roll.is_spent(epoch=1, now_ms=999)
+    inboxes = inboxes_of(state)
+    roll = Roll(inboxes, DEVICE.device_id, opened_ms=1000)
+    assert not roll.is_spent(inboxes, now_ms=1000)
+    assert roll.is_spent(replace(inboxes, epoch=2), now_ms=1000)
+    assert roll.is_spent(inboxes, now_ms=1000 + MAX_ROLL_AGE_S * 1000)
+    assert roll.is_spent(inboxes, now_ms=999)
     for _ in range(MAX_ASSETS_PER_ROLL):
         roll.new_asset()
-    assert roll.is_spent(epoch=1, now_ms=1000)
+    assert roll.is_spent(inboxes, now_ms=1000)
     with pytest.raises(Refused) as refused:
         roll.new_asset()
     assert refused.value.code is Code.ROLL_FULL
-    other = Roll(state, DEVICE.device_id, opened_ms=1000)
+    other = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=1000)
     other.close()
-    assert other.is_spent(epoch=1, now_ms=1000)
+    assert other.is_spent(inboxes, now_ms=1000)
 
 
 def open_with(
@@ -135,7 +137,7 @@ def test_a_rolls_own_keys_are_wiped_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(rolls, "secrets", SimpleNamespace(token_bytes=keep(secrets.token_bytes)))
     monkeypatch.setattr(keytree, "roll_view_key", keep(keytree.roll_view_key))
-    roll = Roll(state, DEVICE.device_id, opened_ms=0)
+    roll = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=0)
     assert made == [bytes(KEY_SIZE_BYTES)] * 2
     monkeypatch.undo()
     assert open_with(roll.body, state, held).full  # what was sealed before is the key that was
@@ -144,7 +146,7 @@ def test_a_rolls_own_keys_are_wiped_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_assets_key_is_wiped_when_it_is_finished() -> None:
     """Also when finishing fails."""
     state, _ = readable_space()
-    roll = Roll(state, DEVICE.device_id, opened_ms=0)
+    roll = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=0)
     for close in (False, True):
         asset = roll.new_asset()
         key = asset._key
@@ -159,7 +161,7 @@ def test_an_assets_key_is_wiped_when_it_is_finished() -> None:
 def test_a_closed_roll_has_wiped_its_wrap_keys() -> None:
     """With them everything that was added under the roll could be opened."""
     state, _ = readable_space()
-    roll = Roll(state, DEVICE.device_id, opened_ms=0)
+    roll = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=0)
     keys = (roll._wrap_key, roll._view_wrap_key)
     assert bytes(KEY_SIZE_BYTES) not in keys
     roll.close()
@@ -170,7 +172,7 @@ def test_a_closed_roll_has_wiped_its_wrap_keys() -> None:
 def test_a_roll_that_shows_two_tiers_two_keys() -> None:
     """Full readers would see one picture and view readers another: both keys are of one tree, or none opens."""
     state, held = readable_space()
-    roll = Roll(state, DEVICE.device_id, opened_ms=0)
+    roll = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=0)
     info = roll_info(Label.ROLL_VIEW, state.space_id, 1, roll.roll_id, DEVICE.device_id)
     other = hpke.seal(state.epoch.view_inbox, info, secrets.token_bytes(KEY_SIZE_BYTES))
     split = msgspec.structs.replace(roll.body, view=other)
@@ -183,7 +185,7 @@ def test_a_roll_that_shows_two_tiers_two_keys() -> None:
 def test_an_asset_that_shows_two_tiers_two_keys() -> None:
     """The same below: an asset's view key comes of its key."""
     state, held = readable_space()
-    roll = Roll(state, DEVICE.device_id, opened_ms=0)
+    roll = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=0)
     body = sealed_asset(roll)
     place = rolls._place(Label.ROLL_WRAP, state.space_id, roll.roll_id, body.asset_id, Tier.VIEW)
     other = seal_box(roll._view_wrap_key, place, secrets.token_bytes(KEY_SIZE_BYTES), nonce=random_nonce())
@@ -196,7 +198,7 @@ def test_an_asset_that_shows_two_tiers_two_keys() -> None:
 def test_a_wrap_of_the_full_tier_is_none_of_the_view_tier() -> None:
     """Under the very same key, what was sealed for one tier does not open at the other's place."""
     state, held = readable_space()
-    roll = Roll(state, DEVICE.device_id, opened_ms=0)
+    roll = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=0)
     body = sealed_asset(roll)
     viewing = open_roll(roll.body, state.space_id, DEVICE.device_id, view_secret=held.view, epoch_secret=None)
     place = rolls._place(Label.ROLL_WRAP, state.space_id, roll.roll_id, body.asset_id, Tier.FULL)
@@ -209,7 +211,7 @@ def test_a_wrap_of_the_full_tier_is_none_of_the_view_tier() -> None:
 def test_wraps_open_at_their_own_place_only() -> None:
     """Keys of one asset shown as another's, in another roll, or in another space."""
     state, held = readable_space()
-    roll = Roll(state, DEVICE.device_id, opened_ms=0)
+    roll = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=0)
     one, other = sealed_asset(roll), sealed_asset(roll)
     keys = open_with(roll.body, state, held)
     moved = msgspec.structs.replace(one, wrap_full=other.wrap_full, wrap_view=other.wrap_view)

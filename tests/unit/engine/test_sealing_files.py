@@ -13,6 +13,7 @@ from safelight.clients.engine import epochs
 from safelight.clients.engine.downloads import Opener, StoredFile
 from safelight.clients.engine.epochs import make_epoch, open_all_epochs, open_epoch_box
 from safelight.clients.engine.files import MAX_IN_MEMORY_SIZE_BYTES, SealedFile, seal_bytes, seal_file
+from safelight.clients.engine.inboxes import inboxes_of
 from safelight.clients.engine.rolls import Roll
 from safelight.sync_protocol.padding import padme
 from safelight.sync_protocol.records import RenditionName
@@ -41,7 +42,7 @@ def test_a_file_sealed_and_opened(tmp_path: Path, size: int) -> None:
     state, _ = readable_space()
     data = os.urandom(size)
     (tmp_path / "f").write_bytes(data)
-    asset = Roll(state, DEVICE.device_id, opened_ms=0).new_asset()
+    asset = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=0).new_asset()
     sealed = seal_file(asset, RenditionName.ORIGINAL, tmp_path / "f", spool=tmp_path / "spool")
     assert isinstance(sealed.source, Path) == (size >= MAX_IN_MEMORY_SIZE_BYTES)
     assert sealed.sha256 == hashlib.sha256(data).digest()
@@ -63,7 +64,7 @@ def test_a_file_sealed_and_opened(tmp_path: Path, size: int) -> None:
 def test_the_same_file_twice_is_sealed_apart(tmp_path: Path) -> None:
     """Each sealing has a rendition id, and so a key, of its own."""
     state, _ = readable_space()
-    asset = Roll(state, DEVICE.device_id, opened_ms=0).new_asset()
+    asset = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=0).new_asset()
     first, second = (seal_bytes(asset, RenditionName.PREVIEW, b"picture") for _ in range(2))
     assert first.ref.rendition_id != second.ref.rendition_id
     assert first.ref.blob != second.ref.blob
@@ -72,7 +73,7 @@ def test_the_same_file_twice_is_sealed_apart(tmp_path: Path) -> None:
 def test_files_that_cannot_be_sealed(tmp_path: Path) -> None:
     """Missing files, folders and pipes are unreadable, at once; a large file needs a spool."""
     state, _ = readable_space()
-    asset = Roll(state, DEVICE.device_id, opened_ms=0).new_asset()
+    asset = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=0).new_asset()
     os.mkfifo(tmp_path / "pipe")
     for name in ("missing", "pipe", "."):
         with pytest.raises(Refused) as refused:
@@ -100,7 +101,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytes
     """Longer, shorter or touched: it is refused and leaves no spool."""
     state, _ = readable_space()
     path = tmp_path / "f"
-    asset = Roll(state, DEVICE.device_id, opened_ms=0).new_asset()
+    asset = Roll(inboxes_of(state), DEVICE.device_id, opened_ms=0).new_asset()
     size = MAX_IN_MEMORY_SIZE_BYTES + 5
     changes: list[Callable[[], None]] = [
         lambda: os.truncate(path, 10),

@@ -58,6 +58,26 @@ class AlbumUse:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestUse:
+    """What a guest adds by an upload link, which takes so much of all guests together."""
+
+    link_id: bytes
+    files: int
+    max_files: int
+    quota_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewInbox:
+    """An upload link's head for its guests; `number` is higher than that of the one before."""
+
+    link_id: bytes
+    number: int
+    head: bytes
+    head_signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class NewLink:
     """A link that a commit publishes."""
 
@@ -113,6 +133,9 @@ class Commit:
     album: AlbumUse | None = None
     link: NewLink | None = None
     revoked_link: bytes = b""
+    new_upload_link: bytes = b""
+    guest: GuestUse | None = None
+    inbox: NewInbox | None = None
     camera_quota_bytes: int = 0  # 0: none
     entry_bytes: int = 0  # what the entry itself takes, counted as used beside its blobs
 

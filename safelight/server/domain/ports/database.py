@@ -20,6 +20,7 @@ from safelight.server.domain.ports.rows import (
     SessionRow,
     SpaceRow,
     UnlockerRow,
+    UploadLinkRow,
     UploadRow,
 )
 from safelight.server.domain.ports.state import StoreState
@@ -413,6 +414,18 @@ class KeepsLinks(Protocol):
         ...
 
 
+class KeepsUploadLinks(Protocol):
+    """Upload links: their heads, and what their guests took."""
+
+    async def upload_link(self, link_id: bytes) -> UploadLinkRow | None:
+        """Return an upload link, closed or not; None for one that is not there."""
+        ...
+
+    async def guests_hold(self, link_id: bytes) -> int:
+        """Bytes that a link's guests have sent, or said that they are sending, and that no record names."""
+        ...
+
+
 class Database(
     KeepsItself,
     KeepsAccounts,
@@ -422,6 +435,7 @@ class Database(
     KeepsUploads,
     KeepsLeases,
     KeepsLinks,
+    KeepsUploadLinks,
     KeepsChecks,
     KeepsTables,
     Protocol,

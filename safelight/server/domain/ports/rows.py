@@ -29,7 +29,10 @@ class UnlockerRow:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """Something that signs: a device of an account (`space_id` empty) or a camera (`owner_id` its certifier)."""
+    """Something that signs: a device of an account (`space_id` empty) or a camera.
+
+    A camera's `owner_id` is its certifier; a guest's is its upload link.
+    """
 
     device_id: bytes
     owner_id: bytes
@@ -146,6 +149,18 @@ class LinkState:
     opens: int
     last_opened_ms: int
     downloads: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLinkRow:
+    """An upload link: its newest head, empty before the first, and what all its guests together took."""
+
+    link_id: bytes
+    space_id: bytes
+    head: bytes
+    head_signature: bytes
+    files: int
+    used_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

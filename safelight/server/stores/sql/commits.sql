@@ -37,6 +37,9 @@ SELECT album_id, generation FROM album_rolls WHERE space_id = :space_id AND roll
 -- name: links
 SELECT link_id, space_id FROM links WHERE link_id IN (:each);
 
+-- name: upload_links
+SELECT link_id, space_id, number, files, used_bytes FROM upload_links WHERE link_id IN (:each);
+
 -- name: devices
 SELECT device_id FROM devices WHERE device_id IN (:each);
 
@@ -110,3 +113,13 @@ INSERT INTO link_blobs (link_id, name, tier) VALUES (:link_id, :name, :tier) ON 
 
 -- name: revoke_link
 UPDATE links SET revoked = 1 WHERE link_id = :link_id AND space_id = :space_id;
+
+-- name: add_upload_link
+INSERT INTO upload_links (link_id, space_id, number, head, head_signature, files, used_bytes)
+VALUES (:link_id, :space_id, 0, :head, :head_signature, 0, 0);
+
+-- name: set_inbox
+UPDATE upload_links SET number = :number, head = :head, head_signature = :head_signature WHERE link_id = :link_id;
+
+-- name: set_upload_link
+UPDATE upload_links SET files = :files, used_bytes = :used_bytes WHERE link_id = :link_id;

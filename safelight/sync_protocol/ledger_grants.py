@@ -59,9 +59,8 @@ def _give_grant(state: LedgerState, entry: Entry, body: GiveGrantBody) -> Ledger
         raise Refused(Code.LEDGER_RULE, "there is no such member")
     if not state.may_manage(entry.header.author_id, member.role):
         raise Refused(Code.RIGHT_MISSING, f"to give a {member.role.value} a grant")
-    grant = Grant(Tier(body.box.tier), body.expires_ms, entry.header.author_id, signed_ms)
-    if reads(state.tier_of(account_id), grant.tier):
-        raise Refused(Code.LEDGER_RULE, "that member reads the album already")
+    grant = Grant(Tier(body.box.tier), body.expires_ms, entry.header.author_id, signed_ms, body.can_add)
+    _check_gives(state, entry, account_id, grant)
     if body.generation != album.generation.number or not state.generation_stands(body.album_id, signed_ms):
         raise Refused(Code.GENERATION_OLD)
     if not grant.stands_at(signed_ms):
@@ -75,6 +74,15 @@ def _give_grant(state: LedgerState, entry: Entry, body: GiveGrantBody) -> Ledger
     newest = replace(album.generation, boxes=[*boxes, body.box])
     given = SharedAlbum((*album.generations[:-1], newest), {**album.grants, account_id: grant})
     return replace(state, albums={**state.albums, body.album_id: given})
+
+
+def _check_gives(state: LedgerState, entry: Entry, account_id: bytes, grant: Grant) -> None:
+    """A grant gives something that its member has not, and nothing that its giver has not."""
+    if grant.can_add and not {Right.ADD, Right.ORGANISE} <= state.rights_of(entry.header.author_id):
+        raise Refused(Code.RIGHT_MISSING, "to let others add")
+    adds_already = {Right.ADD, Right.ORGANISE} <= state.rights_of(account_id)
+    if reads(state.tier_of(account_id), grant.tier) and (adds_already or not grant.can_add):
+        raise Refused(Code.LEDGER_RULE, "that member has all that the grant would give")
 
 
 def _end_grant(state: LedgerState, entry: Entry, body: EndGrantBody) -> LedgerState:
@@ -121,7 +129,7 @@ def _check_maker(state: LedgerState, entry: Entry) -> None:
 
 def _widens(before: Grant, after: Grant) -> bool:
     longer = not after.expires_ms or (before.expires_ms and after.expires_ms >= before.expires_ms)
-    return bool(longer) and reads(after.tier, before.tier)
+    return bool(longer) and reads(after.tier, before.tier) and after.can_add >= before.can_add
 
 
 def _with_generation(

@@ -99,6 +99,7 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
     expires_ms: int
     given_by: bytes
     given_ms: int
+    can_add: bool = False
 
     def stands_at(self, time_ms: int) -> bool:
         """Whether it has not expired by then."""
@@ -178,14 +179,24 @@ class LedgerState(msgspec.Struct, frozen=True):
         grant = album.grants.get(account_id) if album and account_id in self.members else None
         return grant if grant and grant.stands_at(time_ms) else None
 
-    def may_add_to(self, author_id: bytes, album_id: bytes) -> bool:
-        """Whether an author adds to a shared album: a member who adds and organises, or a camera pointed at it."""
+    def may_add_to(self, author_id: bytes, album_id: bytes, time_ms: int) -> bool:
+        """Whether an author adds to a shared album at a time: a member, or a camera pointed at it.
+
+        Members do who add and organise, or whose grant says so.
+        """
         if album_id not in self.albums:
             return False
         if author_id in self.members:
-            return {Right.ADD, Right.ORGANISE} <= self.rights_of(author_id)
+            grant = self.grant_of(author_id, album_id, time_ms)
+            granted = grant is not None and grant.can_add
+            return granted or {Right.ADD, Right.ORGANISE} <= self.rights_of(author_id)
         camera = self._standing_camera(author_id)
         return camera is not None and camera.album_id == album_id
+
+    def adds_by_grant(self, account_id: bytes, time_ms: int) -> bool:
+        """Whether a member may add to some album by a grant, at a time."""
+        grants = (self.grant_of(account_id, album_id, time_ms) for album_id in self.albums)
+        return any(grant is not None and grant.can_add for grant in grants)
 
     def generation_stands(self, album_id: bytes, time_ms: int) -> bool:
         """Whether a shared album may be added to under its newest generation: nobody has its keys who reads no more."""

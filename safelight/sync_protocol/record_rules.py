@@ -123,7 +123,7 @@ def _check_epoch(state: LedgerState, epoch: int) -> None:
 
 
 def _check_adds(state: LedgerState, entry: Entry, body: OpenAlbumRollBody | AddAlbumAssetsBody) -> None:
-    if not state.may_add_to(entry.header.author_id, body.album_id):
+    if not state.may_add_to(entry.header.author_id, body.album_id, entry.header.signed_ms):
         raise Refused(Code.RIGHT_MISSING, "to add to this album")
 
 

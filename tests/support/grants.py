@@ -87,10 +87,11 @@ def give_body(
     expires_ms: int = 0,
     generation: int = 0,
     album: bytes = ALBUM,
+    can_add: bool = False,
 ) -> GiveGrantBody:
     """Build a grant of the album under its generation in force."""
     number = generation or space.state.albums[album].generation.number
-    return GiveGrantBody(album, number, expires_ms, grant_box(person.account_id, tier))
+    return GiveGrantBody(album, number, expires_ms, can_add, grant_box(person.account_id, tier))
 
 
 def showing_body(

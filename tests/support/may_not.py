@@ -133,7 +133,7 @@ def attempts(view: SpaceView, other: bytes, camera: bytes) -> dict[RecordKind | 
         LedgerKind.REMOVE_MEMBER: RemoveMemberBody(other, epoch),
         LedgerKind.SET_POLICY: SetPolicyBody(Policy(1, "none")),
         LedgerKind.OPEN_GENERATION: OpenGenerationBody(some, generation_of(view, album=some)),
-        LedgerKind.GIVE_GRANT: GiveGrantBody(some, 2, 0, GrantBox(me, "full", sealed)),
+        LedgerKind.GIVE_GRANT: GiveGrantBody(some, 2, 0, False, GrantBox(me, "full", sealed)),
         LedgerKind.END_GRANT: EndGrantBody(some, other, generation_of(view, album=some)),
     }
 

@@ -43,6 +43,9 @@ def grant(
     expires: Annotated[
         str, typer.Option("--expires", metavar="WHEN", help="30d, 12h, 2w, or a date: the end of that day.")
     ] = "",
+    can_add: Annotated[
+        bool, typer.Option("--can-add", help="They may add to it, too: safelight asset add DIR --album NAME.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Let somebody see one album, what is in it and what is added, and nothing else of the space.
@@ -53,21 +56,24 @@ def grant(
     Example: safelight member invite "Freelance Fred" --space Studio --role grantee
 
     Example: safelight album grant Wedding --space Studio --to "Freelance Fred" --tier full --expires 30d
+
+    Example: safelight album grant Wedding --space Studio --to "Second Shooter" --can-add
     """
     expires_ms = parse_expiry(expires, datetime.now(UTC)) if expires else 0
 
     async def give(view: SpaceView) -> tuple[bytes, bytes]:
         account_id = find_named(await members_by_name(view), to, "member")
         album = await find_album(view, title)
-        await give_grant(view, album, account_id, Tier(tier.value), expires_ms=expires_ms)
+        await give_grant(view, album, account_id, Tier(tier.value), expires_ms=expires_ms, can_add=can_add)
         return album.album_id, account_id
 
     album_id, account_id = with_space(space, give)
     if json:
-        print_json({"album_id": album_id, "account_id": account_id, "tier": tier.value, "expires_ms": expires_ms})
+        document = {"album_id": album_id, "account_id": account_id, "tier": tier.value, "expires_ms": expires_ms}
+        print_json({**document, "can_add": can_add})
         return
     until = f", until {date_text(expires_ms)}" if expires_ms else ""
-    say(f"{to.strip()} sees {title}{until}: {_ABOUT[tier]}.")
+    say(f"{to.strip()} sees {title}{until}: {_ABOUT[tier]}.{' They may add to it.' if can_add else ''}")
     note("On their device: safelight album list")
 
 
@@ -114,7 +120,7 @@ def grants(space: SpaceOption, json: JsonOption = False) -> None:
             (
                 one.title,
                 names.get(one.account_id, ""),
-                one.tier.value,
+                f"{one.tier.value}, adds" if one.can_add else one.tier.value,
                 date_text(one.expires_ms) if one.expires_ms else "revoked",
                 f"{date_text(one.given_ms)} by {names.get(one.given_by) or one.given_by.hex()[:12]}",
             )
@@ -131,6 +137,7 @@ def _fields(one: ListedGrant, names: dict[bytes, str]) -> dict[str, Any]:
         "name": names.get(one.account_id, ""),
         "tier": one.tier.value,
         "expires_ms": one.expires_ms,
+        "can_add": one.can_add,
         "given_by": one.given_by,
         "given_ms": one.given_ms,
     }

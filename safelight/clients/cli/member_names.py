@@ -18,6 +18,7 @@ class GivenRole(StrEnum):
     EDITOR = "editor"
     VIEWER = "viewer"
     PREVIEWER = "previewer"
+    CONTRIBUTOR = "contributor"
     GRANTEE = "grantee"
 
 
@@ -27,6 +28,7 @@ ABOUT = {
     GivenRole.EDITOR: "reads everything, adds, organises, edits and trashes",
     GivenRole.VIEWER: "reads everything and changes nothing",
     GivenRole.PREVIEWER: "sees previews, never an original, a place or a file name",
+    GivenRole.CONTRIBUTOR: "adds, and sees nothing",
     GivenRole.GRANTEE: "sees the albums that you grant, and nothing else",
 }
 _ROLES = "; ".join(f"{role.value}: {about}" for role, about in ABOUT.items())

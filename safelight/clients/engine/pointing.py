@@ -4,6 +4,9 @@ A camera adds to its album for as long as the album's keys stand; it cannot begi
 read. So what it adds while new keys are due is in the space alone, and whoever organises shows it in the album later.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 from safelight.clients.engine.albums import Album, list_albums
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.epochs import DOES_NOT_OPEN
@@ -51,19 +54,28 @@ async def catch_up(space: SpaceView) -> int:
     if Right.ORGANISE not in space.state.rights_of(me) or space.state.tier_of(me) is not Tier.FULL:
         return 0
     pointed = [(key, camera.album_id) for key, camera in space.state.cameras.items() if camera.album_id]
-    standing = [(key, album_id) for key, album_id in pointed if space.state.may_add_to(key, album_id)]
+    now_ms = space.session.clock()
+    standing = defaultdict[bytes, list[bytes]](list)
+    for camera_id, album_id in pointed:
+        if space.state.may_add_to(camera_id, album_id, now_ms):
+            standing[album_id].append(camera_id)
     if not standing:
         return 0
     albums = {album.album_id: album for album in await list_albums(space)}
     shown = 0
-    for camera_id, album_id in standing:
+    for album_id, camera_ids in standing.items():
         if album_id in albums:
-            shown += await _catch_up(space, camera_id, albums[album_id])
+            shown += await _catch_up(space, camera_ids, albums[album_id])
     return shown
 
 
-async def _catch_up(space: SpaceView, camera_id: bytes, album: Album) -> int:
-    places = space.index.assets_beside_album(camera_id, album.album_id, _pointed_at(space, camera_id))
+async def _catch_up(space: SpaceView, camera_ids: Sequence[bytes], album: Album) -> int:
+    """Show what cameras added beside their album; a guest of an upload link is pointed from the first."""
+    places = [
+        place
+        for camera_id in camera_ids
+        for place in space.index.assets_beside_album(camera_id, album.album_id, _pointed_at(space, camera_id))
+    ]
     try:
         await unless_overtaken(space, lambda: standing_keys(space, album))
         missed = [found async for found in AssetReader(space).each(places) if isinstance(found, OpenedAsset)]

@@ -50,6 +50,7 @@ class ListedGrant:
     expires_ms: int
     given_by: bytes
     given_ms: int
+    can_add: bool = False
 
 
 async def unless_overtaken(space: SpaceView, work: Callable[[], Awaitable[T]]) -> T:
@@ -70,8 +71,10 @@ async def unless_overtaken(space: SpaceView, work: Callable[[], Awaitable[T]]) -
     return await work()
 
 
-async def give_grant(space: SpaceView, album: Album, account_id: bytes, tier: Tier, *, expires_ms: int = 0) -> None:
-    """Let a member read *album* at *tier*, until *expires_ms*; what is in it is shown first.
+async def give_grant(
+    space: SpaceView, album: Album, account_id: bytes, tier: Tier, *, expires_ms: int = 0, can_add: bool = False
+) -> None:
+    """Let a member read *album* at *tier*, and perhaps add to it, until *expires_ms*; what is in it is shown first.
 
     A grant that stands is widened by one that gives more, or for longer. Raises RIGHT_MISSING, POLICY_FORBIDS for a
     vault, and LEDGER_RULE.
@@ -82,7 +85,7 @@ async def give_grant(space: SpaceView, album: Album, account_id: bytes, tier: Ti
         keys = await standing_keys(space, album)
         await show_all(space, album, await _unshown(space, album))
         box = grant_box(place, keys, space.state.members[account_id], tier)
-        body = GiveGrantBody(album.album_id, keys.number, expires_ms, box)
+        body = GiveGrantBody(album.album_id, keys.number, expires_ms, can_add, box)
         await space.commit(LedgerKind.GIVE_GRANT, body)
 
     if account_id not in space.state.members:
@@ -120,6 +123,7 @@ async def list_grants(space: SpaceView) -> list[ListedGrant]:
             grant.expires_ms,
             grant.given_by,
             grant.given_ms,
+            grant.can_add,
         )
         for album_id, shared in space.state.albums.items()
         for account_id, grant in shared.standing(now_ms).items()

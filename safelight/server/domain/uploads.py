@@ -229,9 +229,12 @@ class Uploads:
     async def _check_right(self, who: Who, space_id: bytes) -> LedgerState:
         """Who may add needs somewhere to put it, and so does who publishes a link's pages."""
         state = await space_for(self._ledgers, who, space_id, guests=True)
-        if not state.rights_of(who.author_id) & {Right.ADD, Right.LINK}:
+        now_ms = self._clock.now_ms()
+        if not state.rights_of(who.author_id) & {Right.ADD, Right.LINK} and not state.adds_by_grant(
+            who.author_id, now_ms
+        ):
             raise Refused(Code.RIGHT_MISSING, Right.ADD.value)
-        check_guest(state, who.author_id, self._clock.now_ms())
+        check_guest(state, who.author_id, now_ms)
         return state
 
     async def _check_guest_room(self, state: LedgerState, who: Who, length: int | None) -> None:

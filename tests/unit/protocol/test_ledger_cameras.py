@@ -177,16 +177,16 @@ def test_a_camera_is_pointed_at_an_album(space: Space, anna: Person) -> None:
     for signer in (by_eve, by_vera):
         assert refusal(apply_next, space, space.entry(LedgerKind.POINT_CAMERA, point, signer)) is Code.RIGHT_MISSING
     space.take(space.entry(LedgerKind.POINT_CAMERA, point))
-    assert space.state.may_add_to(camera.device_id, ALBUM)
-    assert not space.state.may_add_to(camera.device_id, bytes(16))
+    assert space.state.may_add_to(camera.device_id, ALBUM, NOW_MS)
+    assert not space.state.may_add_to(camera.device_id, bytes(16), NOW_MS)
     again = space.entry(LedgerKind.POINT_CAMERA, point)
     assert refusal(apply_next, space, again) is Code.LEDGER_RULE
     space.take(space.entry(LedgerKind.POINT_CAMERA, PointCameraBody(camera.device_id, b"")))
-    assert not space.state.may_add_to(camera.device_id, ALBUM)
+    assert not space.state.may_add_to(camera.device_id, ALBUM, NOW_MS)
     theirs = space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body("second"), by_eve)
     space.take(theirs, by_eve)
     apply_next(space, space.entry(LedgerKind.POINT_CAMERA, PointCameraBody(id_of("camera second"), ALBUM), by_eve))
     space.take(space.entry(LedgerKind.REVOKE_CAMERA, RevokeCameraBody(camera.device_id, space.next_epoch())))
     gone = space.entry(LedgerKind.POINT_CAMERA, point)
     assert refusal(apply_next, space, gone) is Code.LEDGER_RULE
-    assert not space.state.may_add_to(camera.device_id, b"")
+    assert not space.state.may_add_to(camera.device_id, b"", NOW_MS)

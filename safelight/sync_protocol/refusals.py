@@ -51,6 +51,7 @@ class Code(StrEnum):
     EPOCH_MISMATCH = "epoch-mismatch"
     GENERATION_OLD = "generation-old"
     ALBUM_STALE = "album-stale"
+    ALBUM_WAITS = "album-waits"
     CAMERA_ALREADY_BOUND = "camera-already-bound"
     PAIRING_EXPIRED = "pairing-expired"
     PAIRING_INVALID = "pairing-invalid"
@@ -175,6 +176,10 @@ TABLE: dict[Code, Row] = {
     Code.EPOCH_MISMATCH: Row(422, "The epoch's keys are not what its ledger entry says; nothing is sealed to them."),
     Code.GENERATION_OLD: Row(409, "The album's keys are another generation's by now; fetch the space and try again."),
     Code.ALBUM_STALE: Row(409, "Somebody else added to the album meanwhile; fetch the space and try again."),
+    Code.ALBUM_WAITS: Row(
+        503,
+        "The album waits for new keys, which a computer of whoever organises it makes when it next runs; try later.",
+    ),
     Code.CAMERA_ALREADY_BOUND: Row(
         409, "This pairing code was already used. If that was not you, revoke the camera now."
     ),

@@ -16,6 +16,10 @@ from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import SpaceList, change_passphrase, create_space, find_space, list_spaces
 from safelight.sync_protocol.ledger_entries import Policy
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Role
+
+# What stands in place of the name of a space that this account does not read.
+_UNREAD = {Role.GRANTEE: "(see album list)", Role.CONTRIBUTOR: "(you only add)"}
 
 app = typer.Typer(no_args_is_help=True, help="Spaces: separate libraries, each with its own keys and members.")
 
@@ -152,7 +156,7 @@ def list_(json: JsonOption = False) -> None:
         for space in listing.spaces
     ]
     rows += [
-        ("(see album list)", view.state.kind, view.role.value, "", view.space_id.hex()[:12]) for view in listing.granted
+        (_UNREAD[view.role], view.state.kind, view.role.value, "", view.space_id.hex()[:12]) for view in listing.granted
     ]
     print_table(columns, rows)
 

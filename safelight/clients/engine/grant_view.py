@@ -39,6 +39,16 @@ class GrantView:
         self._feeds: dict[bytes, AlbumFeed] = {}
         self._ledger_ids: dict[int, bytes] = {}
         self._view = self._new_view()
+        self.committer = Committer(
+            session.connection,
+            author_id=session.account_id,
+            device=session.device,
+            space_id=known.space_id,
+            memory=self.memory,
+            view=self,
+            refresh=self.refresh,
+            clock=session.clock,
+        )
 
     def _new_view(self) -> LedgerView:
         return LedgerView(self.session.connection, self.space_id, self.memory, before_entry=self._judge)
@@ -47,6 +57,15 @@ class GrantView:
     def state(self) -> LedgerState:
         """The verified ledger; SPACE_UNKNOWN before the first `sync`."""
         return self._view.state
+
+    @property
+    def ledger_head(self) -> Head:
+        """The newest ledger entry verified."""
+        return self.state.head
+
+    async def refresh(self) -> LedgerState:
+        """Fetch and verify what is new in the ledger alone, and pin it."""
+        return await self._view.refresh()
 
     @property
     def role(self) -> Role:
@@ -125,22 +144,12 @@ class GrantView:
 
         Returns whether there was anything to tell. HISTORY_ROLLED_BACK where the ledger does not show what it took.
         """
-        committer = Committer(
-            self.session.connection,
-            author_id=self.session.account_id,
-            device=self.session.device,
-            space_id=self.space_id,
-            memory=self.memory,
-            view=self._view,
-            refresh=self._view.refresh,
-            clock=self.session.clock,
-        )
         if self.memory.pending:
-            await committer.settle()
+            await self.committer.settle()
         told = False
         while news := self._account_news():
             body = AdvanceAccountBody(self.session.account_id, news, None)
-            receipt = await committer.commit(LedgerKind.ADVANCE_ACCOUNT, body)
+            receipt = await self.committer.commit(LedgerKind.ADVANCE_ACCOUNT, body)
             if (await self._view.refresh()).head.number < receipt.number:
                 raise Refused(Code.HISTORY_ROLLED_BACK, f"its ledger ends before slot {receipt.number}, which it took")
             told = True

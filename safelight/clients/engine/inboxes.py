@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from safelight.sync_protocol.ledger_state import LedgerState
+from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.upload_links import AlbumInboxes, album_inboxes
 
 
@@ -30,6 +31,18 @@ def inboxes_of(state: LedgerState, album: AlbumInboxes | None = None) -> Inboxes
     """Return the inboxes of the epoch in force."""
     epoch = state.epoch
     return Inboxes(state.space_id, epoch.number, epoch.full_inbox, epoch.view_inbox, album)
+
+
+def sealing_into(state: Callable[[], LedgerState], album_id: bytes) -> FindsInboxes:
+    """The same for who may add to that shared album alone; ALBUM_WAITS is raised while its keys are due."""
+
+    def find(now_ms: int) -> Inboxes:
+        verified = state()
+        if album_id not in verified.albums or not verified.generation_stands(album_id, now_ms):
+            raise Refused(Code.ALBUM_WAITS)
+        return inboxes_of(verified, album_inboxes(verified, album_id))
+
+    return find
 
 
 def sealing_to(state: Callable[[], LedgerState], album: Callable[[], bytes] = bytes) -> FindsInboxes:

@@ -233,9 +233,10 @@ async def find_space(session: AccountSession, wanted: str) -> SpaceView:
         )
     if len(named) > 1:
         raise Refused(Code.BAD_REQUEST, "more than one space has that name; use its id")
-    if not named and any(
-        _MIN_PREFIX.fullmatch(wanted) and v.space_id.hex().startswith(wanted) for v in listing.granted
-    ):
+    unread = [v for v in listing.granted if _MIN_PREFIX.fullmatch(wanted) and v.space_id.hex().startswith(wanted)]
+    if not named and unread:
+        if unread[0].role is Role.CONTRIBUTOR:
+            raise Refused(Code.FORBIDDEN, "you add to this space and see nothing of it: `safelight asset add`")
         raise Refused(Code.FORBIDDEN, "you read albums of this space alone; `safelight album list` shows them")
     if not named:
         serious = [refusal for refusal in listing.refused.values() if refusal.code is not Code.SPACE_INJECTED]
@@ -243,6 +244,20 @@ async def find_space(session: AccountSession, wanted: str) -> SpaceView:
         missing = Refused(Code.SPACE_UNKNOWN, f"{wanted}, unless it is a vault, which is shut" if shut else wanted)
         raise serious[0] if serious else missing
     return SpaceView(session, _known(session, named[0]))
+
+
+async def find_adding(session: AccountSession, wanted: str) -> GrantView | None:
+    """Return the space that this account contributes to and reads nothing of, by how its id begins; None for none.
+
+    Raises BAD_REQUEST for more than one.
+    """
+    if not _MIN_PREFIX.fullmatch(wanted):
+        return None
+    listing = await list_spaces(session)
+    found = [v for v in listing.granted if v.role is Role.CONTRIBUTOR and v.space_id.hex().startswith(wanted)]
+    if len(found) > 1:
+        raise Refused(Code.BAD_REQUEST, "more than one space's id begins so")
+    return found[0] if found else None
 
 
 def _known(session: AccountSession, space_id: bytes) -> KnownSpace:

@@ -1,0 +1,94 @@
+"""Members as those who add, at a computer of their own: readers of the space, contributors, and grantees."""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from safelight.clients.camera.known import KnownFiles
+from safelight.clients.camera.sent import SentFiles
+from safelight.clients.camera.who_adds import WhoAdds
+from safelight.clients.engine import durable
+from safelight.clients.engine.adding import NOT_INTO_ALBUM
+from safelight.clients.engine.grant_view import GrantView
+from safelight.clients.engine.inboxes import FindsInboxes, sealing_into, sealing_to
+from safelight.clients.engine.space_view import SpaceView
+from safelight.sync_protocol.ledger_state import LedgerState
+from safelight.sync_protocol.limits import KEY_SIZE_BYTES
+from safelight.sync_protocol.log import parse_entry
+from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Right, Tier
+
+
+async def reader_adds(view: SpaceView, album_id: bytes = b"") -> WhoAdds:
+    """Return a member that reads the space, synced, as one who adds to it, and to a shared album as well.
+
+    Raises RIGHT_MISSING.
+    """
+    session = view.session
+    inboxes = _inboxes(view.state, session.account_id, album_id, session.clock(), lambda: view.state)
+    is_full = view.state.tier_of(session.account_id) is Tier.FULL
+
+    async def holds(number: int, entry_id: bytes) -> bool:
+        if number > view.reader.log.number:
+            await view.sync()
+        envelope = view.index.envelope_at(number)
+        return envelope is not None and parse_entry(envelope).id == entry_id
+
+    known = KnownFiles(session.connection, view.space_id, lambda: view.state, holds) if is_full else None
+    folder = session.folder.space_folder(view.space_id)
+    return WhoAdds(
+        connection=session.connection,
+        committer=view.committer,
+        space_id=view.space_id,
+        device_id=session.device.device_id,
+        inboxes=inboxes,
+        refresh=view.sync,
+        known=known or SentFiles(folder / "sent"),
+        dedupe_key=await view.dedupe_key() if is_full else _local_key(folder / "sent.key"),
+        tells_fingerprints=is_full,
+        not_into_album=NOT_INTO_ALBUM if _adds(view.state, session.account_id) else frozenset(),
+    )
+
+
+def adder_without_reading(view: GrantView, album_id: bytes = b"") -> WhoAdds:
+    """Return a contributor, or a grantee who may add to an album, as one who adds. Raises RIGHT_MISSING."""
+    session = view.session
+    folder = session.folder.space_folder(view.space_id)
+    return WhoAdds(
+        connection=session.connection,
+        committer=view.committer,
+        space_id=view.space_id,
+        device_id=session.device.device_id,
+        inboxes=_inboxes(view.state, session.account_id, album_id, session.clock(), lambda: view.state),
+        refresh=view.refresh,
+        known=SentFiles(folder / "sent"),
+        dedupe_key=_local_key(folder / "sent.key"),
+        tells_fingerprints=False,
+        not_into_album=frozenset(),
+    )
+
+
+def _adds(state: LedgerState, account_id: bytes) -> bool:
+    return Right.ADD in state.rights_of(account_id)
+
+
+def _inboxes(
+    now: LedgerState, account_id: bytes, album_id: bytes, now_ms: int, state: Callable[[], LedgerState]
+) -> FindsInboxes:
+    """What is sealed to; who may add to the album alone adds nowhere while its keys are due."""
+    if album_id and not now.may_add_to(account_id, album_id, now_ms):
+        raise Refused(Code.RIGHT_MISSING, "adding to this album")
+    if _adds(now, account_id):
+        return sealing_to(state, lambda: album_id)
+    if not album_id:
+        raise Refused(Code.RIGHT_MISSING, Right.ADD.value)
+    return sealing_into(state, album_id)
+
+
+def _local_key(path: Path) -> bytes:
+    """The key by which this computer tells its own files apart, made at first."""
+    kept = durable.read_file(path)
+    if kept is None or len(kept) != KEY_SIZE_BYTES:
+        kept = secrets.token_bytes(KEY_SIZE_BYTES)
+        durable.write_file(path, kept)
+    return kept

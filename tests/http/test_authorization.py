@@ -48,6 +48,7 @@ from tests.support.asking import (
     plain,
     put_keyring,
     upload,
+    upload_head,
 )
 from tests.support.everyone import Caller, World, make_world
 
@@ -72,15 +73,15 @@ def each(names: str, code: str) -> dict[str, str]:
 
 
 ACCOUNTS = "owner stranger viewer previewer contributor grantee"
-SESSIONS = f"{ACCOUNTS} camera"
+SESSIONS = f"{ACCOUNTS} camera uploader"
 MINE = "owner viewer previewer contributor grantee camera"
 
 
 def readers(**own: str) -> dict[str, Expected]:
     """A route of a space: what those who stand in it get for their own; nobody sees another's or an unknown one."""
     return {
-        "own": {"stranger": "space-unknown", **own},
-        "other": {**each(MINE, "space-unknown"), "stranger": OK},
+        "own": {**each("stranger uploader", "space-unknown"), **own},
+        "other": {**each(f"{MINE} uploader", "space-unknown"), "stranger": OK},
         "unknown": each(SESSIONS, "space-unknown"),
     }
 
@@ -105,10 +106,10 @@ _BLOBS = {
 }
 BLOBS: Mapping[str, Expected] = {
     **{
-        of: {"stranger": "space-unknown", **each("contributor camera", "forbidden"), **expected}
+        of: {**each("stranger uploader", "space-unknown"), **each("contributor camera", "forbidden"), **expected}
         for of, expected in _BLOBS.items()
     },
-    "other": {**each(MINE, "space-unknown"), "stranger": OK},
+    "other": {**each(f"{MINE} uploader", "space-unknown"), "stranger": OK},
     "unknown space": each(SESSIONS, "space-unknown"),
 }
 LINK_BLOBS: Mapping[str, Expected] = {
@@ -126,20 +127,20 @@ ALBUMS: Mapping[str, Expected] = {
         **each("owner viewer previewer grantee", OK),
         "contributor": "not-found",
         "camera": "forbidden",
-        "stranger": "space-unknown",
+        **each("stranger uploader", "space-unknown"),
     },
     "not granted": {
         **each("owner viewer previewer", OK),
         **each("contributor grantee", "not-found"),
         "camera": "forbidden",
-        "stranger": "space-unknown",
+        **each("stranger uploader", "space-unknown"),
     },
     "unknown": {
         **each("owner viewer previewer contributor grantee", "not-found"),
         "camera": "forbidden",
-        "stranger": "space-unknown",
+        **each("stranger uploader", "space-unknown"),
     },
-    "other": {**each(MINE, "space-unknown"), "stranger": "not-found"},
+    "other": {**each(f"{MINE} uploader", "space-unknown"), "stranger": "not-found"},
 }
 UPLOADS: Mapping[str, Expected] = {
     "own": {**each(SESSIONS, "not-found"), "owner": OK},
@@ -147,8 +148,8 @@ UPLOADS: Mapping[str, Expected] = {
     "unknown": each(SESSIONS, "not-found"),
 }
 LEDGERS: Mapping[str, Expected] = {
-    "own": {**each(f"{MINE} ticket", OK), "stranger": "not-found"},
-    "other": {**each(f"{MINE} ticket", "not-found"), "stranger": OK},
+    "own": {**each(f"{MINE} ticket", OK), **each("stranger uploader", "not-found")},
+    "other": {**each(f"{MINE} ticket uploader", "not-found"), "stranger": OK},
     "unknown": each(f"{SESSIONS} ticket", "not-found"),
 }
 APPENDING: Mapping[str, Expected] = {
@@ -156,7 +157,7 @@ APPENDING: Mapping[str, Expected] = {
     "other": {**each(f"{SESSIONS} ticket", "not-found"), "stranger": OK},
     "unknown": each(f"{SESSIONS} ticket", "not-found"),
 }
-OF_AN_ACCOUNT: Mapping[str, Expected] = {"": {**each(f"{ACCOUNTS} ticket", OK), "camera": "forbidden"}}
+OF_AN_ACCOUNT: Mapping[str, Expected] = {"": {**each(f"{ACCOUNTS} ticket", OK), **each("camera uploader", "forbidden")}}
 FULL_READERS = readers(**each("owner viewer", OK), **each("previewer contributor grantee camera", "forbidden"))
 ALL_IN_IT = readers(**each(MINE, OK))
 
@@ -165,6 +166,7 @@ HOLDERS = {
     **each("viewer previewer grantee", "right-missing"),
     **each("contributor camera", "forbidden"),
     "stranger": "space-unknown",
+    "uploader": "forbidden",
 }
 
 ROWS: dict[str, Row] = {
@@ -186,9 +188,11 @@ ROWS: dict[str, Row] = {
     ),
     "POST /v1/sessions": Row(open_session, {"own": {}}, OK),
     "DELETE /v1/sessions/current": Row(end_session, {"": each(f"{SESSIONS} ticket", OK)}),
-    "GET /v1/devices": Row(plain("GET", "/v1/devices"), {"": {**each(ACCOUNTS, OK), "camera": "forbidden"}}),
+    "GET /v1/devices": Row(
+        plain("GET", "/v1/devices"), {"": {**each(ACCOUNTS, OK), **each("camera uploader", "forbidden")}}
+    ),
     "GET /v1/spaces": Row(plain("GET", "/v1/spaces"), {"": each(SESSIONS, OK)}),
-    "POST /v1/spaces": Row(create_space, {"": {**each(ACCOUNTS, OK), "camera": "forbidden"}}),
+    "POST /v1/spaces": Row(create_space, {"": {**each(ACCOUNTS, OK), **each("camera uploader", "forbidden")}}),
     "GET /v1/spaces/{space}": Row(in_space("GET"), ALL_IN_IT),
     "GET /v1/spaces/{space}/log": Row(
         in_space("GET", "/log"),
@@ -198,29 +202,31 @@ ROWS: dict[str, Row] = {
     "GET /v1/spaces/{space}/ledger": Row(in_space("GET", "/ledger"), ALL_IN_IT),
     "GET /v1/spaces/{space}/pairing/{camera}": Row(pairing_ledger, {"own": {}}, OK),
     "GET /v1/spaces/{space}/invitations/{invitation}": Row(invitation_ledger, {"own": {}}, OK),
-    "GET /v1/spaces/{space}/position": Row(in_space("GET", "/position"), ALL_IN_IT),
+    "GET /v1/spaces/{space}/position": Row(in_space("GET", "/position"), readers(**each(f"{MINE} uploader", OK))),
     "POST /v1/spaces/{space}/commits": Row(
         commits,
         {
-            **readers(**each("owner contributor camera", OK), **each("viewer previewer grantee", "right-missing")),
+            **readers(
+                **each("owner contributor camera uploader", OK), **each("viewer previewer grantee", "right-missing")
+            ),
             "another's": {
-                **each("viewer previewer contributor grantee camera", "forbidden"),
+                **each("viewer previewer contributor grantee camera uploader", "forbidden"),
                 "stranger": "space-unknown",
             },
         },
     ),
-    "POST /v1/spaces/{space}/bind": Row(bind, {"own": {}}, OK),
+    "POST /v1/spaces/{space}/bind": Row(bind, {"own": {}, "guest": {}}, OK),
     "POST /v1/spaces/{space}/join": Row(
         join,
         {
             "own": {
                 **each("owner viewer previewer contributor grantee", "member-exists"),
                 "stranger": OK,
-                "camera": "forbidden",
+                **each("camera uploader", "forbidden"),
             },
-            "used": {**each(ACCOUNTS, "invitation-used"), "camera": "forbidden"},
+            "used": {**each(ACCOUNTS, "invitation-used"), **each("camera uploader", "forbidden")},
             "roll": each(SESSIONS, "forbidden"),
-            "unknown": {**each(ACCOUNTS, "space-unknown"), "camera": "forbidden"},
+            "unknown": {**each(ACCOUNTS, "space-unknown"), **each("camera uploader", "forbidden")},
         },
     ),
     "GET /v1/spaces/{space}/boxes/{epoch}": Row(
@@ -246,13 +252,14 @@ ROWS: dict[str, Row] = {
             "original": {**HOLDERS, "owner": OK},
             "loose": {**HOLDERS, "owner": "not-found"},
             "away": {**HOLDERS, "owner": "space-unknown", "contributor": "space-unknown"},
-            "other": {**each(ACCOUNTS, "space-unknown"), "camera": "forbidden"},
-            "unknown": {**each(ACCOUNTS, "space-unknown"), "camera": "forbidden"},
+            "other": {**each(ACCOUNTS, "space-unknown"), **each("camera uploader", "forbidden")},
+            "unknown": {**each(ACCOUNTS, "space-unknown"), **each("camera uploader", "forbidden")},
         },
     ),
     "OPTIONS /v1/blobs": replace(everyone(OK), send=plain("OPTIONS", "/v1/blobs")),
     "POST /v1/blobs": Row(
-        upload, readers(**each("owner contributor camera", OK), **each("viewer previewer grantee", "right-missing"))
+        upload,
+        readers(**each("owner contributor camera uploader", OK), **each("viewer previewer grantee", "right-missing")),
     ),
     "PATCH /v1/blobs/uploads/{upload}": Row(
         at_upload("PATCH", b"x", Content_Type="application/partial-upload", Upload_Offset="0", Upload_Complete="?0"),
@@ -264,6 +271,7 @@ ROWS: dict[str, Row] = {
     "POST /v1/links/{link}/open": Row(open_link, {"own": {}}, OK),
     "GET /v1/links/{link}/blobs/{name}": Row(link_blob("GET"), LINK_BLOBS, "link-session-required"),
     "HEAD /v1/links/{link}/blobs/{name}": Row(link_blob("HEAD"), LINK_BLOBS, "link-session-required"),
+    "GET /v1/upload-links/{link}": Row(upload_head, {"own": {}}, OK),
     "GET /v1/spaces/{space}/links": Row(in_space("GET", "/links"), FULL_READERS),
 }
 # What asks for no session, and yet refuses: the same for everyone, whatever session they have.
@@ -283,6 +291,7 @@ OPEN: dict[str, dict[str, str]] = {
     },
     "POST /v1/spaces/{space}/bind": {"roll": "forbidden", "false": "signature-invalid", "unknown": "space-unknown"},
     "POST /v1/links/{link}/open": {"other": "link-not-opened", "unknown": "link-not-opened"},
+    "GET /v1/upload-links/{link}": {"other": "link-not-opened", "unknown": "link-not-opened"},
 }
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.contexts import Label, context
+from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.messages.accounts import (
     AppendAccountEntries,
     FinishUnlock,
@@ -26,6 +27,7 @@ from tests.support.everyone import Caller, World
 from tests.support.invitations import Invitation
 from tests.support.protocol import Pairing, Person, Signer, Writer
 from tests.support.raw_http import raw
+from tests.support.uploaders import UploadLink
 
 Send = Callable[[World, Caller, str], Awaitable[Answer]]
 
@@ -145,6 +147,8 @@ async def commits(world: World, caller: Caller, of: str) -> Answer:
 async def bind(world: World, caller: Caller, of: str) -> Answer:
     """Bind a camera: by its pairing key, by another key, in no space, or send something else than a binding."""
     owner, pairing = world.owner, Pairing()
+    if of == "guest":
+        return await bind_guest(world, caller)
     if of == "roll":
         return await caller.send("POST", f"{owner.space}/bind", CommitEntry(owner.writer.open_roll().envelope))
     if of == "own":
@@ -159,6 +163,27 @@ async def bind(world: World, caller: Caller, of: str) -> Answer:
         receipt = msgspec.msgpack.decode(answer.as_(Committed).receipt, type=Receipt)
         owner.writer.took(entry, receipt.number, receipt.chain, pairing.signer)
     return answer
+
+
+async def bind_guest(world: World, caller: Caller) -> Answer:
+    """Bind a guest of an upload link."""
+    owner, link = world.owner, world.upload_link
+    guest_id = os.urandom(16)
+    signer = Signer(guest_id, guest_id, os.urandom(32))
+    entry = owner.writer.entry(LedgerKind.BIND_GUEST, link.binding(owner.writer, signer), signer)
+    answer = await caller.send("POST", f"{owner.space}/bind", CommitEntry(entry.envelope))
+    receipt = msgspec.msgpack.decode(answer.as_(Committed).receipt, type=Receipt)
+    owner.writer.took(entry, receipt.number, receipt.chain, signer)
+    return answer
+
+
+async def upload_head(world: World, caller: Caller, of: str) -> Answer:
+    """Ask where guests of an upload link seal to: with its secret, with another's, of no link."""
+    link = UploadLink() if of == "unknown" else world.upload_link
+    signature = UploadLink().read_signature if of == "other" else link.read_signature
+    return await caller.send(
+        "GET", f"/v1/upload-links/{link.link_id.hex()}", Safelight_Guest=base64.b64encode(signature).decode()
+    )
 
 
 async def pairing_ledger(world: World, caller: Caller, of: str) -> Answer:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from safelight.sync_protocol.ledger_entries import RevokeCameraBody
+from safelight.sync_protocol.ledger_entries import LedgerKind, RevokeCameraBody
 from safelight.sync_protocol.messages.accounts import (
     AppendAccountEntries,
     FinishUnlock,
@@ -14,11 +14,13 @@ from safelight.sync_protocol.messages.accounts import (
 from safelight.sync_protocol.messages.links import OpenLink
 from safelight.sync_protocol.records import AssetBody
 from safelight.sync_protocol.roles import Role
+from safelight.sync_protocol.upload_entries import CloseUploadLinkBody
 from tests.http.conftest import Owner, Server
 from tests.support.api import Answer, Api
 from tests.support.grants import give_body, open_body, showing_body
 from tests.support.invitations import Invitation, become_member, take_join
 from tests.support.protocol import Blob, Link, Pairing, Person, Signer, Writer
+from tests.support.uploaders import UploadLink, bound, opened, terms
 
 MEMBERS = ("viewer", "previewer", "contributor", "grantee")
 
@@ -63,6 +65,7 @@ class World:
     invitation: Invitation = field(default_factory=lambda: Invitation(Role.VIEWER))
     album: bytes = field(default_factory=lambda: os.urandom(16))
     other_album: bytes = field(default_factory=lambda: os.urandom(16))
+    upload_link: UploadLink = field(default_factory=lambda: UploadLink(terms(max_guests=1000)))
     used: Invitation = field(default_factory=lambda: Invitation(Role.VIEWER))
 
     def space(self, of: str) -> str:
@@ -107,7 +110,18 @@ async def make_world(server: Server) -> World:
     for role in MEMBERS:
         callers[role] = await _member(server, owner, Role(role))
     await _share(world)
+    await opened(owner.api, owner.writer, world.upload_link)
+    callers["uploader"] = await _uploader(owner, world.upload_link)
+    closed = await opened(owner.api, owner.writer)
+    callers["late uploader"] = await _uploader(owner, closed)
+    close = CloseUploadLinkBody(closed.link_id)
+    await owner.api.commit(owner.writer, owner.writer.entry(LedgerKind.CLOSE_UPLOAD_LINK, close))
     return world
+
+
+async def _uploader(owner: Owner, link: UploadLink) -> Caller:
+    api, signer = await bound(owner.api, owner.writer, link)
+    return Caller(api, signer=signer)
 
 
 async def _share(world: World) -> None:

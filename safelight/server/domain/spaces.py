@@ -30,9 +30,10 @@ class Spaces:
         self._clock = clock
 
     async def mine(self, who: Who) -> messages.Spaces:
-        """Return the spaces of an account, or the one of a camera."""
+        """Return the spaces of an account, or the one of a camera; a guest of an upload link is told of none."""
         if who.is_camera:
-            return messages.Spaces([await self.one(who, who.space_id)])
+            is_guest = bool((await self._ledgers.state(who.space_id)).guest_link(who.device_id))
+            return messages.Spaces([] if is_guest else [await self.one(who, who.space_id)])
         rows = await self._database.spaces_of(who.account_id)
         return messages.Spaces([_row(space, role) for space, role in rows])
 

@@ -12,7 +12,15 @@ from safelight.server.stores import accounts, blobs, commit_checks, commit_facts
 from safelight.server.stores.commit_checks import Case, Check
 from safelight.server.stores.commit_facts import Held, Roll
 from safelight.server.stores.statements import Statement, statement
-from tests.conformance import test_accounts, test_albums, test_commits, test_links, test_logs, test_uploads
+from tests.conformance import (
+    test_accounts,
+    test_albums,
+    test_commits,
+    test_links,
+    test_logs,
+    test_upload_links,
+    test_uploads,
+)
 from tests.conformance.library import Library
 
 # However it shows, the suite must not pass.
@@ -61,6 +69,10 @@ CHECKS: list[tuple[Check, Check, Trial]] = [
     (commit_checks.check_album, _nothing, test_albums.test_what_an_album_cannot_show),
     (commit_checks.check_album, _nothing, test_albums.test_an_albums_log_ends_where_its_signer_says),
     (commit_checks.check_album, _nothing, test_albums.test_what_is_added_under_a_roll_of_an_album),
+    (commit_checks.check_upload_link, _nothing, test_upload_links.test_a_link_is_opened_once),
+    (commit_checks.check_upload_link, _nothing, test_upload_links.test_the_newest_head_stays),
+    (commit_checks.check_upload_link, _nothing, test_upload_links.test_guests_are_counted_together),
+    (commit_checks.check_upload_link, _nothing, test_upload_links.test_the_last_place_is_taken_once),
     (commit_checks.check_devices, _nothing, test_commits.test_cameras_are_bound_and_revoked),
     (commit_checks.check_space, _nothing, test_commits.test_genesis_stands_once),
 ]

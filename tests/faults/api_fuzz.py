@@ -181,6 +181,10 @@ class Fuzz:
         case.query = dict(case.query or {})
         if case.path == "/v1/blobs" and chance.random() < 0.7:
             case.query["space"] = world.owner.writer.space_id.hex()
+        if "/upload-links/" in case.path and chance.random() < 0.5:
+            case.path_parameters = {"link": world.upload_link.link_id.hex()}
+            signature = base64.b64encode(world.upload_link.read_signature).decode()
+            case.headers = {**(case.headers or {}), "Safelight-Guest": signature}
         if "upload" in names and chance.random() < 0.5:
             case.headers = {**(case.headers or {}), "Upload-Offset": chance.choice("0019"), "Upload-Complete": "?0"}
 
@@ -190,7 +194,12 @@ class Fuzz:
         return {
             "space": [world.owner.writer.space_id.hex()] * 3 + [world.stranger.writer.space_id.hex(), "0" * 64],
             "account": [world.owner.person.account_id.hex(), world.stranger.person.account_id.hex(), "0" * 32],
-            "link": [world.link.link_id.hex(), world.other_link.link_id.hex(), "0" * 32],
+            "link": [
+                world.link.link_id.hex(),
+                world.other_link.link_id.hex(),
+                world.upload_link.link_id.hex(),
+                "0" * 32,
+            ],
             "camera": [world.pairing.camera_id.hex(), "0" * 32],
             "invitation": [world.invitation.invitation_id.hex(), "0" * 32],
             "album": [world.album.hex(), world.other_album.hex(), "0" * 32],

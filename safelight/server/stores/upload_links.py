@@ -17,5 +17,6 @@ class UploadLinkRows(Engine):
 
     async def guests_hold(self, link_id: bytes) -> int:
         """Return how many bytes a link's guests have sent, or are sending, that no record names."""
-        rows = await self._reading.rows(SQL["held"], link_id=link_id)
-        return int(rows[0][0])
+        sent = await self._reading.rows(SQL["sent"], link_id=link_id)
+        sending = await self._reading.rows(SQL["sending"], link_id=link_id)
+        return int(sent[0][0]) + int(sending[0][0])

@@ -110,6 +110,7 @@ def everyone(server: ServerProcess, tmp_path: Path) -> Everyone:
     all_.cameras["family"] = new_camera(mum, FAMILY, tmp_path / "phone", "Phone")
     all_.cameras["studio"] = new_camera(mum, STUDIO, tmp_path / "studio camera", "Studio")
     all_.cameras["eve"] = new_camera(all_["eve"], STUDIO, tmp_path / "eve's camera", "Eve's")
+    mum.ok("link", "create", "--upload", "--space", STUDIO)  # which others may not close
     return all_
 
 

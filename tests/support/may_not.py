@@ -38,6 +38,7 @@ from safelight.sync_protocol.records import (
     OpenAlbumRollBody,
     OpenRollBody,
     PageRef,
+    PublishInboxBody,
     PublishLinkBody,
     RecordKind,
     RevokeLinkBody,
@@ -47,9 +48,11 @@ from safelight.sync_protocol.records import (
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right, Role
+from safelight.sync_protocol.upload_entries import CloseUploadLinkBody, OpenUploadLinkBody
 from safelight.sync_protocol.wire import Signed
 from tests.support.grants import generation_of
 from tests.support.protocol import Blob, make_asset, make_epoch
+from tests.support.uploaders import terms
 
 # What each kind takes, where it is one right alone. The others are asked of who lacks all of them.
 RIGHTS: Mapping[str, frozenset[Right]] = {
@@ -62,6 +65,7 @@ RIGHTS: Mapping[str, frozenset[Right]] = {
     RecordKind.SHOW_IN_ALBUM: frozenset({Right.ORGANISE}),
     RecordKind.PUBLISH_LINK: frozenset({Right.LINK}),
     RecordKind.REVOKE_LINK: frozenset({Right.REVOKE_LINK}),
+    RecordKind.PUBLISH_INBOX: frozenset({Right.LINK}),
     LedgerKind.CERTIFY_CAMERA: frozenset({Right.ADD}),
     LedgerKind.REVOKE_CAMERA: frozenset({Right.MEMBERS}),
     LedgerKind.POINT_CAMERA: frozenset({Right.ORGANISE}),
@@ -74,6 +78,8 @@ RIGHTS: Mapping[str, frozenset[Right]] = {
     LedgerKind.OPEN_GENERATION: frozenset({Right.ORGANISE}),
     LedgerKind.GIVE_GRANT: frozenset({Right.MEMBERS}),
     LedgerKind.END_GRANT: frozenset({Right.ORGANISE}),
+    LedgerKind.OPEN_UPLOAD_LINK: frozenset({Right.LINK}),
+    LedgerKind.CLOSE_UPLOAD_LINK: frozenset({Right.REVOKE_LINK}),
 }
 # Who signs these is no matter of rights: whom an account, an invitation or a pairing is for.
 BESIDES = frozenset(
@@ -81,6 +87,7 @@ BESIDES = frozenset(
         LedgerKind.CREATE_SPACE,
         LedgerKind.ADVANCE_ACCOUNT,
         LedgerKind.BIND_CAMERA,
+        LedgerKind.BIND_GUEST,
         LedgerKind.JOIN_SPACE,
         LedgerKind.WITHDRAW_INVITATION,
     }
@@ -123,6 +130,7 @@ def attempts(view: SpaceView, other: bytes, camera: bytes) -> dict[RecordKind | 
         RecordKind.SHOW_IN_ALBUM: ShowInAlbumBody(some, 2, NO_HEAD, [ShownItem(some, asset)]),
         RecordKind.PUBLISH_LINK: link,
         RecordKind.REVOKE_LINK: RevokeLinkBody(some),
+        RecordKind.PUBLISH_INBOX: PublishInboxBody(some, sealed, bytes(64)),
         LedgerKind.CERTIFY_CAMERA: CertifyCameraBody(some, key, 1, 0, state.epoch.number, sealed, sealed),
         LedgerKind.REVOKE_CAMERA: RevokeCameraBody(camera, epoch),
         LedgerKind.POINT_CAMERA: PointCameraBody(camera, b""),
@@ -135,6 +143,8 @@ def attempts(view: SpaceView, other: bytes, camera: bytes) -> dict[RecordKind | 
         LedgerKind.OPEN_GENERATION: OpenGenerationBody(some, generation_of(view, album=some)),
         LedgerKind.GIVE_GRANT: GiveGrantBody(some, 2, 0, False, GrantBox(me, "full", sealed)),
         LedgerKind.END_GRANT: EndGrantBody(some, other, generation_of(view, album=some)),
+        LedgerKind.OPEN_UPLOAD_LINK: OpenUploadLinkBody(some, key, key, terms(), b"", state.epoch.number, sealed),
+        LedgerKind.CLOSE_UPLOAD_LINK: CloseUploadLinkBody(next(iter(state.upload_links), some)),
     }
 
 
@@ -144,7 +154,8 @@ async def signs_nothing_more(view: SpaceView, other: bytes, camera: bytes) -> in
     for kind, body in attempts(view, other, camera).items():
         if RIGHTS[kind] <= rights:
             continue
-        expected = {Code.RIGHT_MISSING} | ({Code.LEDGER_RULE} if kind is LedgerKind.END_GRANT else set())
+        unless_there = kind in {LedgerKind.END_GRANT, LedgerKind.CLOSE_UPLOAD_LINK}
+        expected = {Code.RIGHT_MISSING} | ({Code.LEDGER_RULE} if unless_there else set())
         code = await _code_of(view.commit(kind, body))
         assert code in expected, (kind, code)
         tried += 1

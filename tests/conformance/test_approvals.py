@@ -1,5 +1,6 @@
 """Approvals: what links may show where an album requires them, and what is refused, withheld and given again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -140,7 +141,7 @@ async def test_what_a_links_sessions_get(wall: Wall) -> None:
         return [each is not None for each in found]
 
     assert await given() == [True, True]
-    for change, expected in (
+    changes: list[tuple[Callable[[], Commit], bool]] = [
         (wall.requires, False),
         (lambda: wall.approves(picture), True),
         (lambda: wall.withdraws(picture), False),
@@ -149,7 +150,8 @@ async def test_what_a_links_sessions_get(wall: Wall) -> None:
         (wall.requires, False),
         (lambda: wall.approves(picture), True),
         (lambda: wall.adds(picture[0]), True),
-    ):
+    ]
+    for change, expected in changes:
         await library.do(change())
         assert await given() == [expected, expected]
         assert await library.database.link_blob(link_id, commit.link.pages[0]) is not None
@@ -189,14 +191,8 @@ async def test_within_one_group(wall: Wall) -> None:
     picture, late = await wall.picture(), await wall.picture(into=False)
     link = await wall.link(picture[2], late[2])
     steps = [wall.requires()]
-    for make in (
-        lambda: wall.adds(late[0]),
-        lambda: wall.approves(picture),
-        lambda: wall.approves(late),
-        lambda: link,
-        lambda: wall.withdraws(late),
-    ):
-        steps.append(after(make(), steps[-1]))
+    for commit in (wall.adds(late[0]), wall.approves(picture), wall.approves(late), link, wall.withdraws(late)):
+        steps.append(after(commit, steps[-1]))
     outcomes = await library.commit(*steps)
     assert all(isinstance(outcome, Committed) for outcome in outcomes), outcomes
     second, third = wall.requires(approval=False), await wall.link(picture[2], late[2])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,7 @@ from tests.support.api import Api
 from tests.support.grants import open_body, showing_body
 from tests.support.invitations import become_member
 from tests.support.links import cookie_of, fetch, open_link
+from tests.support.postgres import PostgresServer
 from tests.support.protocol import Blob, Link, Signer, make_asset
 from tests.support.raw_http import raw
 
@@ -231,26 +233,37 @@ async def test_a_team_that_parts_its_rights(server: Server, proofs: Proofs) -> N
             await member.api.commit(writer, writer.entry(kind, body, member.signer), None, member.signer)
 
 
-async def test_albums_of_before(start_server: StartServer) -> None:
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+async def test_albums_of_before(start_server: StartServer, request: pytest.FixtureRequest, engine: str) -> None:
     """What stood in albums before there were approvals is known to stand there: the upgrade reads it from the log."""
-    server = await start_server()
+    postgres: PostgresServer | None = request.getfixturevalue("postgres") if engine == "postgresql" else None
+    name = postgres.make_database() if postgres else ""
+    address = postgres.address(name) if postgres else ""
+    server = await start_server(**({"database": address} if address else {}))
     plain = Proofs(await server.owner())
     shared, before = Proofs(plain.owner, shared=True), [await plain.picture() for _ in range(2)]
     await shared.commit(LedgerKind.OPEN_GENERATION, open_body(shared.owner.writer, album=shared.album))
     before.append(await shared.picture())
     before.append(await _by_a_roll_of(shared))
     await server.runner.cleanup()
-    path = data_folder.database_path(server.settings.data)
-    with closing(sqlite3.connect(path)) as database:
-        known = database.execute("SELECT * FROM album_files ORDER BY 1, 2, 3, 4").fetchall()
-        database.executescript("DROP TABLE album_files; DROP TABLE album_rules")
-        database.execute("UPDATE alembic_version SET version_num = '0002'")
-        database.commit()
+
+    def run(sql: str) -> list[tuple[Any, ...]]:
+        if postgres:
+            return [tuple(row) for row in postgres.run(sql, name)]
+        with closing(sqlite3.connect(data_folder.database_path(server.settings.data))) as database, database:
+            return database.execute(sql).fetchall()
+
+    known = run("SELECT * FROM album_files ORDER BY 1, 2, 3, 4")
     assert len(known) == 2 * len(before)
+    for undo in ("DROP TABLE album_files", "DROP TABLE album_rules", "UPDATE alembic_version SET version_num = '0002'"):
+        run(undo)
     upgrade = [sys.executable, "-m", "safelight.server", "upgrade", "--data", str(server.settings.data)]
-    assert (await asyncio.to_thread(subprocess.run, upgrade, check=False, capture_output=True)).returncode == 0
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT * FROM album_files ORDER BY 1, 2, 3, 4").fetchall() == known
+    upgrade += ["--database", address, "--yes-i-have-a-backup"] if address else []
+    done = await asyncio.to_thread(subprocess.run, upgrade, check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert run("SELECT * FROM album_files ORDER BY 1, 2, 3, 4") == known
+    if postgres:
+        postgres.drop_database(name)
 
 
 async def _by_a_roll_of(proofs: Proofs) -> tuple[AssetBody, Blob, Blob]:

@@ -81,7 +81,10 @@ def approve(
 
     async def give(view: SpaceView) -> list[bytes]:
         album = await find_album(view, title)
-        return await approve_assets(view, album, await wanted_assets(view, album, asset_ids or []))
+        assets = await wanted_assets(view, album, asset_ids or [])
+        if everything and len(assets) < album.asset_count:
+            note(f"{count_text(album.asset_count - len(assets), 'picture')} cannot be looked at here: left as before.")
+        return await approve_assets(view, album, assets)
 
     approved = with_space(space, give)
     if json:

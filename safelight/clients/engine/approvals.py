@@ -62,7 +62,7 @@ async def approve(space: SpaceView, album: Album, assets: Sequence[OpenedAsset])
     NOT_FOUND for one that is not in the album, FORBIDDEN for one that this account cannot see, RIGHT_MISSING.
     """
     for asset in assets:
-        if asset.full is None and not any(tier_of_rendition(ref.name) is Tier.VIEW for ref in asset.body.renditions):
+        if not _can_be_seen(asset):
             raise Refused(Code.FORBIDDEN, f"{asset.asset_id.hex()[:12]} has no preview, and you see previews only")
     approved = space.index.approvals(album.album_id)
     new = [each for each in _in_album(space, album, assets) if each.asset_id not in approved]
@@ -73,6 +73,11 @@ async def approve(space: SpaceView, album: Album, assets: Sequence[OpenedAsset])
         ]
         await space.commit(RecordKind.APPROVE_ASSETS, ApproveAssetsBody(album.album_id, approved=True, items=items))
     return [each.asset_id for each in new]
+
+
+def _can_be_seen(asset: OpenedAsset) -> bool:
+    """Whether who opened an asset can look at it: who reads the view tier, only at what has a preview."""
+    return asset.full is not None or any(tier_of_rendition(ref.name) is Tier.VIEW for ref in asset.body.renditions)
 
 
 async def withdraw_approval(space: SpaceView, album: Album, places: Sequence[AssetPlace]) -> list[bytes]:
@@ -125,9 +130,10 @@ def wanted_places(space: SpaceView, album: Album, prefixes: Sequence[str]) -> li
 
 
 async def wanted_assets(space: SpaceView, album: Album, prefixes: Sequence[str]) -> list[OpenedAsset]:
-    """Open the assets of these ids; or all of the album's, where none is named, but for those that do not open."""
+    """Open the assets of these ids; or all of the album's, where none is named, that open and can be looked at."""
     reader = AssetReader(space)
     if prefixes:
         return [await reader.find(prefix) for prefix in prefixes]
     places = space.index.album_assets(album.album_id)
-    return [found async for found in reader.each(places) if isinstance(found, OpenedAsset)]
+    opened = [found async for found in reader.each(places) if isinstance(found, OpenedAsset)]
+    return [found for found in opened if _can_be_seen(found)]

@@ -6,6 +6,7 @@ Only sealing to a public key is random; those values were made once and are kept
 from collections.abc import Callable
 
 from tools import (
+    vector_cases_approvals,
     vector_cases_grants,
     vector_cases_keys,
     vector_cases_ledgers,
@@ -37,6 +38,7 @@ FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
     "members.json": ("Members of a space, from invitation to removal.", vector_cases_members.members),
     "vaults.json": ("Vaults, whose members bring a key for them.", vector_cases_vaults.vaults),
     "grants.json": ("Albums shared by grants, and their own log.", vector_cases_grants.grants),
+    "approvals.json": ("Albums that require approval, and what is approved.", vector_cases_approvals.approvals),
     "verify_words.json": ("Words by which members compare their ledgers.", vector_cases_ledgers.verify_words),
     "promises.json": ("Receipts and pairing codes.", vector_cases_ledgers.promises),
 }

@@ -13,6 +13,7 @@ from safelight.sync_protocol import (
     receipts,
     record_rules,
 )
+from safelight.sync_protocol.approvals import content_of
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right
 from safelight.sync_protocol.verify_words import verify_words
@@ -157,7 +158,12 @@ def _verify_words(v: Values) -> Values:
     return {"words_text": " ".join(verify_words(v["space_id"], log.Head(v["head_number"], v["head_hash"])))}
 
 
+def _asset_content(v: Values) -> Values:
+    return {"content": content_of(v["asset_id"], zip(v["renditions_text"], v["blobs"], strict=True))}
+
+
 LEDGER_OPERATIONS = {
+    "asset.content": _asset_content,
     "account.replay": _account,
     "log.chain": _chain,
     "album.chain": _album_chain,

@@ -40,6 +40,7 @@ class Label(StrEnum):
     PAIRING_CHECKSUM = "pairing/checksum"
     INVITATION_CHECKSUM = "invitation/checksum"
     KEY_FINGERPRINT = "key-fingerprint"
+    ASSET_CONTENT = "asset/content"
     VERIFY_WORDS = "verify-words"
 
     # Accounts: derived from the password, the recovery words and the account secret

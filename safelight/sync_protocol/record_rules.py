@@ -5,6 +5,7 @@ docs/spec/records.md. The server refuses by it, and every reader judges again.
 
 from collections.abc import Sequence
 
+from safelight.sync_protocol.approvals import AlbumRulesBody, ApproveAssetsBody, check_about_approval
 from safelight.sync_protocol.ledger_state import LedgerState, authorise
 from safelight.sync_protocol.limits import HASH_SIZE_BYTES
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry
@@ -36,12 +37,14 @@ BODIES: dict[str, type[Signed]] = {
     RecordKind.CREATE_ALBUM: CreateAlbumBody,
     RecordKind.ADD_TO_ALBUM: AddToAlbumBody,
     RecordKind.SHOW_IN_ALBUM: ShowInAlbumBody,
+    RecordKind.SET_ALBUM_RULES: AlbumRulesBody,
+    RecordKind.APPROVE_ASSETS: ApproveAssetsBody,
     RecordKind.PUBLISH_LINK: PublishLinkBody,
     RecordKind.REVOKE_LINK: RevokeLinkBody,
     RecordKind.PUBLISH_INBOX: PublishInboxBody,
 }
 
-# None: what it needs depends on the album (`LedgerState.may_add_to`).
+# None: what it needs depends on the album (`LedgerState.may_add_to`), or on what is said (`approvals.py`).
 RIGHT_FOR: dict[str, Right | None] = {
     RecordKind.OPEN_ROLL: Right.ADD,
     RecordKind.ADD_ASSETS: Right.ADD,
@@ -50,6 +53,8 @@ RIGHT_FOR: dict[str, Right | None] = {
     RecordKind.CREATE_ALBUM: Right.ORGANISE,
     RecordKind.ADD_TO_ALBUM: Right.ORGANISE,
     RecordKind.SHOW_IN_ALBUM: Right.ORGANISE,
+    RecordKind.SET_ALBUM_RULES: None,
+    RecordKind.APPROVE_ASSETS: Right.APPROVE,
     RecordKind.PUBLISH_LINK: Right.LINK,
     RecordKind.REVOKE_LINK: Right.REVOKE_LINK,
     RecordKind.PUBLISH_INBOX: Right.LINK,
@@ -91,6 +96,8 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
                 raise Refused(Code.GENERATION_OLD, "the album is shared by now")
         case ShowInAlbumBody():
             _check_shown(state, entry, body)
+        case AlbumRulesBody() | ApproveAssetsBody():
+            check_about_approval(state, entry, body)
         case PublishLinkBody():
             _check_epoch(state, body.epoch)
             _check_link(state, body)

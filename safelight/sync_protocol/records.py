@@ -44,6 +44,8 @@ class RecordKind(StrEnum):
     CREATE_ALBUM = "album.create"
     ADD_TO_ALBUM = "album.add"
     SHOW_IN_ALBUM = "album.show"
+    SET_ALBUM_RULES = "album.rules"
+    APPROVE_ASSETS = "asset.approve"
     PUBLISH_LINK = "link.publish"
     REVOKE_LINK = "link.revoke"
     PUBLISH_INBOX = "link.inbox"

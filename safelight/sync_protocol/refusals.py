@@ -69,6 +69,7 @@ class Code(StrEnum):
     QUOTA_EXCEEDED = "quota-exceeded"
     RECEIPT_INVALID = "receipt-invalid"
     POLICY_FORBIDS = "policy-forbids"
+    NOT_APPROVED = "not-approved"
 
     # Resumable uploads
     UPLOAD_OFFSET_MISMATCH = "upload-offset-mismatch"
@@ -201,6 +202,9 @@ TABLE: dict[Code, Row] = {
     Code.QUOTA_EXCEEDED: Row(507, "The space's quota is used up; make room or ask for more."),
     Code.RECEIPT_INVALID: Row(502, "The server's receipt does not verify, so nothing counts as stored."),
     Code.POLICY_FORBIDS: Row(403, "The space's policy does not allow that."),
+    Code.NOT_APPROVED: Row(
+        403, "Links of this album show approved pictures only; whoever may approve says first which those are."
+    ),
     Code.UPLOAD_OFFSET_MISMATCH: Row(409, "The upload is at another offset; ask for it and go on from there."),
     Code.UPLOAD_COMPLETED: Row(400, "The upload is complete already; nothing more can be appended."),
     Code.UPLOAD_LENGTH_INCONSISTENT: Row(400, "The lengths that the upload states contradict one another."),

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import wraps
 from inspect import signature
 from typing import Any
 
@@ -15,6 +16,7 @@ from safelight.server.stores.statements import Statement, statement
 from tests.conformance import (
     test_accounts,
     test_albums,
+    test_approvals,
     test_commits,
     test_links,
     test_logs,
@@ -50,6 +52,14 @@ def _nothing(_: Case) -> None:
     pass
 
 
+def _with_a_wall(trial: Callable[[test_approvals.Wall], Awaitable[None]]) -> Trial:
+    @wraps(trial)
+    async def on_an_album(library: Library) -> None:
+        await trial(test_approvals.Wall(library))
+
+    return on_an_album
+
+
 CHECKS: list[tuple[Check, Check, Trial]] = [
     (commit_checks.check_blobs, _hold_everything, test_commits.test_blob_missing),
     (commit_checks.check_blobs, _hold_at_any_size, test_commits.test_blob_of_another_size),
@@ -73,6 +83,10 @@ CHECKS: list[tuple[Check, Check, Trial]] = [
     (commit_checks.check_upload_link, _nothing, test_upload_links.test_the_newest_head_stays),
     (commit_checks.check_upload_link, _nothing, test_upload_links.test_guests_are_counted_together),
     (commit_checks.check_upload_link, _nothing, test_upload_links.test_the_last_place_is_taken_once),
+    (commit_checks.check_approvals, _nothing, _with_a_wall(test_approvals.test_an_approval_is_of_a_picture_as_it_is)),
+    (commit_checks.check_approved, _nothing, _with_a_wall(test_approvals.test_a_link_takes_approved_pictures_only)),
+    (commit_checks.check_approved, _nothing, _with_a_wall(test_approvals.test_a_link_shows_what_is_in_its_album)),
+    (commit_checks.check_approved, _nothing, _with_a_wall(test_approvals.test_within_one_group)),
     (commit_checks.check_devices, _nothing, test_commits.test_cameras_are_bound_and_revoked),
     (commit_checks.check_space, _nothing, test_commits.test_genesis_stands_once),
 ]
@@ -114,6 +128,16 @@ MUTATIONS = [
     ),
     Mutation(
         links.SQL, "blob", "l.link_id = :link_id", "LENGTH(:link_id) > 0", test_links.test_a_link_shows_its_own_blobs
+    ),
+    *(
+        Mutation(links.SQL, "blob", before, after, _with_a_wall(test_approvals.test_what_a_links_sessions_get))
+        for before, after in (
+            ("f.approved = 1", "1 = 1"),
+            ("r.requires_approval = 1", "1 = 0"),
+            ("r.requires_approval = 1", "1 = 1"),
+            ("r.album_id = k.album_id", "1 = 1"),
+            ("f.name = l.name", "f.name <> l.name"),
+        )
     ),
     Mutation(blobs.SQL, "is_collectable", "o.refs > 0 OR", "", test_uploads.test_what_may_be_collected),
     Mutation(

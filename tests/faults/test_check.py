@@ -293,6 +293,12 @@ async def test_an_empty_database_over_full_blobs(stored: Stored) -> None:
         ),
         ("DELETE FROM entries WHERE number = 3", "log", False),
         ("UPDATE members SET role = 'viewer'", "log", False),
+        ("INSERT INTO album_rules SELECT space_id, randomblob(16), 1 FROM spaces", "log", False),
+        (
+            "INSERT INTO album_files SELECT space_id, randomblob(16), randomblob(32), randomblob(16), 1 FROM spaces",
+            "log",
+            False,
+        ),
         ("UPDATE positions SET counter = counter - 1", "log", False),
         ("UPDATE account_entries SET envelope = CAST(envelope || x'00' AS BLOB)", "account", False),
         ("UPDATE account_entries SET envelope = CAST(envelope AS TEXT)", "account", False),

@@ -21,8 +21,8 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
@@ -91,7 +91,7 @@ def later(tmp_path: Path) -> Path:
     """The migrations of a Safelight to come."""
     folder = tmp_path / "later"
     folder.mkdir()
-    (folder / "0003_later.py").write_text(NEXT)
+    (folder / "0005_later.py").write_text(NEXT)
     return folder
 
 
@@ -160,13 +160,13 @@ def test_upgrade(data: Path, later: Path) -> None:
     assert not backups(data)
     done = command("upgrade", "--data", str(data), migrations=later)
     assert done.returncode == 0, done.stderr
-    assert "upgraded from 0002 to 0003" in done.stdout
+    assert "upgraded from 0004 to 0005" in done.stdout
     [copy] = backups(data)
-    assert copy.name.startswith("0002-")
+    assert copy.name.startswith("0004-")
     assert copy.stat().st_mode & 0o077 == 0
     assert tables(copy) == before
     revision, names, rows = tables(data_folder.database_path(data))
-    assert (revision, names - before[1], rows) == ("0003", {"later"}, [("old", b"\1", 7)])
+    assert (revision, names - before[1], rows) == ("0005", {"later"}, [("old", b"\1", 7)])
     assert "nothing to do" in command("upgrade", "--data", str(data), migrations=later).stdout
     assert backups(data) == [copy]
 
@@ -269,7 +269,7 @@ def test_postgresql(postgres: PostgresServer, tmp_path: Path, later: Path, backu
             assert "pg_dump --format=custom" in refused(done)
             assert "safelight-server upgrade" in refused(command("invite", *at, migrations=later))
             return
-        assert "upgraded from 0002 to 0003" in done.stdout, done.stderr
+        assert "upgraded from 0004 to 0005" in done.stdout, done.stderr
         assert [copy.suffix for copy in backups(tmp_path / "data")] == ([".dump"] if backup == "pg_dump" else [])
         assert command("invite", *at, migrations=later).returncode == 0
         assert "written by a newer Safelight" in refused(command("invite", *at))

@@ -1,11 +1,12 @@
 """Upload links past any client of ours: what guests and insiders send, and what the server makes of it."""
 
 import asyncio
+import base64
 import os
 
 from safelight.server.domain.commits import LEDGER_ENTRIES_AT_ONCE
 from safelight.sync_protocol import signatures
-from safelight.sync_protocol.ledger_entries import LedgerKind
+from safelight.sync_protocol.ledger_entries import LedgerKind, RotateEpochBody
 from safelight.sync_protocol.messages.links import UploadLinkOpened
 from safelight.sync_protocol.messages.spaces import CommitEntry
 from safelight.sync_protocol.records import PublishInboxBody, RecordKind
@@ -15,7 +16,6 @@ from safelight.sync_protocol.upload_links import UploadHead, sign_upload_head
 from safelight.sync_protocol.wire import unpack
 from tests.http.conftest import Owner, Server
 from tests.support.api import Answer, Api
-from tests.support.asking import encoded
 from tests.support.invitations import become_member
 from tests.support.protocol import Blob, Signer, Writer, now_ms
 from tests.support.uploaders import UploadLink, bound, opened, terms
@@ -29,7 +29,7 @@ async def _adding(api: Api, writer: Writer, signer: Signer, *, at_ms: int = 0) -
 
 async def _head(api: Api, link: UploadLink) -> Answer:
     return await api.send(
-        "GET", f"/v1/upload-links/{link.link_id.hex()}", None, {"Safelight-Guest": encoded(link.read_signature)}
+        "GET", f"/v1/upload-links/{link.link_id.hex()}", None, {"Safelight-Guest": base64.b64encode(link.read_signature).decode()}
     )
 
 
@@ -127,7 +127,9 @@ async def test_a_head_of_the_epoch_in_force(owner: Owner) -> None:
     """After a new epoch guests wait until somebody signs; then they are given the new head."""
     link = await opened(owner.api, owner.writer)
     guest, signer = await bound(owner.api, owner.writer, link)
-    await owner.rotate()
+    epoch, boxes = owner.writer.next_epoch()
+    rotation = owner.writer.entry(LedgerKind.ROTATE_EPOCH, RotateEpochBody(epoch))
+    await owner.api.commit(owner.writer, rotation, boxes)
     paused = await _head(guest, link)
     assert (paused.status, paused.code) == (503, "upload-link-paused")
     await owner.api.commit(owner.writer, owner.writer.entry(RecordKind.PUBLISH_INBOX, link.inbox(owner.writer)))

@@ -86,9 +86,11 @@ async def take_join(api: Api, writer: Writer, entry: Entry, signer: Signer) -> N
     writer.took(entry, receipt.number, receipt.chain, signer)
 
 
-async def become_member(inviter: Api, writer: Writer, person: Person, api: Api, role: Role) -> Signer:
+async def become_member(
+    inviter: Api, writer: Writer, person: Person, api: Api, role: Role, rights: Collection[Right] | None = None
+) -> Signer:
     """Invite, join and admit; returns the new member's signer."""
-    invitation, signer = Invitation(role), person.signer
+    invitation, signer = Invitation(role, rights), person.signer
     await inviter.commit(writer, invitation.invite(writer))
     await take_join(api, writer, invitation.join(writer, person, signer), signer)
     await inviter.commit(writer, *invitation.admit(writer, person))

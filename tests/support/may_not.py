@@ -11,6 +11,7 @@ from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.epochs import EpochSecrets
 from safelight.clients.engine.rolls import open_roll
 from safelight.clients.engine.space_view import SpaceView
+from safelight.sync_protocol.approvals import AlbumRulesBody, ApprovalItem, ApproveAssetsBody
 from safelight.sync_protocol.grant_entries import EndGrantBody, GiveGrantBody, GrantBox, OpenGenerationBody
 from safelight.sync_protocol.ledger_entries import (
     AdmitMemberBody,
@@ -63,6 +64,8 @@ RIGHTS: Mapping[str, frozenset[Right]] = {
     RecordKind.CREATE_ALBUM: frozenset({Right.ORGANISE}),
     RecordKind.ADD_TO_ALBUM: frozenset({Right.ORGANISE}),
     RecordKind.SHOW_IN_ALBUM: frozenset({Right.ORGANISE}),
+    RecordKind.SET_ALBUM_RULES: frozenset({Right.APPROVE}),
+    RecordKind.APPROVE_ASSETS: frozenset({Right.APPROVE}),
     RecordKind.PUBLISH_LINK: frozenset({Right.LINK}),
     RecordKind.REVOKE_LINK: frozenset({Right.REVOKE_LINK}),
     RecordKind.PUBLISH_INBOX: frozenset({Right.LINK}),
@@ -128,6 +131,8 @@ def attempts(view: SpaceView, other: bytes, camera: bytes) -> dict[RecordKind | 
         RecordKind.CREATE_ALBUM: CreateAlbumBody(some, 1, state.epoch.number, inbox, inbox, sealed, sealed, sealed),
         RecordKind.ADD_TO_ALBUM: AddToAlbumBody(some, 1, [AlbumItem(some, sealed, sealed)]),
         RecordKind.SHOW_IN_ALBUM: ShowInAlbumBody(some, 2, NO_HEAD, [ShownItem(some, asset)]),
+        RecordKind.SET_ALBUM_RULES: AlbumRulesBody(some, requires_approval=False),
+        RecordKind.APPROVE_ASSETS: ApproveAssetsBody(some, approved=True, items=[ApprovalItem(some, key)]),
         RecordKind.PUBLISH_LINK: link,
         RecordKind.REVOKE_LINK: RevokeLinkBody(some),
         RecordKind.PUBLISH_INBOX: PublishInboxBody(some, sealed, bytes(64)),

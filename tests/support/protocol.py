@@ -216,6 +216,7 @@ class Link:
     expires_ms: int = 0
     starts_ms: int = 0
     originals: bool = False
+    album_id: bytes = field(default_factory=lambda: os.urandom(16))
     link_id: bytes = field(default_factory=lambda: os.urandom(16))
     token: bytes = field(default_factory=lambda: os.urandom(32))
     publishing_seed: bytes = field(default_factory=lambda: os.urandom(32))
@@ -227,7 +228,7 @@ class Link:
         content, signature = links.sign_head(head, self.publishing_seed)
         return PublishLinkBody(
             link_id=self.link_id,
-            album_id=os.urandom(16),
+            album_id=self.album_id,
             tier=self.tier,  # type: ignore[arg-type]  # a word of two
             epoch=writer.state.epoch.number,
             token_hash=sha256(self.token),

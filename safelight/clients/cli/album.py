@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from safelight.clients.cli.album_approvals import approval, approve, disapprove
 from safelight.clients.cli.album_grants import TitleArgument, grant, grants, revoke
 from safelight.clients.cli.asking import Misuse
 from safelight.clients.cli.asset import SpaceOption
@@ -13,6 +14,7 @@ from safelight.clients.cli.running import with_account, with_space
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.album_adding import add_to_album
 from safelight.clients.engine.albums import Album, create_album, find_album, list_albums
+from safelight.clients.engine.approvals import requires_approval
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.granted import Granted, granted_albums
 from safelight.clients.engine.space_view import SpaceView
@@ -83,16 +85,27 @@ def list_(
 
     closed: dict[bytes, Refused] = {}
 
-    async def look(view: SpaceView) -> list[Album]:
-        return await list_albums(view, closed)
+    async def look(view: SpaceView) -> list[tuple[Album, bool]]:
+        return [(album, requires_approval(view, album)) for album in await list_albums(view, closed)]
 
     albums = with_space(space, look)
     _note_closed(closed)
     if json:
-        print_json([{"id": album.album_id, "name": album.title, "assets": album.asset_count} for album in albums])
+        print_json(
+            [
+                {"id": album.album_id, "name": album.title, "assets": album.asset_count, "approval": requires}
+                for album, requires in albums
+            ]
+        )
         return
-    columns = [Column("name", fold=True), Column("assets", right=True), Column("id")]
-    print_table(columns, ((album.title, str(album.asset_count), album.album_id.hex()[:12]) for album in albums))
+    columns = [Column("name", fold=True), Column("assets", right=True), Column("links show"), Column("id")]
+    print_table(
+        columns,
+        (
+            (album.title, str(album.asset_count), "approved" if requires else "all", album.album_id.hex()[:12])
+            for album, requires in albums
+        ),
+    )
 
 
 def _note_closed(closed: Mapping[bytes, Refused]) -> None:
@@ -143,6 +156,9 @@ def _list_granted(*, json: bool) -> None:
     )
 
 
+app.command(name="approval")(approval)
+app.command(name="approve")(approve)
+app.command(name="disapprove")(disapprove)
 app.command(name="grant")(grant)
 app.command(name="revoke")(revoke)
 app.command(name="grants")(grants)

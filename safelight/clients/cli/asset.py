@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from safelight.clients.cli.approved import approved_text, with_approvals
 from safelight.clients.cli.asking import Misuse
 from safelight.clients.cli.output import (
     Column,
@@ -70,24 +71,34 @@ def with_assets(
 def list_(space: AnySpaceOption = None, album: AlbumOption = None, json: JsonOption = False) -> None:
     """List a space's assets, one row each, oldest upload first; or an album's, in its order.
 
-    An album without --space is one that others granted to you.
+    An album without --space is one that others granted to you. An album of a space is listed with who approved what.
 
     Example: safelight asset list --space Family
+
+    Example: safelight asset list --space Studio --album Proofs
 
     Example: safelight asset list --album Wedding
     """
 
     async def look(reader: ReadsAssets) -> list[dict[str, Any]]:
-        return [_row(found) async for found in reader.each()]
+        rows = [_row(found) async for found in reader.each()]
+        return await with_approvals(reader, rows) if isinstance(reader, AlbumReader) else rows
 
     rows = with_assets(space, album, look)
     if json:
         print_json(rows)
         return
     columns = [Column("id"), Column("name", fold=True), Column("taken"), Column("size", right=True), Column("state")]
+    if any(row.get("approved") for row in rows):
+        columns.append(Column("approved", fold=True))
     print_table(
         columns,
-        ((row["id"][:12], row["name"], row["taken"], size_text(row["size_bytes"]), row["state"]) for row in rows),
+        (
+            (row["id"][:12], row["name"], row["taken"], size_text(row["size_bytes"]), row["state"], approved_text(row))[
+                : len(columns)
+            ]
+            for row in rows
+        ),
     )
 
 

@@ -101,7 +101,8 @@ def create(
     """Make a link that shows an album as it is now. Its address is the key: send it to whom you trust with it.
 
     In a family space links never hold originals. A link with a watermark never does, anywhere: its pictures are drawn
-    anew on this computer, and neither an original nor a clean preview can be had with it.
+    anew on this computer, and neither an original nor a clean preview can be had with it. Where the album requires
+    approval, it shows what is approved.
 
     Example: safelight link create --album Summer --space Family --password --expires 7d
 
@@ -159,6 +160,9 @@ def _report(made: MadeLink, warning: str, watermark_text: str, expires_ms: int, 
     """Print a new link, and what its maker should know of it."""
     if made.failed_count:
         note(f"{count_text(made.failed_count, 'preview')} could not be drawn anew: shown without a picture.")
+    if made.left_out_count:
+        left_out = count_text(made.left_out_count, "picture is", "pictures are")
+        note(f"{left_out} left out, not being approved: safelight album approve says what may be shown.")
     if warning:
         note(warning)
     if json:
@@ -170,6 +174,7 @@ def _report(made: MadeLink, warning: str, watermark_text: str, expires_ms: int, 
                 "assets": made.asset_count,
                 "watermark": watermark_text,
                 "failed": made.failed_count,
+                "left_out": made.left_out_count,
                 "expires_ms": expires_ms,
                 "warning": warning,
             }

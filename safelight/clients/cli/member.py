@@ -10,7 +10,16 @@ from safelight.clients.cli.asking import Misuse, ask_invitation, ask_new_passphr
 from safelight.clients.cli.asset import SpaceOption
 from safelight.clients.cli.expiry import parse_expiry
 from safelight.clients.cli.member_changes import change_role, remove
-from safelight.clients.cli.member_names import ABOUT, GivenRole, RoleOption, find_named, shown_name
+from safelight.clients.cli.member_names import (
+    ABOUT,
+    GivenRole,
+    RightsOption,
+    RoleOption,
+    find_named,
+    given_rights,
+    role_text,
+    shown_name,
+)
 from safelight.clients.cli.member_verify import verify
 from safelight.clients.cli.output import Column, JsonOption, note, print_json, print_qr, print_table, say
 from safelight.clients.cli.running import with_account, with_space
@@ -40,6 +49,7 @@ def invite(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whom you await; members see it, the server never does.")],
     space: SpaceOption,
     role: RoleOption = GivenRole.VIEWER,
+    rights: RightsOption = None,
     expires: Annotated[
         str, typer.Option("--expires", metavar="WHEN", help="3d, 12h, or a date; at most 30 days.")
     ] = "",
@@ -48,11 +58,13 @@ def invite(
     """Print an invitation to a space, for one person, once. It is good for three days unless you say otherwise.
 
     Example: safelight member invite "Grandma Ruth" --space Family --role previewer
+
+    Example: safelight member invite "Approving Anna" --space Studio --role previewer --rights approve
     """
-    max_age_s = _max_age_s(expires)
+    max_age_s, given = _max_age_s(expires), given_rights(rights, Role(role.value))
 
     async def give(view: SpaceView) -> tuple[InvitationCode, str]:
-        code = await invite_member(view, name, Role(role.value), max_age_s=max_age_s)
+        code = await invite_member(view, name, Role(role.value), rights=given, max_age_s=max_age_s)
         return code, (await view.session.connection.server_info()).warning
 
     code, warning = with_space(space, give)
@@ -64,6 +76,8 @@ def invite(
     print_qr(code.uri)
     say(code.uri)
     note(f"{name.strip()} will be a {role.value}: {ABOUT[role]}.")
+    if rights is not None:
+        note(f"What they may do is: {', '.join(sorted(given)) or 'nothing'}.")
     note("They need an account on this server, and then: safelight member join, which asks for this invitation.")
     note("Whoever uses it first joins: send it to nobody else.")
     note("Your next command in this space lets them in, unless it is member list or member withdraw.")
@@ -125,14 +139,15 @@ def list_(space: SpaceOption, json: JsonOption = False) -> None:
         listed = [_fields(one.account_id, one, "member", is_me=one.is_me) for one in members]
         print_json(listed + [_fields(one.invitation_id, one, _state(one), is_me=False) for one in invitations])
         return
-    rows = [(one.account_id, shown_name(one), one.role.value, "member") for one in members]
+    rows = [(one.account_id, shown_name(one), role_text(one.role, one.rights), "member") for one in members]
     rows += [(one.invitation_id, one.name, one.role.value, _state(one)) for one in invitations]
-    columns = [Column("name", fold=True), Column("role"), Column("state"), Column("id")]
+    columns = [Column("name", fold=True), Column("role", fold=True), Column("state"), Column("id")]
     print_table(columns, ((name, role, state, id_.hex()[:12]) for id_, name, role, state in rows))
 
 
 def _fields(id_: bytes, one: ListedMember | ListedInvitation, state: str, *, is_me: bool) -> dict[str, object]:
-    return {"id": id_, "name": one.name, "role": one.role.value, "state": state, "is_me": is_me}
+    rights = {"rights": sorted(one.rights)} if isinstance(one, ListedMember) else {}
+    return {"id": id_, "name": one.name, "role": one.role.value, **rights, "state": state, "is_me": is_me}
 
 
 def _state(one: ListedInvitation) -> str:

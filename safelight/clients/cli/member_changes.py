@@ -10,8 +10,10 @@ from safelight.clients.cli.member_links import links_json, revoking_command, tel
 from safelight.clients.cli.member_names import (
     ABOUT,
     MemberArgument,
+    RightsOption,
     RoleOption,
     find_named,
+    given_rights,
     members_by_name,
     named,
 )
@@ -22,19 +24,28 @@ from safelight.clients.engine.members import list_invitations, list_removed, rem
 from safelight.clients.engine.sharing import ListedGrant, list_grants
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.refusals import Code, Refused
-from safelight.sync_protocol.roles import RIGHTS, Right, Role, Tier
+from safelight.sync_protocol.roles import Right, Role, Tier
 
 
-def change_role(who: MemberArgument, space: SpaceOption, role: RoleOption, json: JsonOption = False) -> None:
-    """Give a member another role. Whoever reads less from now on may have kept what they could read until now.
+def change_role(
+    who: MemberArgument,
+    space: SpaceOption,
+    role: RoleOption,
+    rights: RightsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Give a member another role, or other rights. Whoever reads less from now on may have kept what they could read.
 
     Example: safelight member role Max --space Family --role editor
+
+    Example: safelight member role Max --space Studio --role editor --rights add,organise
     """
+    given = given_rights(rights, Role(role.value))
 
     async def give(view: SpaceView) -> tuple[bytes, list[StandingLink]]:
         account_id = find_named(await members_by_name(view), who, "member")
-        await set_role(view, account_id, Role(role.value))
-        if Right.LINK in RIGHTS[Role(role.value)]:
+        await set_role(view, account_id, Role(role.value), given)
+        if Right.LINK in given:
             return account_id, []
         return account_id, [link for link in await standing_links(view) if link.maker_id == account_id]
 
@@ -43,6 +54,8 @@ def change_role(who: MemberArgument, space: SpaceOption, role: RoleOption, json:
         print_json({"id": account_id, "role": role.value, "links": links_json(links)})
         return
     say(f"From now on: {role.value}, who {ABOUT[role]}.")
+    if rights is not None:
+        say(f"What they may do is: {', '.join(sorted(given)) or 'nothing'}.")
     tell_standing(links)
 
 

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from safelight.clients.cli.asking import Misuse
 from safelight.clients.engine.members import ListedMember, list_members
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import MAY_HOLD, RIGHTS, Right, Role, may_hold
 
 
 class GivenRole(StrEnum):
@@ -34,9 +36,41 @@ ABOUT = {
 _ROLES = "; ".join(f"{role.value}: {about}" for role, about in ABOUT.items())
 
 RoleOption = Annotated[GivenRole, typer.Option("--role", help=f"{_ROLES}.")]
+RightsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rights",
+        metavar="RIGHTS",
+        help=f"What they may do in place of what the role usually may: any of {', '.join(Right)}; or none.",
+    ),
+]
 MemberArgument = Annotated[
     str, typer.Argument(metavar="WHO", help="Their name as `member list` shows it, or how their id begins.")
 ]
+
+
+def given_rights(text: str | None, role: Role) -> frozenset[Right]:
+    """The rights that an option names, or those that the role usually has. Misuse for what it cannot have."""
+    if text is None:
+        return RIGHTS[role]
+    words = {word for word in (piece.strip() for piece in text.split(",")) if word}
+    if unknown := sorted(words - {*Right, "none"}):
+        raise Misuse(f"--rights: there is no right {unknown[0][:32]!r}; there are {', '.join(Right)}")
+    rights = frozenset(Right(word) for word in words if word != "none")
+    if not words or (rights and "none" in words):
+        raise Misuse("--rights: name rights with commas between them, or say none")
+    if not may_hold(role, rights):
+        possible = ", ".join(right for right in Right if right in MAY_HOLD[role]) or "none"
+        always = " has all rights" if role is Role.OWNER else f" may have of these: {possible}"
+        raise Misuse(f"--rights: one who is {role.value}{always}")
+    return rights
+
+
+def role_text(role: Role, rights: frozenset[Right]) -> str:
+    """A role as lists show it, with the rights where they are not those that it usually has."""
+    if rights == RIGHTS[role]:
+        return role.value
+    return f"{role.value}: {', '.join(right for right in Right if right in rights) or 'no rights'}"
 
 
 def shown_name(one: ListedMember) -> str:

@@ -147,6 +147,8 @@ class AlbumReader(AssetReader):
 
     def __init__(self, space: SpaceView, album: Album) -> None:
         super().__init__(space)
+        self.space = space
+        self.album = album
         self._places = space.index.album_assets(album.album_id)
 
     async def each(self, places: list[AssetPlace] | None = None) -> AsyncIterator[OpenedAsset | FailedAsset]:

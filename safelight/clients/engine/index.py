@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safelight.clients.engine import durable
+from safelight.clients.engine.approval_rows import APPROVAL_TABLES, ApprovalRows
 from safelight.sync_protocol.log import NO_HEAD, DevicePosition, Frame, Head
 from safelight.sync_protocol.refusals import Code
 
-_VERSION = 4
+_VERSION = 5
 # The newest slots, which those who sign next refer to; and the pages of what a large space's log touches.
 _RECENT_SLOTS = 1000
 _CACHE_SIZE_KIB = 32 * 1024
@@ -65,7 +66,7 @@ class AssetPlace:
     roll_id: bytes
 
 
-class Index:
+class Index(ApprovalRows):
     """The tables of one space. Changes within one `transaction` are kept together or not at all."""
 
     def __init__(self, path: Path | None) -> None:
@@ -90,7 +91,7 @@ class Index:
             found = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (name,) in found:
                 self._db.execute(f'DROP TABLE "{name}"')
-            for statement in _TABLES.split(";"):
+            for statement in (_TABLES + APPROVAL_TABLES).split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
 

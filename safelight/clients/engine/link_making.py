@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from safelight.clients.engine.albums import Album, album_assets
+from safelight.clients.engine.approvals import to_show
+from safelight.clients.engine.assets import OpenedAsset
 from safelight.clients.engine.link_listing import link_url, makers_place
 from safelight.clients.engine.link_pictures import Progress, Watermark, make_pictures
 from safelight.clients.engine.link_showing import Shown, as_they_are, watermarked
@@ -72,6 +74,7 @@ class MadeLink:
     """A published link. *url* carries the secret: whoever has it (and the password) can open the link.
 
     *failed_count* assets have a preview that could not be watermarked; the link shows them without a picture.
+    *left_out_count* are not approved, which the album requires; the link does not show them.
     """
 
     link_id: bytes
@@ -79,6 +82,7 @@ class MadeLink:
     originals: bool
     asset_count: int
     failed_count: int = 0
+    left_out_count: int = 0
 
     def __repr__(self) -> str:
         return f"MadeLink({self.link_id.hex()})"
@@ -101,26 +105,40 @@ async def create_link(
     """Publish a link to an album as it is now. *on_progress* hears how many pictures are watermarked, of how many.
 
     POLICY_FORBIDS where the space allows no such link; BAD_REQUEST for an empty album or password, or for originals
-    with a watermark; RIGHT_MISSING; TOO_LARGE for more than a link can hold.
+    with a watermark; NOT_APPROVED where the album requires approval and has nothing that is approved; RIGHT_MISSING;
+    TOO_LARGE for more than a link can hold.
     """
     originals = _allowed_originals(space, wish)
     if wish.password is not None and not wish.password:
         raise Refused(Code.BAD_REQUEST, "a link's password is not empty")
-    assets = await album_assets(space, album)
+    found = await album_assets(space, album)
+    assets = _approved(space, album, found)
     _check_count(len(assets), wish)
     if wish.watermark is None:
         shown = as_they_are(assets, originals=originals)
     else:
         _check_right(space)
-        shown = watermarked(assets, await make_pictures(space, assets, wish.watermark, on_progress))
-        await space.sync()  # it took a while: the epoch may be another
+        pictures = await make_pictures(space, assets, wish.watermark, on_progress)
+        await space.sync()  # it took a while: the epoch may be another, and approvals withdrawn
+        assets = _approved(space, album, assets)
+        pictures.keep({asset.asset_id for asset in assets})
+        shown = watermarked(assets, pictures)
     made = await asyncio.to_thread(_make_secrets, wish.password)
     pages = await _upload_pages(space, made, shown.assets)
     body = await _body(space, album, wish, made, shown, pages)
     await space.commit(RecordKind.PUBLISH_LINK, body, blobs=[ref.blob for ref in (*body.pages, *body.made_blobs)])
     fingerprint = ids.key_fingerprint(body.publishing_key)
     address = LinkAddress(made.link_id, wish.password is not None, made.secret, fingerprint)
-    return MadeLink(made.link_id, await link_url(space, address), originals, len(assets), len(shown.made.failures))
+    url, failed, left_out = await link_url(space, address), len(shown.made.failures), len(found) - len(assets)
+    return MadeLink(made.link_id, url, originals, len(assets), failed, left_out)
+
+
+def _approved(space: SpaceView, album: Album, assets: Sequence[OpenedAsset]) -> list[OpenedAsset]:
+    """What the album's links may show; NOT_APPROVED where that is nothing of what there is."""
+    shown = to_show(space, album, assets)
+    if assets and not shown:
+        raise Refused(Code.NOT_APPROVED, f"of {len(assets)} in the album none is")
+    return shown
 
 
 def _allowed_originals(space: SpaceView, wish: LinkWish) -> bool:

@@ -6,7 +6,7 @@ The keys and names of the assets' own renditions do not appear in what comes out
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
@@ -67,6 +67,10 @@ class LinkPictures:
 
     renditions: dict[bytes, list[LinkRendition]] = field(default_factory=dict)
     failures: list[Refused] = field(default_factory=list)
+
+    def keep(self, asset_ids: Collection[bytes]) -> None:
+        """Forget what was drawn of other assets: the link does not show them, and the server collects it."""
+        self.renditions = {asset_id: made for asset_id, made in self.renditions.items() if asset_id in asset_ids}
 
     def blobs(self) -> list[PageRef]:
         """Every blob, for the record that publishes the link."""

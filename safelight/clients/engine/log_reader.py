@@ -7,11 +7,13 @@ for a log that is mostly garbage.
 import msgspec
 
 from safelight.clients.engine.answers import printable
+from safelight.clients.engine.approval_rules import check_approvals, check_approved
 from safelight.clients.engine.index import Index, Problem, RollPlace
 from safelight.clients.engine.judged_ledger import KEPT_EVERY, JudgedLedger
 from safelight.clients.engine.memory import SpaceMemory
 from safelight.sync_protocol import ids, ledger
 from safelight.sync_protocol.album_log import next_album_head
+from safelight.sync_protocol.approvals import AlbumRulesBody, ApproveAssetsBody
 from safelight.sync_protocol.ledger_entries import is_ledger_kind
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import (
@@ -175,6 +177,8 @@ class LogReader:
                     raise Refused(Code.ASSET_CONFLICT)
             case ShowInAlbumBody():
                 self._check_shown(body, entry, number)
+            case ApproveAssetsBody():
+                check_approvals(self._index, body)
             case OpenAlbumRollBody() if self._index.roll(body.roll_id) is None:
                 self._advance_album(body.album_id, number, entry)
             case OpenRollBody() | OpenAlbumRollBody() if self._index.roll(body.roll_id) is not None:
@@ -238,8 +242,27 @@ class LogReader:
                 index.show_album_items(body.album_id, number, shown)
             case PublishLinkBody():
                 index.add_link(body.link_id, number)
+                self._report_unapproved(body, number)
             case RevokeLinkBody():
                 index.revoke_link(body.link_id)
+            case AlbumRulesBody():
+                index.set_album_rules(body.album_id, requires_approval=body.requires_approval)
+            case ApproveAssetsBody():
+                self._keep_approvals(body, number)
+
+    def _keep_approvals(self, body: ApproveAssetsBody, number: int) -> None:
+        asset_ids = [item.asset_id for item in body.items]
+        if body.approved:
+            self._index.approve(body.album_id, number, asset_ids)
+        else:
+            self._index.withdraw_approval(body.album_id, asset_ids)
+
+    def _report_unapproved(self, body: PublishLinkBody, number: int) -> None:
+        """Report a link past the approver, and keep it: *a link that nobody sees* could be revoked by nobody."""
+        try:
+            check_approved(self._index, body)
+        except Refused as refusal:
+            self._index.add_problem(Problem(number, refusal.code, refusal.detail, set_aside=False))
 
     def _set_aside(self, frame: Frame, kind: str, refusal: Refused) -> None:
         """Keep the slot, for the chain, and why; not the entry itself, which nobody needs to have sent.

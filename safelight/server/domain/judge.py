@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from safelight.server.domain import approvals
 from safelight.server.domain.ports.commits import (
     AlbumUse,
     AssetUse,
@@ -96,6 +97,9 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
         blobs=_blobs_of(body),
         known_assets=_known_assets(body),
         album=_album_of(body),
+        into_album=approvals.into_album(body),
+        album_rules=approvals.album_rules(body),
+        approvals=approvals.approvals(body),
         link=_link_of(body) if isinstance(body, PublishLinkBody) else None,
         revoked_link=body.link_id if isinstance(body, RevokeLinkBody) else b"",
         guest=_guest_of(state, entry, body),

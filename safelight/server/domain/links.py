@@ -129,15 +129,22 @@ class Links:
         if guest is None or link is None:
             raise Refused(Code.LINK_SESSION_REQUIRED)
         _check_standing(link, self._clock.now_ms())
-        held = await self._database.link_blob(link_id, name)
-        if held is None or not _may_show(link, held[1]):
+        size_bytes = await self._shows(link, name)
+        if size_bytes is None:
             raise Refused(Code.NOT_FOUND)
 
         async def stands() -> bool:
             now = await self._database.link(link_id)
-            return now is not None and _state(now, self._clock.now_ms()) not in {"revoked", "expired", "waiting"}
+            if now is None or _state(now, self._clock.now_ms()) in {"revoked", "expired", "waiting"}:
+                return False
+            return await self._shows(now, name) is not None
 
-        return Download(name, await open_blob(self._blobs, name, held[0]), stands)
+        return Download(name, await open_blob(self._blobs, name, size_bytes), stands)
+
+    async def _shows(self, link: LinkState, name: bytes) -> int | None:
+        """The stored size of a blob, if the link's sessions may have it now: the one place where that is decided."""
+        held = await self._database.link_blob(link.link_id, name)
+        return held[0] if held is not None and _may_show(link, held[1]) else None
 
     async def count_download(self, link_id: bytes, name: bytes) -> None:
         """Count a fetched original, for the maker's list; pages and previews are looking, not downloading."""

@@ -1,4 +1,4 @@
-"""Albums that are shared by grants, read: their own logs, and which of them show a blob."""
+"""Albums, read: the own logs of those that are shared by grants, which of them show a blob, and what is approved."""
 
 from safelight.server.domain.ports.rows import AlbumEntryRow
 from safelight.server.stores.engine import Engine
@@ -29,3 +29,12 @@ class AlbumRows(Engine):
         """Return the shared albums of a space that show a blob."""
         rows = await self._reading.rows(SQL["showing"], space_id=space_id, name=name)
         return [album_id for (album_id,) in rows]
+
+    async def approval_albums(self, space_id: bytes) -> set[bytes]:
+        """Return the albums of a space that require approval."""
+        return {album_id for (album_id,) in await self._reading.rows(SQL["approval_albums"], space_id=space_id)}
+
+    async def approved(self, space_id: bytes) -> set[tuple[bytes, bytes]]:
+        """Return which assets of a space are approved in which album, as album id and asset id."""
+        rows = await self._reading.rows(SQL["approved"], space_id=space_id)
+        return {(album_id, asset_id) for album_id, asset_id in rows}

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from safelight.server.domain.ports.commits import Commit
 from safelight.server.stores.commit_facts import Facts, Held, Position, SpaceFacts
+from safelight.sync_protocol.approvals import content_of
 from safelight.sync_protocol.refusals import Code, Refused
 
 NO_POSITION = Position(0, b"", 0)
@@ -96,10 +97,14 @@ def check_roll(case: Case) -> None:
 def check_quota(case: Case) -> None:
     """The space's quota and the camera's own suffice for the entry and the blobs that it is the first to name.
 
-    Taking away never fails for want of room: neither an entry about who may do what, nor the end of a link.
+    Taking away never fails for want of room: neither an entry about who may do what, nor the end of a link, nor what
+    keeps pictures from links.
     """
     commit, space, _ = case
-    if commit.is_ledger or commit.revoked_link:
+    withholds = (commit.approvals and not commit.approvals.approved) or (
+        commit.album_rules and commit.album_rules.requires_approval
+    )
+    if commit.is_ledger or commit.revoked_link or withholds:
         return
     added_bytes = new_bytes(commit, space)
     quota_bytes = commit.quota_bytes if commit.genesis_kind else space.quota_bytes
@@ -182,6 +187,37 @@ def check_album(case: Case) -> None:
             raise Refused(Code.ROLL_UNKNOWN, "the roll was not opened for this album, or for other keys of it")
 
 
+def check_approvals(case: Case) -> None:
+    """What is approved is in the album, and as it was seen: *another picture that comes to stand under an approval*."""
+    commit, space, _ = case
+    approvals = commit.approvals
+    if approvals is None:
+        return
+    for asset_id, content in approvals.items:
+        files = space.files.get(asset_id, [])
+        if not any(asset_id in space.album_files.get((approvals.album_id, name), ()) for _, name in files):
+            raise Refused(Code.NOT_FOUND, f"the album has no asset {asset_id.hex()}")
+        if approvals.approved and content_of(asset_id, files) != content:
+            raise Refused(Code.ASSET_CONFLICT, f"the asset {asset_id.hex()} is not what was approved")
+
+
+def check_approved(case: Case) -> None:
+    """Where an album of the space requires approval, a link shows what is in its album, and approved if that one does.
+
+    *A link that names another album, and shows what waits for approval in this one.*
+    """
+    commit, space, _ = case
+    link = commit.link
+    if link is None or not space.approval_albums:
+        return
+    for name in link.asset_blobs():
+        approved = space.album_files.get((link.album_id, name))
+        if not approved:
+            raise Refused(Code.NOT_APPROVED, f"{name.hex()} is of no picture in the link's album")
+        if link.album_id in space.approval_albums and not any(approved.values()):
+            raise Refused(Code.NOT_APPROVED, f"{name.hex()} is of a picture that is not approved")
+
+
 def check_devices(case: Case) -> None:
     """A camera's id is given once on the whole server."""
     commit, _, facts = case
@@ -207,5 +243,7 @@ CHECKS: tuple[Check, ...] = (
     check_link,
     check_upload_link,
     check_album,
+    check_approvals,
+    check_approved,
     check_devices,
 )

@@ -71,6 +71,9 @@ class SpaceFacts:
     albums: dict[bytes, Head] = field(default_factory=dict)
     album_rolls: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     blobs: dict[bytes, Held] = field(default_factory=dict)
+    approval_albums: set[bytes] = field(default_factory=set)  # those that require approval
+    files: dict[bytes, list[tuple[str, bytes]]] = field(default_factory=dict)  # asset id: rendition, blob
+    album_files: dict[tuple[bytes, bytes], dict[bytes, bool]] = field(default_factory=dict)  # asset id: approved
 
 
 @dataclass(slots=True)
@@ -146,6 +149,8 @@ async def _gather_spaces(
     blobs += [name for commit in commits if commit.album for name, _ in commit.album.blobs]
     for commit in commits:
         await _gather_album(tx, spaces[commit.space_id], commit)
+    for space_id in some:
+        await _gather_approvals(tx, space_id, spaces[space_id], [each for each in commits if each.space_id == space_id])
     for space_id, name, *held in await tx.rows_in(SQL["blobs"], sorted(set(blobs)), **where):
         spaces[space_id].blobs[name] = Held(*held)
 
@@ -160,6 +165,31 @@ async def _gather_album(tx: Transaction, facts: SpaceFacts, commit: Commit) -> N
         roll_id = commit.roll.roll_id
         for album_id, generation in await tx.rows(SQL["album_roll"], space_id=commit.space_id, roll_id=roll_id):
             facts.album_rolls[roll_id] = (album_id, generation)
+
+
+async def _gather_approvals(tx: Transaction, space_id: bytes, facts: SpaceFacts, commits: Sequence[Commit]) -> None:
+    """Find which albums require approval, and of what is brought into albums, approved or linked, which files it is.
+
+    Of a link nothing is looked up in a space whose albums require none, neither before nor by one of *commits*.
+    """
+    if any(commit.link for commit in commits):
+        facts.approval_albums = {album_id for (album_id,) in await tx.rows(SQL["approval_albums"], space_id=space_id)}
+    asset_ids = [asset_id for commit in commits if commit.into_album for asset_id in commit.into_album.asset_ids]
+    asset_ids += [asset_id for commit in commits if commit.approvals for asset_id, _ in commit.approvals.items]
+    for asset_id, rendition, name in await tx.rows_in(SQL["asset_files"], _unique(asset_ids), space_id=space_id):
+        facts.files.setdefault(asset_id, []).append((rendition, name))
+    are_asked = bool(facts.approval_albums) or any(commit.album_rules for commit in commits)
+    for commit in commits:
+        names: list[bytes] = []
+        if commit.approvals:
+            album_id = commit.approvals.album_id
+            names = [name for asset_id, _ in commit.approvals.items for _, name in facts.files.get(asset_id, ())]
+        elif commit.link and are_asked:
+            album_id, names = commit.link.album_id, commit.link.asset_blobs()
+        if names:
+            where = {"space_id": space_id, "album_id": album_id}
+            for name, asset_id, approved in await tx.rows_in(SQL["album_files"], _unique(names), **where):
+                facts.album_files.setdefault((album_id, name), {})[asset_id] = bool(approved)
 
 
 async def _gather_slot(tx: Transaction, facts: SpaceFacts, commit: Commit) -> None:

@@ -33,6 +33,9 @@ class _Rows:
     album_entries: list[Row] = field(default_factory=list)
     album_rolls: list[Row] = field(default_factory=list)
     album_blobs: list[Row] = field(default_factory=list)
+    album_files: list[Row] = field(default_factory=list)
+    album_rules: list[Row] = field(default_factory=list)
+    approved: list[Row] = field(default_factory=list)
     positions: dict[tuple[bytes, bytes], Position] = field(default_factory=dict)
     rolls: dict[tuple[bytes, bytes], Roll] = field(default_factory=dict)
     spaces: dict[bytes, SpaceFacts] = field(default_factory=dict)
@@ -127,6 +130,7 @@ def _take_assets(commit: Commit, space: SpaceFacts, number: int, time_ms: int, r
         rows.assets.append((space_id, asset.asset_id, number, asset.fingerprint))
     if commit.album is not None:
         _take_shown(commit, commit.album, space, number, rows)
+    _take_approvals(commit, space, rows)
     last = space.positions.get(commit.device_id, NO_POSITION)
     position = Position(commit.counter, commit.entry_id, last.used_bytes + added_bytes)
     space.positions[commit.device_id] = rows.positions[space_id, commit.device_id] = position
@@ -145,6 +149,29 @@ def _take_shown(commit: Commit, album: AlbumUse, space: SpaceFacts, slot: int, r
         space.album_rolls[commit.roll.roll_id] = (album.album_id, album.generation)
         rows.album_rolls.append((commit.space_id, commit.roll.roll_id, album.album_id, album.generation))
     rows.album_blobs += [(commit.space_id, name, album.album_id) for name, _ in album.blobs]
+
+
+def _take_approvals(commit: Commit, space: SpaceFacts, rows: _Rows) -> None:
+    """Note what comes into an album, which is not approved there yet; what is approved; and whether it must be."""
+    if commit.assets:
+        for blob in commit.blobs:
+            space.files.setdefault(blob.owner_id, []).append((blob.rendition, blob.name))
+    if commit.into_album is not None:
+        album_id = commit.into_album.album_id
+        for asset_id in commit.into_album.asset_ids:
+            for _, name in space.files.get(asset_id, ()):
+                space.album_files.setdefault((album_id, name), {}).setdefault(asset_id, False)
+                rows.album_files.append((commit.space_id, album_id, name, asset_id))
+    if commit.album_rules is not None:
+        album_id, requires = commit.album_rules.album_id, commit.album_rules.requires_approval
+        (space.approval_albums.add if requires else space.approval_albums.discard)(album_id)
+        rows.album_rules.append((commit.space_id, album_id, int(requires)))
+    if commit.approvals is not None:
+        album_id, approved = commit.approvals.album_id, commit.approvals.approved
+        for asset_id, _ in commit.approvals.items:
+            for _, name in space.files.get(asset_id, ()):
+                space.album_files.setdefault((album_id, name), {})[asset_id] = approved
+                rows.approved.append((commit.space_id, album_id, name, asset_id, int(approved)))
 
 
 def _note(commit: Commit, facts: Facts, slot: tuple[int, bytes, int], rows: _Rows) -> None:
@@ -186,6 +213,9 @@ async def _write(tx: Transaction, rows: _Rows) -> None:
     await tx.run_many(SQL["add_album_entry"], rows.album_entries)
     await tx.run_many(SQL["add_album_roll"], rows.album_rolls)
     await tx.run_many(SQL["add_album_blob"], rows.album_blobs)
+    await tx.run_many(SQL["add_album_file"], rows.album_files)
+    await tx.run_many(SQL["set_approved"], rows.approved)
+    await tx.run_many(SQL["set_album_rules"], rows.album_rules)
     await tx.run_many(
         SQL["set_position"],
         [(*key, last.counter, last.entry_id, last.used_bytes) for key, last in rows.positions.items()],

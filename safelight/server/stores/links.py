@@ -21,7 +21,7 @@ class LinkRows(Engine):
         return [_link(row) for row in await self._reading.rows(SQL["of_space"], space_id=space_id)]
 
     async def link_blob(self, link_id: bytes, name: bytes) -> tuple[int, str] | None:
-        """Return stored size and tier ("page", "made", "view", "full") of a blob that the link may fetch."""
+        """Return stored size and tier ("page", "made", "view", "full") of a blob that the link may fetch now."""
         rows = await self._reading.rows(SQL["blob"], link_id=link_id, name=name)
         return (rows[0][0], rows[0][1]) if rows else None
 

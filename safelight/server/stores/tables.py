@@ -292,6 +292,26 @@ ALBUM_BLOBS = _clustered(
     PrimaryKeyConstraint("space_id", "name", "album_id"),
 )
 
+# What an album's links are held to.
+ALBUM_RULES = _clustered(
+    "album_rules",
+    _of("space_id", "spaces"),
+    _bytes("album_id"),
+    _flag("requires_approval"),
+    PrimaryKeyConstraint("space_id", "album_id"),
+)
+
+# The files of what is in an album, shared or not, and whether they are approved there.
+ALBUM_FILES = _clustered(
+    "album_files",
+    _of("space_id", "spaces"),
+    _bytes("album_id"),
+    _bytes("name"),
+    _bytes("asset_id"),
+    _flag("approved"),
+    PrimaryKeyConstraint("space_id", "album_id", "name", "asset_id"),
+)
+
 # Blobs that are forgotten and whose bytes may not be gone yet.
 FORGOTTEN_BLOBS = _clustered("forgotten_blobs", _bytes("name"), PrimaryKeyConstraint("name"))
 

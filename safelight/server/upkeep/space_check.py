@@ -12,6 +12,7 @@ from safelight.server.domain.ports.rows import EntryRow, SpaceRow
 from safelight.server.upkeep.events import Event, Finding
 from safelight.server.upkeep.store_check import range_of
 from safelight.sync_protocol import ledger
+from safelight.sync_protocol.approvals import AlbumRulesBody, ApproveAssetsBody
 from safelight.sync_protocol.ledger_entries import is_ledger_kind
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import HASH_SIZE_BYTES, ID_SIZE_BYTES
@@ -33,6 +34,8 @@ class _Walk:
         self.space_id = space_id
         self.log = LogState()
         self.ledger: LedgerState | None = None
+        self.approval_albums: set[bytes] = set()
+        self.approved: set[tuple[bytes, bytes]] = set()
         self._chains = bytearray()
         self._ledger_ids: dict[int, bytes] = {}
 
@@ -50,9 +53,17 @@ class _Walk:
             self.ledger = ledger.apply(self.ledger, entry, row.number)
             self._ledger_ids[row.number] = entry.id
         elif self.ledger is not None:
-            check_record(self.ledger, entry)
+            self._note_approval(check_record(self.ledger, entry))
         self._chains += log.chain
         self.log = place(log, entry)
+
+    def _note_approval(self, body: object) -> None:
+        match body:
+            case AlbumRulesBody():
+                (self.approval_albums.add if body.requires_approval else self.approval_albums.discard)(body.album_id)
+            case ApproveAssetsBody():
+                items = {(body.album_id, item.asset_id) for item in body.items}
+                self.approved = self.approved | items if body.approved else self.approved - items
 
     def _chain_at(self, number: int) -> bytes | None:
         start = (number - 1) * HASH_SIZE_BYTES
@@ -108,11 +119,21 @@ class SpaceCheck:
         unmoved = now is not None and now.ledger_number == row.ledger_number
         if unmoved and members != {key: member.role.value for key, member in state.members.items()}:
             wrong.append("its members' rows are not those of its ledger")
+        if not await self._approvals_fit(walk, row):
+            wrong.append("the rows of what its links may show are not those of its log")
         for key, position in walk.log.devices.items():
             counter, entry_id = await self.database.device_position(self.space_id, key[ID_SIZE_BYTES:])
             if counter < position.counter or (counter == position.counter and entry_id != position.entry_id):
                 wrong.append(f"the row of its device {key[ID_SIZE_BYTES:].hex()} is behind its log")
         return wrong
+
+    async def _approvals_fit(self, walk: _Walk, row: SpaceRow) -> bool:
+        """Whether what must be approved, and what is, are as the log says; a space that moves on is passed over."""
+        approval_albums = await self.database.approval_albums(self.space_id)
+        approved = await self.database.approved(self.space_id)
+        now = await self.database.space(self.space_id)
+        moved = now is None or now.number != row.number
+        return moved or (approval_albums, approved) == (walk.approval_albums, walk.approved)
 
     async def _counts(self, *, add_up: bool) -> AsyncIterator[Event]:
         unheld = await self.database.unheld_refs(self.space_id, _MAX_TOLD)

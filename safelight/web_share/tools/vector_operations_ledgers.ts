@@ -1,6 +1,7 @@
 /** The operations on logs, ledgers, receipts and pairing codes that vectors name. */
 
 import { applyAccountEntries } from "../src/protocol/account_ledger.ts";
+import { contentOf } from "../src/protocol/approvals.ts";
 import { albumFrame, checkAlbumFrame } from "../src/protocol/album_log.ts";
 import { fromHex, toHex, type Bytes } from "../src/protocol/bytes.ts";
 import * as ledger from "../src/protocol/ledger.ts";
@@ -166,7 +167,14 @@ async function parsePairing(inputs: Inputs): Promise<Result> {
   };
 }
 
+async function assetContent(inputs: Inputs): Promise<Result> {
+  const blobs = inputs.list("blobs");
+  const files = inputs.array("renditions_text").map((name, place) => [name as string, blobs[place]!] as const);
+  return { content: await contentOf(inputs.bytes("asset_id"), files) };
+}
+
 export const LEDGER_OPERATIONS: Readonly<Record<string, Operation>> = {
+  "asset.content": assetContent,
   "account.replay": replayAccount,
   "log.chain": readChain,
   "album.chain": readAlbumChain,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from safelight.sync_protocol import account_ledger, ledger, ledger_entries, links, log, pairing, receipts, signatures
 from safelight.sync_protocol.album_log import AlbumFrame
+from safelight.sync_protocol.approvals import AlbumRulesBody, ApprovalItem, ApproveAssetsBody
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.log import Entry, Head
 from safelight.sync_protocol.messages.accounts import AppendAccountEntries, CreateAccount
@@ -104,6 +105,10 @@ def known() -> list[Entry]:
         space.entry(kinds.GIVE_GRANT, give_body(space, bert, Tier.FULL)),
         space.entry(kinds.END_GRANT, end_body(space, bert)),
         space.entry(kinds.POINT_CAMERA, away),
+        space.entry(RecordKind.SET_ALBUM_RULES, AlbumRulesBody(ALBUM, requires_approval=True)),
+        space.entry(
+            RecordKind.APPROVE_ASSETS, ApproveAssetsBody(ALBUM, True, [ApprovalItem(id_of("asset"), bytes(32))])
+        ),
     ]
 
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from safelight.sync_protocol import ledger_entries, receipts, record_rules, records, signatures
+from safelight.sync_protocol.approvals import AlbumRulesBody, ApprovalItem, ApproveAssetsBody
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ledger_entries import LedgerKind, PointCameraBody, RotateEpochBody
 from safelight.sync_protocol.log import NO_HEAD
@@ -83,6 +84,10 @@ def test_an_owner_may_commit_every_kind(space: Space) -> None:
         RecordKind.SHOW_IN_ALBUM: ShowInAlbumBody(ALBUM, 2, NO_HEAD, [ShownItem(id_of("roll"), asset("one"))]),
         RecordKind.OPEN_ALBUM_ROLL: album_roll(),
         RecordKind.ADD_ALBUM_ASSETS: AddAlbumAssetsBody(id_of("roll"), ALBUM, 2, [asset("one")]),
+        RecordKind.SET_ALBUM_RULES: AlbumRulesBody(ALBUM, False),
+        RecordKind.APPROVE_ASSETS: ApproveAssetsBody(
+            ALBUM, True, [ApprovalItem(id_of("asset one"), seed_of("content"))]
+        ),
         RecordKind.PUBLISH_LINK: link(),
         RecordKind.REVOKE_LINK: RevokeLinkBody(id_of("link")),
     }

@@ -78,6 +78,31 @@ class NewInbox:
 
 
 @dataclass(frozen=True, slots=True)
+class IntoAlbum:
+    """Assets that a commit brings into an album, shared or not; they are there, or come with the same commit."""
+
+    album_id: bytes
+    asset_ids: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumRules:
+    """Whether an album's links show approved pictures only, from a commit on."""
+
+    album_id: bytes
+    requires_approval: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """Assets of an album that a commit approves, each with its content, or whose approval it withdraws."""
+
+    album_id: bytes
+    approved: bool
+    items: Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
 class NewLink:
     """A link that a commit publishes."""
 
@@ -102,6 +127,10 @@ class NewLink:
         """Every blob that the link may fetch, each with what it is to the link: page, made, view or full."""
         kinds = (("page", self.pages), ("made", self.made_blobs), ("view", self.view_blobs), ("full", self.full_blobs))
         return ((kind, name) for kind, names in kinds for name in names)
+
+    def asset_blobs(self) -> list[bytes]:
+        """Those that are assets' own."""
+        return [*self.view_blobs, *self.full_blobs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +160,9 @@ class Commit:
     blobs: Sequence[BlobUse] = ()
     known_assets: Sequence[bytes] = ()  # assets that must be there (album records)
     album: AlbumUse | None = None
+    into_album: IntoAlbum | None = None
+    album_rules: AlbumRules | None = None
+    approvals: Approvals | None = None
     link: NewLink | None = None
     revoked_link: bytes = b""
     new_upload_link: bytes = b""

@@ -230,7 +230,7 @@ class KeepsSpaces(Protocol):
 
 
 class KeepsAlbums(Protocol):
-    """Albums that are shared by grants."""
+    """Albums: what grantees read of them, and what is approved in them."""
 
     async def album_head(self, space_id: bytes, album_id: bytes) -> Head:
         """Return where an album's own log ends; (0, empty) before its first entry."""
@@ -244,6 +244,14 @@ class KeepsAlbums(Protocol):
 
     async def albums_showing(self, space_id: bytes, name: bytes) -> list[bytes]:
         """Return the shared albums of a space that show a blob."""
+        ...
+
+    async def approval_albums(self, space_id: bytes) -> set[bytes]:
+        """Return the albums of a space that require approval."""
+        ...
+
+    async def approved(self, space_id: bytes) -> set[tuple[bytes, bytes]]:
+        """Return which assets of a space are approved in which album, as album id and asset id."""
         ...
 
 
@@ -390,7 +398,10 @@ class KeepsLinks(Protocol):
         ...
 
     async def link_blob(self, link_id: bytes, name: bytes) -> tuple[int, str] | None:
-        """Stored size and tier ("page", "made", "view", "full") of a blob that the link may fetch."""
+        """Stored size and tier ("page", "made", "view", "full") of a blob that the link may fetch now.
+
+        None for what it does not name, and for an asset's that its album requires an approval of.
+        """
         ...
 
     async def open_link(self, opening: Opening, max_opens: int) -> bool:

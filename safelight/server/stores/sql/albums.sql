@@ -1,4 +1,4 @@
--- Albums that are shared by grants; commits.sql writes them.
+-- Albums: the own logs of those that are shared by grants, and what their links may show; commits.sql writes them.
 
 -- name: entries
 -- A page: at most :page entries and :max_bytes, but at least one; numbers have no gaps.
@@ -20,3 +20,9 @@ ORDER BY number DESC LIMIT 1;
 
 -- name: showing
 SELECT album_id FROM album_blobs WHERE space_id = :space_id AND name = :name;
+
+-- name: approval_albums
+SELECT album_id FROM album_rules WHERE space_id = :space_id AND requires_approval = 1;
+
+-- name: approved
+SELECT DISTINCT album_id, asset_id FROM album_files WHERE space_id = :space_id AND approved = 1;

@@ -34,6 +34,18 @@ ORDER BY number DESC LIMIT 1;
 -- name: album_roll
 SELECT album_id, generation FROM album_rolls WHERE space_id = :space_id AND roll_id = :roll_id;
 
+-- name: approval_albums
+SELECT album_id FROM album_rules WHERE space_id = :space_id AND requires_approval = 1;
+
+-- name: asset_files
+SELECT r.owner_id, r.rendition, r.name FROM assets AS a
+JOIN blob_refs AS r ON r.space_id = a.space_id AND r.number = a.number AND r.owner_id = a.asset_id
+WHERE a.space_id = :space_id AND a.asset_id IN (:each) ORDER BY r.number, r.place;
+
+-- name: album_files
+SELECT name, asset_id, approved FROM album_files
+WHERE space_id = :space_id AND album_id = :album_id AND name IN (:each);
+
 -- name: links
 SELECT link_id, space_id FROM links WHERE link_id IN (:each);
 
@@ -100,6 +112,19 @@ VALUES (:space_id, :roll_id, :album_id, :generation);
 
 -- name: add_album_blob
 INSERT INTO album_blobs (space_id, name, album_id) VALUES (:space_id, :name, :album_id) ON CONFLICT DO NOTHING;
+
+-- name: add_album_file
+INSERT INTO album_files (space_id, album_id, name, asset_id, approved)
+VALUES (:space_id, :album_id, :name, :asset_id, 0) ON CONFLICT DO NOTHING;
+
+-- name: set_approved
+INSERT INTO album_files (space_id, album_id, name, asset_id, approved)
+VALUES (:space_id, :album_id, :name, :asset_id, :approved)
+ON CONFLICT (space_id, album_id, name, asset_id) DO UPDATE SET approved = excluded.approved;
+
+-- name: set_album_rules
+INSERT INTO album_rules (space_id, album_id, requires_approval) VALUES (:space_id, :album_id, :requires_approval)
+ON CONFLICT (space_id, album_id) DO UPDATE SET requires_approval = excluded.requires_approval;
 
 -- name: add_link
 INSERT INTO links (link_id, space_id, number, tier, album_id, token_hash, proof_hash, publishing_key, head,

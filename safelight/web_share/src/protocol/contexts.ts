@@ -34,6 +34,7 @@ export const Label = {
   PAIRING_CHECKSUM: "pairing/checksum",
   INVITATION_CHECKSUM: "invitation/checksum",
   KEY_FINGERPRINT: "key-fingerprint",
+  ASSET_CONTENT: "asset/content",
   VERIFY_WORDS: "verify-words",
 
   // Accounts: derived from the password, the recovery words and the account secret

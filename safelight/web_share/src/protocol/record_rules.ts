@@ -1,6 +1,7 @@
 /** What records may say and who may write them: bodies and `checkRecord` of sync_protocol/records.py. */
 
 import { inboxKey, publicKey } from "./account_ledger.ts";
+import { albumRulesBody, approveAssetsBody, checkAlbumRules, checkApprovals } from "./approvals.ts";
 import { toHex } from "./bytes.ts";
 import { authorise, epochOf, generationOf, generationStands, mayAddTo, type LedgerState } from "./ledger_state.ts";
 import { HASH_SIZE_BYTES, MAX_ASSETS_PER_RECORD, MAX_LINK_BLOBS, MAX_MANIFEST_PAGES } from "./limits.ts";
@@ -96,7 +97,7 @@ export const revokeLinkBody = signed({ linkId: id });
 
 type Rule = (state: LedgerState, body: Entry["body"], entry: Entry) => void;
 
-/** For each kind the right that it needs, and its own rule; none where that depends on the album (`mayAddTo`). */
+/** For each kind the right that it needs, and its own rule; none where that depends on the album or on what is said. */
 const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
   string,
   readonly [Right | undefined, Rule]
@@ -114,6 +115,8 @@ const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
   ["album.create", ["organise", (state, body) => checkEpoch(state, unpack(body, createAlbumBody).epoch)]],
   ["album.add", ["organise", (state, body) => checkAdded(state, unpack(body, addToAlbumBody))]],
   ["album.show", ["organise", (state, body, entry) => checkShown(state, entry, unpack(body, showInAlbumBody))]],
+  ["album.rules", [undefined, (state, body, entry) => checkAlbumRules(state, entry, unpack(body, albumRulesBody))]],
+  ["asset.approve", ["approve", (_, body) => checkApprovals(unpack(body, approveAssetsBody))]],
   ["link.publish", ["link", (state, body) => checkLink(state, unpack(body, publishLinkBody))]],
   ["link.revoke", ["revoke-link", (_, body) => void unpack(body, revokeLinkBody)]],
 ]);

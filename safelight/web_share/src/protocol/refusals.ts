@@ -63,6 +63,7 @@ export const Code = {
   QUOTA_EXCEEDED: "quota-exceeded",
   RECEIPT_INVALID: "receipt-invalid",
   POLICY_FORBIDS: "policy-forbids",
+  NOT_APPROVED: "not-approved",
 
   // Resumable uploads
   UPLOAD_OFFSET_MISMATCH: "upload-offset-mismatch",

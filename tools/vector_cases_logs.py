@@ -23,7 +23,9 @@ from safelight.sync_protocol.records import (
     RecordKind,
     RenditionName,
     RenditionRef,
+    RestoreAssetsBody,
     RevokeLinkBody,
+    TrashAssetsBody,
 )
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import Tier
@@ -70,6 +72,7 @@ def spaces() -> list[Values]:
     _cameras_and_later_versions(cases)
     _links_that_a_kind_of_space_allows(cases)
     _links_with_pictures_of_their_own(cases)
+    _trash(cases)
     return cases.cases
 
 
@@ -147,6 +150,27 @@ def _links_with_pictures_of_their_own(cases: Cases) -> None:
     replay("a link that shows the assets' previews", preview, [])
     replay("a link that shows pictures of its own", [], made)
     replay("set aside: a link that shows its own pictures and clean ones", preview, made)
+
+
+def _trash(cases: Cases) -> None:
+    """Assets go into the trash and out of it, each once a record, by who may; else the record is set aside."""
+    one, many = [id_of("asset")], [index.to_bytes(16) for index in range(201)]
+    for what, kind, body in (
+        ("put into the trash", RecordKind.TRASH_ASSETS, TrashAssetsBody),
+        ("restored", RecordKind.RESTORE_ASSETS, RestoreAssetsBody),
+    ):
+        for name, make in (
+            (f"an asset is {what}", lambda s, _, k=kind, b=body: s.entry(k, b(one))),
+            (f"200 assets are {what}", lambda s, _, k=kind, b=body: s.entry(k, b(many[:200]))),
+            (f"set aside: 201 assets are {what}", lambda s, _, k=kind, b=body: s.entry(k, b(many))),
+            (f"set aside: no asset is {what}", lambda s, _, k=kind, b=body: s.entry(k, b([]))),
+            (f"set aside: an asset is {what} twice at once", lambda s, _, k=kind, b=body: s.entry(k, b(one * 2))),
+            (
+                f"set aside: an asset is {what} by a camera",
+                lambda s, camera, k=kind, b=body: s.entry(k, b(one), camera),
+            ),
+        ):
+            _replay(cases, name, make)
 
 
 def _contradicting_histories(cases: Cases) -> None:

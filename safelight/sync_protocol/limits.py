@@ -21,6 +21,7 @@ MAX_GRANTS = 100  # of an album
 MAX_GRANT_BOX_SIZE_BYTES = 2048
 MAX_FEED_ENTRIES = 1000
 MAX_ACCOUNT_ENTRIES = 1000  # of an account's ledger, in one entry of a space
+MAX_WITHHELD_TOLD = 10_000  # assets of a shared album, each time that its log is asked for
 MAX_CHAIN_ENTRIES = 50_000
 MAX_FEED_SIZE_BYTES = 4 * 1024 * 1024
 MAX_KEYRING_SIZE_BYTES = 4 * 1024 * 1024

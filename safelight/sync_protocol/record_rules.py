@@ -19,8 +19,10 @@ from safelight.sync_protocol.records import (
     PublishLinkBody,
     RecordKind,
     RenditionName,
+    RestoreAssetsBody,
     RevokeLinkBody,
     ShowInAlbumBody,
+    TrashAssetsBody,
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right
@@ -36,6 +38,8 @@ BODIES: dict[str, type[Signed]] = {
     RecordKind.SHOW_IN_ALBUM: ShowInAlbumBody,
     RecordKind.PUBLISH_LINK: PublishLinkBody,
     RecordKind.REVOKE_LINK: RevokeLinkBody,
+    RecordKind.TRASH_ASSETS: TrashAssetsBody,
+    RecordKind.RESTORE_ASSETS: RestoreAssetsBody,
 }
 
 # None: what it needs depends on the album (`LedgerState.may_add_to`).
@@ -49,6 +53,8 @@ RIGHT_FOR: dict[str, Right | None] = {
     RecordKind.SHOW_IN_ALBUM: Right.ORGANISE,
     RecordKind.PUBLISH_LINK: Right.LINK,
     RecordKind.REVOKE_LINK: Right.REVOKE_LINK,
+    RecordKind.TRASH_ASSETS: Right.TRASH,
+    RecordKind.RESTORE_ASSETS: Right.TRASH,
 }
 
 
@@ -89,6 +95,8 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
         case PublishLinkBody():
             _check_epoch(state, body.epoch)
             _check_link(state, body)
+        case TrashAssetsBody() | RestoreAssetsBody():
+            _check_each_once(body.asset_ids)
     return body
 
 
@@ -129,8 +137,7 @@ def check_assets(assets: Sequence[AssetBody]) -> None:
 
     The original is the one file that is never left out.
     """
-    if len({asset.asset_id for asset in assets}) != len(assets):
-        raise Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record")
+    _check_each_once([asset.asset_id for asset in assets])
     for asset in assets:
         if asset.renditions[0].name is not RenditionName.ORIGINAL:
             raise Refused(Code.ENTRY_MALFORMED, "an asset's first rendition is its original")
@@ -141,6 +148,11 @@ def check_assets(assets: Sequence[AssetBody]) -> None:
             raise Refused(Code.ENTRY_MALFORMED, "a rendition's name stands twice in one asset")
         if len({rendition.rendition_id for rendition in asset.renditions}) != len(asset.renditions):
             raise Refused(Code.ENTRY_MALFORMED, "a rendition id stands twice in one asset")
+
+
+def _check_each_once(asset_ids: Sequence[bytes]) -> None:
+    if len(set(asset_ids)) != len(asset_ids):
+        raise Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record")
 
 
 def _check_link(state: LedgerState, body: PublishLinkBody) -> None:

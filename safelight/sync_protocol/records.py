@@ -46,6 +46,8 @@ class RecordKind(StrEnum):
     SHOW_IN_ALBUM = "album.show"
     PUBLISH_LINK = "link.publish"
     REVOKE_LINK = "link.revoke"
+    TRASH_ASSETS = "asset.trash"
+    RESTORE_ASSETS = "asset.restore"
 
 
 @unique
@@ -278,6 +280,21 @@ class RevokeLinkBody(Signed, frozen=True):
     """The link opens no more."""
 
     link_id: Id
+
+
+AssetIds = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
+
+
+class TrashAssetsBody(Signed, frozen=True):
+    """Assets put into the trash, each once. Nothing of them goes away: see `trash.py`."""
+
+    asset_ids: AssetIds
+
+
+class RestoreAssetsBody(Signed, frozen=True):
+    """Assets taken out of the trash, each once."""
+
+    asset_ids: AssetIds
 
 
 class RenditionInfo(Sealed, frozen=True):

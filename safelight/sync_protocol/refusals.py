@@ -68,6 +68,9 @@ class Code(StrEnum):
     QUOTA_EXCEEDED = "quota-exceeded"
     RECEIPT_INVALID = "receipt-invalid"
     POLICY_FORBIDS = "policy-forbids"
+    IN_TRASH = "in-trash"
+    UNCHANGED = "unchanged"
+    WITHHELD = "withheld"
 
     # Resumable uploads
     UPLOAD_OFFSET_MISMATCH = "upload-offset-mismatch"
@@ -193,6 +196,9 @@ TABLE: dict[Code, Row] = {
     Code.QUOTA_EXCEEDED: Row(507, "The space's quota is used up; make room or ask for more."),
     Code.RECEIPT_INVALID: Row(502, "The server's receipt does not verify, so nothing counts as stored."),
     Code.POLICY_FORBIDS: Row(403, "The space's policy does not allow that."),
+    Code.IN_TRASH: Row(409, "It is in the trash of its space; restore it first."),
+    Code.UNCHANGED: Row(409, "That is so already, and nothing would change."),
+    Code.WITHHELD: Row(410, "The server gives this out no more: the space that it is from took it back."),
     Code.UPLOAD_OFFSET_MISMATCH: Row(409, "The upload is at another offset; ask for it and go on from there."),
     Code.UPLOAD_COMPLETED: Row(400, "The upload is complete already; nothing more can be appended."),
     Code.UPLOAD_LENGTH_INCONSISTENT: Row(400, "The lengths that the upload states contradict one another."),

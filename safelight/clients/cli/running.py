@@ -34,6 +34,8 @@ _DONE = {
     RecordKind.SHOW_IN_ALBUM.value: "assets were added to a shared album",
     RecordKind.PUBLISH_LINK.value: "a link was made (safelight link list)",
     RecordKind.REVOKE_LINK.value: "a link was revoked",
+    RecordKind.TRASH_ASSETS.value: "assets were put into the trash (safelight asset list --trash)",
+    RecordKind.RESTORE_ASSETS.value: "assets were taken out of the trash",
     LedgerKind.CERTIFY_CAMERA.value: "a camera was certified, and its pairing code is lost (safelight camera list)",
     LedgerKind.POINT_CAMERA.value: "a camera was pointed at an album, or away (safelight camera list)",
     LedgerKind.REVOKE_CAMERA.value: "a camera was shut out",

@@ -55,7 +55,8 @@ async def mirror_assets(
     Both are synced, and this account reads the full tier of both and may add to the target. The same call may be made
     again after an interruption. *on_progress* is told after each few how many are done, of how many. Raises FORBIDDEN,
     RIGHT_MISSING, QUOTA_EXCEEDED, and what ends the connection; a single asset that cannot be mirrored is told of in
-    the result: with ASSET_CONFLICT one whose id stands in the target for something else.
+    the result: with ASSET_CONFLICT one whose id stands in the target for something else, with IN_TRASH one that is in
+    the trash of either.
     """
     wanted = list(dict.fromkeys(places))
     for space in (source, target):
@@ -96,6 +97,9 @@ async def _groups(
     async for asset in AssetReader(source).each(places):
         if isinstance(asset, FailedAsset):
             result.failed[asset.asset_id] = asset.refusal
+            continue
+        if any(space.index.in_trash([asset.asset_id]) for space in (source, target)):
+            result.failed[asset.asset_id] = Refused(Code.IN_TRASH)
             continue
         if place := target.index.asset(asset.asset_id):
             if await _is_same(there, place, asset):

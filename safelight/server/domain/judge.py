@@ -35,6 +35,7 @@ from safelight.sync_protocol.records import (
     tier_of_rendition,
 )
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.trash import ABOUT_TRASH
 from safelight.sync_protocol.wire import unpack
 
 _MAX_SEALED_KEY_SIZE_BYTES = 1024
@@ -85,6 +86,7 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
         album=_album_of(body),
         link=_link_of(body) if isinstance(body, PublishLinkBody) else None,
         revoked_link=body.link_id if isinstance(body, RevokeLinkBody) else b"",
+        trash=body if isinstance(body, ABOUT_TRASH) else None,
     )
     return Judged(commit)
 
@@ -206,7 +208,7 @@ def _known_assets(body: object) -> list[bytes]:
         case ShowInAlbumBody():
             return [item.asset.asset_id for item in body.items]
         case _:
-            return []
+            return list(body.asset_ids) if isinstance(body, ABOUT_TRASH) else []
 
 
 def _album_of(body: object) -> AlbumUse | None:

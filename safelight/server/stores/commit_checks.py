@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 from safelight.server.domain.ports.commits import Commit
 from safelight.server.stores.commit_facts import Facts, Held, Position, SpaceFacts
+from safelight.sync_protocol.records import TrashAssetsBody
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.trash import trash_change
 
 NO_POSITION = Position(0, b"", 0)
 
@@ -57,7 +59,7 @@ def check_blobs(case: Case) -> None:
 
 
 def check_assets(case: Case) -> None:
-    """An asset's id is given once; what album records name is there."""
+    """An asset's id is given once; what other records name is there, and what albums get is not in the trash."""
     commit, space, _ = case
     if not (commit.assets or commit.known_assets):
         return
@@ -68,6 +70,14 @@ def check_assets(case: Case) -> None:
     for asset_id in commit.known_assets:
         if asset_id not in space.assets:
             raise Refused(Code.NOT_FOUND, f"no asset {asset_id.hex()}")
+        if commit.trash is None and asset_id in space.in_trash:
+            raise Refused(Code.IN_TRASH, asset_id.hex())
+
+
+def check_trash(case: Case) -> None:
+    """What is said of the trash changes something there."""
+    if case.commit.trash is not None:
+        trash_change(case.commit.trash, case.space.in_trash)
 
 
 def check_roll(case: Case) -> None:
@@ -96,10 +106,11 @@ def check_roll(case: Case) -> None:
 def check_quota(case: Case) -> None:
     """The space's quota and the camera's own suffice for the entry and the blobs that it is the first to name.
 
-    Taking away never fails for want of room: neither an entry about who may do what, nor the end of a link.
+    Taking away never fails for want of room: neither an entry about who may do what, nor the end of a link, nor what
+    goes into the trash. Restoring does, so that nobody fills a disk by turns.
     """
     commit, space, _ = case
-    if commit.is_ledger or commit.revoked_link:
+    if commit.is_ledger or commit.revoked_link or isinstance(commit.trash, TrashAssetsBody):
         return
     added_bytes = new_bytes(commit, space)
     quota_bytes = commit.quota_bytes if commit.genesis_kind else space.quota_bytes
@@ -183,6 +194,7 @@ CHECKS: tuple[Check, ...] = (
     check_position,
     check_blobs,
     check_assets,
+    check_trash,
     check_roll,
     check_quota,
     check_link,

@@ -18,6 +18,7 @@ from safelight.server.stores.transaction import Overtaken, Transaction
 from safelight.sync_protocol.album_log import next_album_head
 from safelight.sync_protocol.log import next_chain
 from safelight.sync_protocol.refusals import Refused
+from safelight.sync_protocol.trash import AboutTrash, trash_change
 
 Outcome = Committed | Rejected
 
@@ -33,6 +34,7 @@ class _Rows:
     album_entries: list[Row] = field(default_factory=list)
     album_rolls: list[Row] = field(default_factory=list)
     album_blobs: list[Row] = field(default_factory=list)
+    trash: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)  # space and asset: whether it is in the trash
     positions: dict[tuple[bytes, bytes], Position] = field(default_factory=dict)
     rolls: dict[tuple[bytes, bytes], Roll] = field(default_factory=dict)
     spaces: dict[bytes, SpaceFacts] = field(default_factory=dict)
@@ -112,6 +114,8 @@ def _take_assets(commit: Commit, space: SpaceFacts, number: int, time_ms: int, r
         rows.assets.append((space_id, asset.asset_id, number, asset.fingerprint))
     if commit.album is not None:
         _take_shown(commit, commit.album, space, number, rows)
+    if commit.trash is not None:
+        _take_trash(space_id, commit.trash, space, rows)
     last = space.positions.get(commit.device_id, NO_POSITION)
     position = Position(commit.counter, commit.entry_id, last.used_bytes + added_bytes)
     space.positions[commit.device_id] = rows.positions[space_id, commit.device_id] = position
@@ -130,6 +134,14 @@ def _take_shown(commit: Commit, album: AlbumUse, space: SpaceFacts, slot: int, r
         space.album_rolls[commit.roll.roll_id] = (album.album_id, album.generation)
         rows.album_rolls.append((commit.space_id, commit.roll.roll_id, album.album_id, album.generation))
     rows.album_blobs += [(commit.space_id, name, album.album_id) for name, _ in album.blobs]
+
+
+def _take_trash(space_id: bytes, body: AboutTrash, space: SpaceFacts, rows: _Rows) -> None:
+    """Note what goes into the trash and out of it; of several changes in one run the last counts."""
+    change = trash_change(body, space.in_trash)
+    space.in_trash = (space.in_trash | set(change.trashed)) - set(change.restored)
+    for asset_id in (*change.trashed, *change.restored):
+        rows.trash[space_id, asset_id] = asset_id in space.in_trash
 
 
 def _note(commit: Commit, facts: Facts, slot: tuple[int, bytes, int], rows: _Rows) -> None:
@@ -171,6 +183,9 @@ async def _write(tx: Transaction, rows: _Rows) -> None:
     await tx.run_many(SQL["add_album_entry"], rows.album_entries)
     await tx.run_many(SQL["add_album_roll"], rows.album_rolls)
     await tx.run_many(SQL["add_album_blob"], rows.album_blobs)
+    # By what the log has of an asset's blobs, which may have been added in this very run.
+    await tx.run_many(SQL["restore_asset"], list(rows.trash))
+    await tx.run_many(SQL["trash_asset"], [asset for asset, in_trash in rows.trash.items() if in_trash])
     await tx.run_many(
         SQL["set_position"],
         [(*key, last.counter, last.entry_id, last.used_bytes) for key, last in rows.positions.items()],

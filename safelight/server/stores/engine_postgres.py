@@ -34,6 +34,7 @@ from safelight.server.stores.statements import Statement, Value, statement
 from safelight.server.stores.table_rows import TableRows
 from safelight.server.stores.together import Together
 from safelight.server.stores.transaction import Found, Work
+from safelight.server.stores.trash import TrashRows
 from safelight.sync_protocol.refusals import Code
 
 READERS = 4
@@ -75,7 +76,17 @@ class PostgresReaders:
 
 
 class PostgresDatabase(
-    ServerRows, AccountRows, DeviceRows, SpaceRows, AlbumRows, BlobRows, LeaseRows, LinkRows, CheckRows, TableRows
+    ServerRows,
+    AccountRows,
+    DeviceRows,
+    SpaceRows,
+    AlbumRows,
+    BlobRows,
+    LeaseRows,
+    LinkRows,
+    CheckRows,
+    TableRows,
+    TrashRows,
 ):
     """The port `Database`, in PostgreSQL. Open it with `open`, close it with `close`."""
 

@@ -18,6 +18,7 @@ from safelight.sync_protocol.limits import HASH_SIZE_BYTES, ID_SIZE_BYTES
 from safelight.sync_protocol.log import Frame, Head, LogState, check_heads, check_position, parse_entry, place, step
 from safelight.sync_protocol.record_rules import check_record
 from safelight.sync_protocol.refusals import Refused
+from safelight.sync_protocol.trash import ABOUT_TRASH, trash_change
 
 _PAGE = 200
 _PAGE_BYTES = 8 * 1024 * 1024
@@ -33,6 +34,7 @@ class _Walk:
         self.space_id = space_id
         self.log = LogState()
         self.ledger: LedgerState | None = None
+        self.in_trash: set[bytes] = set()
         self._chains = bytearray()
         self._ledger_ids: dict[int, bytes] = {}
 
@@ -50,7 +52,10 @@ class _Walk:
             self.ledger = ledger.apply(self.ledger, entry, row.number)
             self._ledger_ids[row.number] = entry.id
         elif self.ledger is not None:
-            check_record(self.ledger, entry)
+            body = check_record(self.ledger, entry)
+            if isinstance(body, ABOUT_TRASH):
+                change = trash_change(body, self.in_trash)
+                self.in_trash = (self.in_trash | set(change.trashed)) - set(change.restored)
         self._chains += log.chain
         self.log = place(log, entry)
 
@@ -72,11 +77,14 @@ class SpaceCheck:
         row = await self.database.space(self.space_id)
         if row is None:
             return
-        members = await self.database.members(self.space_id)
+        members, in_trash = await self.database.members(self.space_id), await self._trash_at(row)
         walk = _Walk(self.space_id)
         broken = await self._follow(walk, row)
         for detail in [broken] if broken else await self._compare(walk, row, members):
             yield self._finding("log", detail, _BACKUP)
+        if not broken:
+            async for event in self._trash(walk, row, in_trash):
+                yield event
         async for event in self._counts(add_up=not broken):
             yield event
 
@@ -113,6 +121,24 @@ class SpaceCheck:
             if counter < position.counter or (counter == position.counter and entry_id != position.entry_id):
                 wrong.append(f"the row of its device {key[ID_SIZE_BYTES:].hex()} is behind its log")
         return wrong
+
+    async def _trash_at(self, row: SpaceRow) -> set[bytes] | None:
+        """The assets in the trash as rows have them, at the slot where *row* stands; None where the log went on."""
+        found = await self.database.trashed_assets(self.space_id)
+        now = await self.database.space(self.space_id)
+        return found if now is not None and now.number == row.number else None
+
+    async def _trash(self, walk: _Walk, row: SpaceRow, in_trash: set[bytes] | None) -> AsyncIterator[Event]:
+        """Compare it with the log: *a picture that was taken back, and is given out since its rows were lost*."""
+        wrong = set(await self.database.wrong_trash(self.space_id))
+        if in_trash is not None:
+            wrong |= in_trash ^ walk.in_trash
+        if not wrong:
+            return
+        repaired = self.repair and await self.database.correct_trash(self.space_id, row.number, walk.in_trash)
+        remedy = "corrected" if repaired else "--repair corrects it, while nothing is committed"
+        detail = f"the rows of {len(wrong)} assets in the trash, or out of it, are not what its log says"
+        yield self._finding("row", detail, remedy, repaired)
 
     async def _counts(self, *, add_up: bool) -> AsyncIterator[Event]:
         unheld = await self.database.unheld_refs(self.space_id, _MAX_TOLD)

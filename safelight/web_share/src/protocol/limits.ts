@@ -24,6 +24,7 @@ export const MAX_SHARED_ALBUMS = 10_000; // in a space
 export const MAX_GRANTS = 100; // of an album
 export const MAX_GRANT_BOX_SIZE_BYTES = 2048;
 export const MAX_FEED_ENTRIES = 1000;
+export const MAX_WITHHELD_TOLD = 10_000; // assets of a shared album, each time that its log is asked for
 export const MAX_CHAIN_ENTRIES = 50_000;
 export const MAX_FEED_SIZE_BYTES = 4 * 1024 * 1024;
 export const MAX_KEYRING_SIZE_BYTES = 4 * 1024 * 1024;

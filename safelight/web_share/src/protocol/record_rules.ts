@@ -94,6 +94,12 @@ type AddToAlbumBody = Shaped<typeof addToAlbumBody>;
 /** The link opens no more. */
 export const revokeLinkBody = signed({ linkId: id });
 
+const assetIds = list(id, 1, MAX_ASSETS_PER_RECORD);
+/** Assets put into the trash, each once. */
+export const trashAssetsBody = signed({ assetIds });
+/** Assets taken out of the trash, each once. */
+export const restoreAssetsBody = signed({ assetIds });
+
 type Rule = (state: LedgerState, body: Entry["body"], entry: Entry) => void;
 
 /** For each kind the right that it needs, and its own rule; none where that depends on the album (`mayAddTo`). */
@@ -116,6 +122,8 @@ const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
   ["album.show", ["organise", (state, body, entry) => checkShown(state, entry, unpack(body, showInAlbumBody))]],
   ["link.publish", ["link", (state, body) => checkLink(state, unpack(body, publishLinkBody))]],
   ["link.revoke", ["revoke-link", (_, body) => void unpack(body, revokeLinkBody)]],
+  ["asset.trash", ["trash", (_, body) => checkEachOnce(unpack(body, trashAssetsBody).assetIds)]],
+  ["asset.restore", ["trash", (_, body) => checkEachOnce(unpack(body, restoreAssetsBody).assetIds)]],
 ]);
 
 /** Judge a record by the ledger at its slot; whether this version knows its kind.
@@ -196,9 +204,7 @@ const isWholeOrAbsent = (hashBytes: Uint8Array) => hashBytes.length === 0 || has
  * The original is the one file that is never left out.
  */
 function checkAssets(assets: readonly AssetBody[]): void {
-  if (new Set(assets.map((asset) => toHex(asset.assetId))).size !== assets.length) {
-    throw new Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record");
-  }
+  checkEachOnce(assets.map((asset) => asset.assetId));
   for (const { renditions, fingerprint } of assets) {
     if (renditions[0]?.name !== "original") {
       throw new Refused(Code.ENTRY_MALFORMED, "an asset's first rendition is its original");
@@ -211,6 +217,12 @@ function checkAssets(assets: readonly AssetBody[]): void {
     if (new Set(renditions.map((rendition) => toHex(rendition.renditionId))).size !== renditions.length) {
       throw new Refused(Code.ENTRY_MALFORMED, "a rendition id stands twice in one asset");
     }
+  }
+}
+
+function checkEachOnce(ids: readonly Uint8Array[]): void {
+  if (new Set(ids.map(toHex)).size !== ids.length) {
+    throw new Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record");
   }
 }
 

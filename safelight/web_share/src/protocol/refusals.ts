@@ -63,6 +63,9 @@ export const Code = {
   QUOTA_EXCEEDED: "quota-exceeded",
   RECEIPT_INVALID: "receipt-invalid",
   POLICY_FORBIDS: "policy-forbids",
+  IN_TRASH: "in-trash",
+  UNCHANGED: "unchanged",
+  WITHHELD: "withheld",
 
   // Resumable uploads
   UPLOAD_OFFSET_MISMATCH: "upload-offset-mismatch",

@@ -84,9 +84,8 @@ async def test_a_record_that_a_viewer_signs(
             space_id=space_id,
             author_id=space.session.account_id,
             device_id=device.device_id,
-            counter=1
-            + (last.counter if (last := space.reader.log.position(space.session.account_id, device.device_id)) else 0),
-            previous_id=last.entry_id if last else b"",
+            counter=last.counter + 1,
+            previous_id=last.entry_id,
             ledger=space.state.head,
             log=space.reader.log.head,
         )

@@ -23,7 +23,7 @@ def _names(cli: Cli, *where: str) -> list[str]:
 
 @pytest.mark.timeout(400)  # some forty commands, a process each
 def test_into_the_trash_and_back(server: ServerProcess, tmp_path: Path) -> None:
-    """Out of lists, exports, albums and new links; known to the camera; listed with who and when; restored as it was."""
+    """Out of lists, exports, albums and new links; known to cameras; listed with who and when; restored as it was."""
     owner = new_account(server, tmp_path / "owner", "trashing-owner")
     owner.ok("space", "create", "Studio", "--kind", "work")
     camera, roll = new_camera(owner, "Studio", tmp_path / "phone"), _roll(tmp_path / "roll", 3)
@@ -72,7 +72,7 @@ def test_into_the_trash_and_back(server: ServerProcess, tmp_path: Path) -> None:
 
 
 def test_what_makes_no_sense(server: ServerProcess, tmp_path: Path) -> None:
-    """An unknown id, a trash without its space, nothing named, a viewer who tries: one line each, and nothing is done."""
+    """An unknown id, a trash without its space, nothing named, a viewer who tries: one line each, nothing is done."""
     owner, viewer = (new_account(server, tmp_path / name, f"trash-{name}") for name in ("owner", "viewer"))
     owner.ok("space", "create", "Home", "--kind", "family")
     new_camera(owner, "Home", tmp_path / "phone").ok("camera", "push", str(_roll(tmp_path / "roll", 1)))

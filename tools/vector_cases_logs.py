@@ -155,22 +155,23 @@ def _links_with_pictures_of_their_own(cases: Cases) -> None:
 def _trash(cases: Cases) -> None:
     """Assets go into the trash and out of it, each once a record, by who may; else the record is set aside."""
     one, many = [id_of("asset")], [index.to_bytes(16) for index in range(201)]
-    for what, kind, body in (
-        ("put into the trash", RecordKind.TRASH_ASSETS, TrashAssetsBody),
-        ("restored", RecordKind.RESTORE_ASSETS, RestoreAssetsBody),
-    ):
-        for name, make in (
-            (f"an asset is {what}", lambda s, _, k=kind, b=body: s.entry(k, b(one))),
-            (f"200 assets are {what}", lambda s, _, k=kind, b=body: s.entry(k, b(many[:200]))),
-            (f"set aside: 201 assets are {what}", lambda s, _, k=kind, b=body: s.entry(k, b(many))),
-            (f"set aside: no asset is {what}", lambda s, _, k=kind, b=body: s.entry(k, b([]))),
-            (f"set aside: an asset is {what} twice at once", lambda s, _, k=kind, b=body: s.entry(k, b(one * 2))),
-            (
-                f"set aside: an asset is {what} by a camera",
-                lambda s, camera, k=kind, b=body: s.entry(k, b(one), camera),
-            ),
-        ):
-            _replay(cases, name, make)
+
+    def replay(name: str, asset_ids: list[bytes], *, by_camera: bool = False) -> None:
+        def trashed(space: Space, camera: Signer) -> Entry:
+            return space.entry(RecordKind.TRASH_ASSETS, TrashAssetsBody(asset_ids), camera if by_camera else None)
+
+        def restored(space: Space, camera: Signer) -> Entry:
+            space.take(space.entry(RecordKind.TRASH_ASSETS, TrashAssetsBody(one)))
+            return space.entry(RecordKind.RESTORE_ASSETS, RestoreAssetsBody(asset_ids), camera if by_camera else None)
+
+        _replay(cases, f"{name} put into the trash", trashed)
+        _replay(cases, f"{name} restored", restored)
+
+    replay("an asset is", one)
+    replay("set aside: 201 assets are", many)
+    replay("set aside: no asset is", [])
+    replay("set aside: an asset twice at once is", one * 2)
+    replay("set aside: by a camera, an asset is", one, by_camera=True)
 
 
 def _contradicting_histories(cases: Cases) -> None:

@@ -27,11 +27,10 @@ def trash_change(body: AboutTrash, in_trash: AbstractSet[bytes]) -> TrashChange:
     What is so already stays as it is, with whoever did it first: two people may do the same at once. Raises UNCHANGED
     for a record that changes nothing: *a log filled with pictures that are trashed again and again*.
     """
-    match body:
-        case TrashAssetsBody():
-            change = TrashChange(trashed=tuple(each for each in body.asset_ids if each not in in_trash))
-        case RestoreAssetsBody():
-            change = TrashChange(restored=tuple(each for each in body.asset_ids if each in in_trash))
+    if isinstance(body, TrashAssetsBody):
+        change = TrashChange(trashed=tuple(each for each in body.asset_ids if each not in in_trash))
+    else:
+        change = TrashChange(restored=tuple(each for each in body.asset_ids if each in in_trash))
     if not any(change):
         raise Refused(Code.UNCHANGED)
     return change

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from safelight.clients.cli import account, album, asset, camera, device, link, member, mirror, space, trash
+from safelight.clients.cli import account, album, asset, camera, device, link, member, mirror, move, space, trash
 
 _EPILOG = (
     "The profile folder is SAFELIGHT_PROFILE, or your system's place for such data. Without a terminal, "
@@ -32,6 +32,7 @@ app.add_typer(album.app, name="album")
 app.add_typer(link.app, name="link")
 app.command()(asset.export)
 asset.app.command()(mirror.mirror)
+asset.app.command()(move.move)
 asset.app.command()(trash.trash)
 asset.app.command()(trash.restore)
 

@@ -115,6 +115,18 @@ async def _groups(
         yield group
 
 
+async def stand_in(target: SpaceView, source: SpaceView, places: Sequence[AssetPlace]) -> set[bytes]:
+    """Of the assets at *places* of *source*, those that the target's verified log has, whole and out of its trash."""
+    there, standing = AssetReader(target), set[bytes]()
+    async for asset in AssetReader(source).each(list(places)):
+        place = target.index.asset(asset.asset_id)
+        if place is None or isinstance(asset, FailedAsset) or target.index.in_trash([asset.asset_id]):
+            continue
+        if await _is_same(there, place, asset):
+            standing.add(asset.asset_id)
+    return standing
+
+
 async def _is_same(there: AssetReader, place: AssetPlace, asset: OpenedAsset) -> bool:
     """Whether what stands in the target under the asset's id opens, by the same key, as the same files and metadata.
 

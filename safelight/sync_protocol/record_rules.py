@@ -14,8 +14,10 @@ from safelight.sync_protocol.records import (
     AddToAlbumBody,
     AssetBody,
     CreateAlbumBody,
+    DecideDeletionBody,
     OpenAlbumRollBody,
     OpenRollBody,
+    ProposeDeletionBody,
     PublishLinkBody,
     RecordKind,
     RenditionName,
@@ -40,6 +42,8 @@ BODIES: dict[str, type[Signed]] = {
     RecordKind.REVOKE_LINK: RevokeLinkBody,
     RecordKind.TRASH_ASSETS: TrashAssetsBody,
     RecordKind.RESTORE_ASSETS: RestoreAssetsBody,
+    RecordKind.PROPOSE_DELETION: ProposeDeletionBody,
+    RecordKind.DECIDE_DELETION: DecideDeletionBody,
 }
 
 # None: what it needs depends on the album (`LedgerState.may_add_to`).
@@ -55,6 +59,8 @@ RIGHT_FOR: dict[str, Right | None] = {
     RecordKind.REVOKE_LINK: Right.REVOKE_LINK,
     RecordKind.TRASH_ASSETS: Right.TRASH,
     RecordKind.RESTORE_ASSETS: Right.TRASH,
+    RecordKind.PROPOSE_DELETION: Right.PROPOSE_DELETION,
+    RecordKind.DECIDE_DELETION: Right.APPROVE,  # and that to trash
 }
 
 
@@ -95,8 +101,8 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
         case PublishLinkBody():
             _check_epoch(state, body.epoch)
             _check_link(state, body)
-        case TrashAssetsBody() | RestoreAssetsBody():
-            _check_each_once(body.asset_ids)
+        case TrashAssetsBody() | RestoreAssetsBody() | ProposeDeletionBody() | DecideDeletionBody():
+            _check_trash(state, entry, body)
     return body
 
 
@@ -148,6 +154,19 @@ def check_assets(assets: Sequence[AssetBody]) -> None:
             raise Refused(Code.ENTRY_MALFORMED, "a rendition's name stands twice in one asset")
         if len({rendition.rendition_id for rendition in asset.renditions}) != len(asset.renditions):
             raise Refused(Code.ENTRY_MALFORMED, "a rendition id stands twice in one asset")
+
+
+def _check_trash(
+    state: LedgerState,
+    entry: Entry,
+    body: TrashAssetsBody | RestoreAssetsBody | ProposeDeletionBody | DecideDeletionBody,
+) -> None:
+    """Who decides for others puts nothing into the trash that they could not have put there themselves."""
+    if isinstance(body, ProposeDeletionBody):
+        _check_epoch(state, body.epoch)
+    elif isinstance(body, DecideDeletionBody) and Right.TRASH not in state.rights_of(entry.header.author_id):
+        raise Refused(Code.RIGHT_MISSING, Right.TRASH.value)
+    _check_each_once(body.asset_ids)
 
 
 def _check_each_once(asset_ids: Sequence[bytes]) -> None:

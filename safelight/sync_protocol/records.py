@@ -16,6 +16,7 @@ from safelight.sync_protocol.limits import (
     MAX_BLOB_SIZE_BYTES,
     MAX_LINK_BLOBS,
     MAX_MANIFEST_PAGES,
+    MAX_NOTE_BOX_SIZE_BYTES,
     MAX_RENDITIONS_PER_ASSET,
 )
 from safelight.sync_protocol.log import Head
@@ -48,6 +49,8 @@ class RecordKind(StrEnum):
     REVOKE_LINK = "link.revoke"
     TRASH_ASSETS = "asset.trash"
     RESTORE_ASSETS = "asset.restore"
+    PROPOSE_DELETION = "deletion.propose"
+    DECIDE_DELETION = "deletion.decide"
 
 
 @unique
@@ -295,6 +298,25 @@ class RestoreAssetsBody(Signed, frozen=True):
     """Assets taken out of the trash, each once."""
 
     asset_ids: AssetIds
+
+
+class ProposeDeletionBody(Signed, frozen=True):
+    """Assets proposed for the trash, each once, and why.
+
+    `note` boxes the padded text, which may be empty, under the epoch's full metadata key (`context(DELETION_NOTE,
+    space id, epoch, author id, asset ids …)`).
+    """
+
+    epoch: Count
+    asset_ids: AssetIds
+    note: Annotated[bytes, msgspec.Meta(max_length=MAX_NOTE_BOX_SIZE_BYTES)]
+
+
+class DecideDeletionBody(Signed, frozen=True):
+    """What becomes of assets that are proposed for the trash: they go there, or stay and are proposed no more."""
+
+    asset_ids: AssetIds
+    confirmed: bool
 
 
 class RenditionInfo(Sealed, frozen=True):

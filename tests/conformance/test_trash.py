@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from safelight.server.domain.ports.commits import AlbumUse, Commit, Committed, Rejected
 from safelight.sync_protocol.log import NO_HEAD
-from safelight.sync_protocol.records import RestoreAssetsBody, TrashAssetsBody
+from safelight.sync_protocol.records import DecideDeletionBody, ProposeDeletionBody, RestoreAssetsBody, TrashAssetsBody
 from safelight.sync_protocol.refusals import Code
 from tests.conformance.library import BLOB_SIZE_BYTES, Library, refused, some_hash, some_id
 from tests.conformance.test_checks import change
@@ -19,6 +19,16 @@ def _trash(library: Library, *asset_ids: bytes, after: Commit | None = None) -> 
 def _restore(library: Library, *asset_ids: bytes, after: Commit | None = None) -> Commit:
     body = RestoreAssetsBody(list(asset_ids))
     return replace(library.a_record(after=after), kind="asset.restore", known_assets=asset_ids, trash=body)
+
+
+def _propose(library: Library, *asset_ids: bytes, after: Commit | None = None) -> Commit:
+    body = ProposeDeletionBody(1, list(asset_ids), b"sealed")
+    return replace(library.a_record(after=after), kind="deletion.propose", known_assets=asset_ids, trash=body)
+
+
+def _decide(library: Library, *asset_ids: bytes, confirmed: bool, after: Commit | None = None) -> Commit:
+    body = DecideDeletionBody(list(asset_ids), confirmed)
+    return replace(library.a_record(after=after), kind="deletion.decide", known_assets=asset_ids, trash=body)
 
 
 async def _picture(library: Library, *tiers: str) -> tuple[bytes, list[bytes]]:
@@ -177,8 +187,60 @@ async def test_rows_of_the_trash_that_are_wrong(library: Library) -> None:
     assert await database.wrong_trash(space_id) == [one]
     await change(database, "DELETE FROM trashed_blobs WHERE place = 7")
     assert await database.wrong_trash(space_id) == [one]
-    assert not await database.correct_trash(space_id, space.number - 1, [one])
-    assert not await database.correct_trash(some_hash(), space.number, [one])
-    assert await database.correct_trash(space_id, space.number, [one])
+    assert not await database.correct_trash(space_id, space.number - 1, [one], [])
+    assert not await database.correct_trash(some_hash(), space.number, [one], [])
+    assert await database.correct_trash(space_id, space.number, [one], [two])
     assert await database.wrong_trash(space_id) == []
     assert await _withheld(library, [*its, *others]) == [True, True, False]
+    assert await database.proposed_assets(space_id) == {two}
+    assert await database.correct_trash(space_id, space.number, [], [one])
+    assert await database.proposed_assets(space_id) == {one}
+
+
+async def test_proposed_and_decided(library: Library) -> None:
+    """It stays until it is confirmed, which trashes it, or declined; what is trashed is proposed no more."""
+    (one, its), (two, others) = await _picture(library), await _picture(library)
+    database, space_id = library.database, library.space_id
+    await library.do(_propose(library, one, two))
+    assert await database.proposed_assets(space_id) == {one, two}
+    assert await _withheld(library, [*its, *others]) == [False, False]
+    for again in (_propose(library, two, one), _decide(library, some_id(), confirmed=True)):
+        assert await refused(library, again) in {Code.UNCHANGED, Code.NOT_FOUND}
+    await library.do(_decide(library, one, confirmed=False))
+    assert await refused(library, _decide(library, one, confirmed=True)) is Code.UNCHANGED
+    await library.do(_propose(library, one, two))
+    assert await database.proposed_assets(space_id) == {one, two}
+    await library.do(_trash(library, two))
+    assert await database.proposed_assets(space_id) == {one}
+    assert await refused(library, _propose(library, two)) is Code.UNCHANGED
+    await library.do(_decide(library, one, two, confirmed=True))
+    assert await database.proposed_assets(space_id) == set()
+    assert await _withheld(library, [*its, *others]) == [True, True]
+    await library.do(_restore(library, one, two))
+    assert await database.proposed_assets(space_id) == set()
+    assert await _withheld(library, [*its, *others]) == [False, False]
+
+
+async def test_proposals_in_one_run(library: Library) -> None:
+    """Proposed, confirmed, restored and proposed anew by commits that are written together."""
+    one, its = await _picture(library)
+    run = [_propose(library, one)]
+    run.append(_propose(library, one, after=run[0]))
+    run.append(_decide(library, one, confirmed=True, after=run[0]))
+    run.append(_restore(library, one, after=run[2]))
+    run.append(_propose(library, one, after=run[3]))
+    outcomes = await library.commit(*run)
+    assert [isinstance(outcome, Committed) for outcome in outcomes] == [True, False, True, True, True]
+    assert await library.database.proposed_assets(library.space_id) == {one}
+    assert await _withheld(library, its) == [False]
+
+
+async def test_proposing_when_the_quota_is_used_up(library: Library) -> None:
+    """A proposal takes room, a decision is free."""
+    (one, _), (two, _) = await _picture(library), await _picture(library)
+    await library.do(_propose(library, one))
+    space = await library.database.space(library.space_id)
+    assert space is not None
+    await change(library.database, f"UPDATE spaces SET quota_bytes = {space.used_bytes}")
+    assert await refused(library, replace(_propose(library, two), entry_bytes=100)) is Code.QUOTA_EXCEEDED
+    await library.do(replace(_decide(library, one, confirmed=True), entry_bytes=100))

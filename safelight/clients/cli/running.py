@@ -36,6 +36,8 @@ _DONE = {
     RecordKind.REVOKE_LINK.value: "a link was revoked",
     RecordKind.TRASH_ASSETS.value: "assets were put into the trash (safelight asset list --trash)",
     RecordKind.RESTORE_ASSETS.value: "assets were taken out of the trash",
+    RecordKind.PROPOSE_DELETION.value: "assets were proposed for the trash (safelight asset proposals)",
+    RecordKind.DECIDE_DELETION.value: "what was proposed for the trash was decided (safelight asset list --trash)",
     LedgerKind.CERTIFY_CAMERA.value: "a camera was certified, and its pairing code is lost (safelight camera list)",
     LedgerKind.POINT_CAMERA.value: "a camera was pointed at an album, or away (safelight camera list)",
     LedgerKind.REVOKE_CAMERA.value: "a camera was shut out",

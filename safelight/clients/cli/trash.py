@@ -33,7 +33,7 @@ def trash(asset_ids: IdsArgument, space: SpaceOption, json: JsonOption = False) 
     """
 
     async def put(view: SpaceView) -> tuple[Changed, LinksShowing]:
-        changed = await trash_assets(view, _ids(view, asset_ids))
+        changed = await trash_assets(view, ids_of(view, asset_ids))
         return changed, await links_showing(view, changed.changed + changed.already)
 
     result, links = with_space(space, put)
@@ -71,7 +71,7 @@ def restore(asset_ids: IdsArgument, space: SpaceOption, json: JsonOption = False
     """
 
     async def put_back(view: SpaceView) -> Changed:
-        return await restore_assets(view, _ids(view, asset_ids))
+        return await restore_assets(view, ids_of(view, asset_ids))
 
     result = with_space(space, put_back)
     if json:
@@ -81,6 +81,7 @@ def restore(asset_ids: IdsArgument, space: SpaceOption, json: JsonOption = False
     say(f"{count_text(len(result.changed), 'asset')} restored from the trash of {space}{there}.")
 
 
-def _ids(view: SpaceView, prefixes: list[str]) -> list[bytes]:
+def ids_of(view: SpaceView, prefixes: list[str]) -> list[bytes]:
+    """The assets that are meant, also in the trash; raises what `AssetReader.place` raises."""
     reader = AssetReader(view)
     return [reader.place(prefix).asset_id for prefix in prefixes]

@@ -29,6 +29,7 @@ CREATE TABLE rolls(roll_id BLOB PRIMARY KEY, number INTEGER NOT NULL, epoch INTE
 CREATE TABLE assets(number INTEGER NOT NULL, position INTEGER NOT NULL, asset_id BLOB NOT NULL UNIQUE,
   roll_id BLOB NOT NULL, PRIMARY KEY(number, position)) WITHOUT ROWID;
 CREATE TABLE trash(asset_id BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE proposed(asset_id BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE albums(album_id BLOB PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE album_items(album_id BLOB NOT NULL, asset_id BLOB NOT NULL, number INTEGER NOT NULL,
   position INTEGER NOT NULL, shown INTEGER NOT NULL, PRIMARY KEY(album_id, asset_id));
@@ -257,9 +258,11 @@ class Index:
     # The trash
 
     def change_trash(self, number: int, change: TrashChange) -> None:
-        """Keep what the record at a slot put into the trash and took out of it."""
+        """Keep what the record at a slot put into the trash, took out of it, proposed for it, or settled."""
         self._db.executemany("DELETE FROM trash WHERE asset_id = ?", [(each,) for each in change.restored])
         self._db.executemany("INSERT INTO trash VALUES (?, ?)", [(each, number) for each in change.trashed])
+        self._db.executemany("DELETE FROM proposed WHERE asset_id = ?", [(each,) for each in change.settled])
+        self._db.executemany("INSERT INTO proposed VALUES (?, ?)", [(each, number) for each in change.proposed])
 
     def in_trash(self, asset_ids: Sequence[bytes]) -> set[bytes]:
         """Those of *asset_ids* that are in the trash."""
@@ -272,6 +275,25 @@ class Index:
             " ORDER BY t.number, a.number, a.position"
         )
         return [(AssetPlace(*place), number) for *place, number in self._db.execute(sql)]
+
+    def proposed(self, asset_ids: Sequence[bytes]) -> set[bytes]:
+        """Those of *asset_ids* that are proposed for the trash."""
+        return self._those_in("proposed", asset_ids)
+
+    def proposals(self) -> dict[int, list[AssetPlace]]:
+        """The assets that are proposed for the trash, by the slot of the record that did it; the oldest first."""
+        sql = (
+            "SELECT a.asset_id, a.number, a.position, a.roll_id, p.number FROM proposed p JOIN assets a USING(asset_id)"
+            " ORDER BY p.number, a.number, a.position"
+        )
+        found: dict[int, list[AssetPlace]] = {}
+        for *place, number in self._db.execute(sql):
+            found.setdefault(number, []).append(AssetPlace(*place))
+        return found
+
+    def entry_id_at(self, number: int) -> bytes | None:
+        """The id of the entry at a slot kept."""
+        return self._one("SELECT entry_id FROM entries WHERE number = ?", number)
 
     def _those_in(self, table: str, asset_ids: Sequence[bytes]) -> set[bytes]:
         found: set[bytes] = set()

@@ -189,7 +189,7 @@ class LogReader:
                 pass
 
     def _trash_change(self, body: AboutTrash) -> TrashChange:
-        return trash_change(body, self._index.in_trash(body.asset_ids))
+        return trash_change(body, self._index.in_trash(body.asset_ids), self._index.proposed(body.asset_ids))
 
     def _check_shown(self, body: ShowInAlbumBody, entry: Entry, number: int) -> None:
         """*Other pictures for grantees than for members*: an album shows what the space has, after what it showed.

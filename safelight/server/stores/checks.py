@@ -75,19 +75,30 @@ class CheckRows(Engine):
         """Return the assets of a space that rows have in the trash."""
         return {asset_id for (asset_id,) in await self._reading.rows(SQL["trashed"], space_id=space_id)}
 
+    async def proposed_assets(self, space_id: bytes) -> set[bytes]:
+        """Return the assets of a space that rows have as proposed for the trash."""
+        return {asset_id for (asset_id,) in await self._reading.rows(SQL["proposed"], space_id=space_id)}
+
     async def wrong_trash(self, space_id: bytes) -> list[bytes]:
         """Return assets of which other blobs are in the trash than their record names."""
         return [asset_id for (asset_id,) in await self._reading.rows(SQL["wrong_trash"], space_id=space_id)]
 
-    async def correct_trash(self, space_id: bytes, number: int, asset_ids: Collection[bytes]) -> bool:
-        """Have exactly these assets in the trash, unless the log went on beyond the slot *number*; whether it is so."""
+    async def correct_trash(
+        self, space_id: bytes, number: int, in_trash: Collection[bytes], proposed: Collection[bytes]
+    ) -> bool:
+        """Have exactly these assets in the trash, and these proposed for it; whether it is so.
+
+        Not where the log went on beyond the slot *number*.
+        """
 
         async def work(tx: Transaction) -> bool:
             rows = await tx.rows_in(_LOCK_SPACES, [space_id])
             if not rows or rows[0][1] != number:
                 return False
             await tx.rows(SQL["clear_trash"], space_id=space_id)
-            await tx.run_many(_COMMITS["trash_asset"], [(space_id, asset_id) for asset_id in sorted(asset_ids)])
+            await tx.rows(SQL["clear_proposed"], space_id=space_id)
+            await tx.run_many(_COMMITS["trash_asset"], [(space_id, asset_id) for asset_id in sorted(in_trash)])
+            await tx.run_many(_COMMITS["propose_asset"], [(space_id, asset_id) for asset_id in sorted(proposed)])
             return True
 
         return await self._write(work)

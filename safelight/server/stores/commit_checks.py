@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from safelight.server.domain.ports.commits import Commit
 from safelight.server.stores.commit_facts import Facts, Held, Position, SpaceFacts
-from safelight.sync_protocol.records import TrashAssetsBody
+from safelight.sync_protocol.records import DecideDeletionBody, TrashAssetsBody
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.trash import trash_change
 
+_TAKING_AWAY = (TrashAssetsBody, DecideDeletionBody)
 NO_POSITION = Position(0, b"", 0)
 
 
@@ -75,9 +76,9 @@ def check_assets(case: Case) -> None:
 
 
 def check_trash(case: Case) -> None:
-    """What is said of the trash changes something there."""
+    """What is said of the trash, or proposed for it, changes something there."""
     if case.commit.trash is not None:
-        trash_change(case.commit.trash, case.space.in_trash)
+        trash_change(case.commit.trash, case.space.in_trash, case.space.proposed)
 
 
 def check_roll(case: Case) -> None:
@@ -107,10 +108,10 @@ def check_quota(case: Case) -> None:
     """The space's quota and the camera's own suffice for the entry and the blobs that it is the first to name.
 
     Taking away never fails for want of room: neither an entry about who may do what, nor the end of a link, nor what
-    goes into the trash. Restoring does, so that nobody fills a disk by turns.
+    goes into the trash. Restoring and proposing do, so that nobody fills a disk by turns.
     """
     commit, space, _ = case
-    if commit.is_ledger or commit.revoked_link or isinstance(commit.trash, TrashAssetsBody):
+    if commit.is_ledger or commit.revoked_link or isinstance(commit.trash, _TAKING_AWAY):
         return
     added_bytes = new_bytes(commit, space)
     quota_bytes = commit.quota_bytes if commit.genesis_kind else space.quota_bytes

@@ -18,7 +18,7 @@ from safelight.server.stores.transaction import Overtaken, Transaction
 from safelight.sync_protocol.album_log import next_album_head
 from safelight.sync_protocol.log import next_chain
 from safelight.sync_protocol.refusals import Refused
-from safelight.sync_protocol.trash import AboutTrash, trash_change
+from safelight.sync_protocol.trash import AboutTrash, after_change, trash_change
 
 Outcome = Committed | Rejected
 
@@ -35,6 +35,7 @@ class _Rows:
     album_rolls: list[Row] = field(default_factory=list)
     album_blobs: list[Row] = field(default_factory=list)
     trash: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)  # space and asset: whether it is in the trash
+    proposed: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)  # the same: whether it is proposed for it
     positions: dict[tuple[bytes, bytes], Position] = field(default_factory=dict)
     rolls: dict[tuple[bytes, bytes], Roll] = field(default_factory=dict)
     spaces: dict[bytes, SpaceFacts] = field(default_factory=dict)
@@ -137,11 +138,11 @@ def _take_shown(commit: Commit, album: AlbumUse, space: SpaceFacts, slot: int, r
 
 
 def _take_trash(space_id: bytes, body: AboutTrash, space: SpaceFacts, rows: _Rows) -> None:
-    """Note what goes into the trash and out of it; of several changes in one run the last counts."""
-    change = trash_change(body, space.in_trash)
-    space.in_trash = (space.in_trash | set(change.trashed)) - set(change.restored)
-    for asset_id in (*change.trashed, *change.restored):
-        rows.trash[space_id, asset_id] = asset_id in space.in_trash
+    """Note what goes into the trash, out of it, or is proposed for it; of several changes in a run the last counts."""
+    change = trash_change(body, space.in_trash, space.proposed)
+    space.in_trash, space.proposed = after_change(change, space.in_trash, space.proposed)
+    rows.trash.update({(space_id, each): each in space.in_trash for each in (*change.trashed, *change.restored)})
+    rows.proposed.update({(space_id, each): each in space.proposed for each in (*change.proposed, *change.settled)})
 
 
 def _note(commit: Commit, facts: Facts, slot: tuple[int, bytes, int], rows: _Rows) -> None:
@@ -186,6 +187,8 @@ async def _write(tx: Transaction, rows: _Rows) -> None:
     # By what the log has of an asset's blobs, which may have been added in this very run.
     await tx.run_many(SQL["restore_asset"], list(rows.trash))
     await tx.run_many(SQL["trash_asset"], [asset for asset, in_trash in rows.trash.items() if in_trash])
+    await tx.run_many(SQL["settle_asset"], [asset for asset, proposed in rows.proposed.items() if not proposed])
+    await tx.run_many(SQL["propose_asset"], [asset for asset, proposed in rows.proposed.items() if proposed])
     await tx.run_many(
         SQL["set_position"],
         [(*key, last.counter, last.entry_id, last.used_bytes) for key, last in rows.positions.items()],

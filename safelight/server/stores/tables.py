@@ -303,6 +303,11 @@ TRASHED_BLOBS = _clustered(
     Index("trashed_blobs_by_name", "space_id", "name"),
 )
 
+# The assets that somebody proposed for the trash, until it is decided.
+PROPOSED_ASSETS = _clustered(
+    "proposed_assets", _of("space_id", "spaces"), _bytes("asset_id"), PrimaryKeyConstraint("space_id", "asset_id")
+)
+
 # Blobs that are forgotten and whose bytes may not be gone yet.
 FORGOTTEN_BLOBS = _clustered("forgotten_blobs", _bytes("name"), PrimaryKeyConstraint("name"))
 

@@ -18,7 +18,7 @@ from safelight.sync_protocol.limits import HASH_SIZE_BYTES, ID_SIZE_BYTES
 from safelight.sync_protocol.log import Frame, Head, LogState, check_heads, check_position, parse_entry, place, step
 from safelight.sync_protocol.record_rules import check_record
 from safelight.sync_protocol.refusals import Refused
-from safelight.sync_protocol.trash import ABOUT_TRASH, trash_change
+from safelight.sync_protocol.trash import ABOUT_TRASH, after_change, trash_change
 
 _PAGE = 200
 _PAGE_BYTES = 8 * 1024 * 1024
@@ -35,6 +35,7 @@ class _Walk:
         self.log = LogState()
         self.ledger: LedgerState | None = None
         self.in_trash: set[bytes] = set()
+        self.proposed: set[bytes] = set()
         self._chains = bytearray()
         self._ledger_ids: dict[int, bytes] = {}
 
@@ -54,8 +55,8 @@ class _Walk:
         elif self.ledger is not None:
             body = check_record(self.ledger, entry)
             if isinstance(body, ABOUT_TRASH):
-                change = trash_change(body, self.in_trash)
-                self.in_trash = (self.in_trash | set(change.trashed)) - set(change.restored)
+                change = trash_change(body, self.in_trash, self.proposed)
+                self.in_trash, self.proposed = after_change(change, self.in_trash, self.proposed)
         self._chains += log.chain
         self.log = place(log, entry)
 
@@ -122,22 +123,26 @@ class SpaceCheck:
                 wrong.append(f"the row of its device {key[ID_SIZE_BYTES:].hex()} is behind its log")
         return wrong
 
-    async def _trash_at(self, row: SpaceRow) -> set[bytes] | None:
-        """The assets in the trash as rows have them, at the slot where *row* stands; None where the log went on."""
-        found = await self.database.trashed_assets(self.space_id)
+    async def _trash_at(self, row: SpaceRow) -> tuple[set[bytes], set[bytes]] | None:
+        """What rows have in the trash and proposed for it, at the slot of *row*; None where the log went on."""
+        found = await self.database.trashed_assets(self.space_id), await self.database.proposed_assets(self.space_id)
         now = await self.database.space(self.space_id)
         return found if now is not None and now.number == row.number else None
 
-    async def _trash(self, walk: _Walk, row: SpaceRow, in_trash: set[bytes] | None) -> AsyncIterator[Event]:
-        """Compare it with the log: *a picture that was taken back, and is given out since its rows were lost*."""
+    async def _trash(
+        self, walk: _Walk, row: SpaceRow, rows: tuple[set[bytes], set[bytes]] | None
+    ) -> AsyncIterator[Event]:
+        """Compare them with the log: *a picture that was taken back, and is given out since its rows were lost*."""
         wrong = set(await self.database.wrong_trash(self.space_id))
-        if in_trash is not None:
-            wrong |= in_trash ^ walk.in_trash
+        if rows is not None:
+            wrong |= (rows[0] ^ walk.in_trash) | (rows[1] ^ walk.proposed)
         if not wrong:
             return
-        repaired = self.repair and await self.database.correct_trash(self.space_id, row.number, walk.in_trash)
+        repaired = self.repair and await self.database.correct_trash(
+            self.space_id, row.number, walk.in_trash, walk.proposed
+        )
         remedy = "corrected" if repaired else "--repair corrects it, while nothing is committed"
-        detail = f"the rows of {len(wrong)} assets in the trash, or out of it, are not what its log says"
+        detail = f"the rows of {len(wrong)} assets in the trash, or proposed for it, are not what its log says"
         yield self._finding("row", detail, remedy, repaired)
 
     async def _counts(self, *, add_up: bool) -> AsyncIterator[Event]:

@@ -11,6 +11,8 @@ from safelight.sync_protocol.records import (
     AddToAlbumBody,
     AlbumItem,
     CreateAlbumBody,
+    DecideDeletionBody,
+    ProposeDeletionBody,
     RecordKind,
     RestoreAssetsBody,
     TrashAssetsBody,
@@ -54,6 +56,16 @@ def trash(space: Space, *asset_ids: bytes, signer: Signer | None = None) -> None
 def restore(space: Space, *asset_ids: bytes) -> None:
     """Take assets out of the trash."""
     space.take(space.entry(RecordKind.RESTORE_ASSETS, RestoreAssetsBody(list(asset_ids))))
+
+
+def propose(space: Space, *asset_ids: bytes) -> None:
+    """Propose assets for the trash."""
+    space.take(space.entry(RecordKind.PROPOSE_DELETION, ProposeDeletionBody(1, list(asset_ids), b"sealed")))
+
+
+def decide(space: Space, *asset_ids: bytes, confirmed: bool) -> None:
+    """Confirm or decline it."""
+    space.take(space.entry(RecordKind.DECIDE_DELETION, DecideDeletionBody(list(asset_ids), confirmed)))
 
 
 def read(space: Space, index: Index) -> list[Code]:
@@ -119,3 +131,40 @@ def test_the_same_again_from_the_kept_log(space: Space, index: Index) -> None:
     assert again.trash() == index.trash()
     assert [place.asset_id for place, _ in again.trash()] == [B, C]
     again.close()
+
+
+def proposed(index: Index) -> dict[int, list[bytes]]:
+    """What is proposed, by the slot of the proposal."""
+    return {number: [place.asset_id for place in places] for number, places in index.proposals().items()}
+
+
+def test_what_is_proposed_stays_until_it_is_decided(space: Space, index: Index) -> None:
+    """The first proposal of an asset counts; confirming trashes in the same record, and the others wait on."""
+    propose(space, C, A)
+    propose(space, A, B)
+    assert read(space, index) == []
+    assert (proposed(index), listed(index)) == ({8: [A, C], 9: [B]}, [A, B, C])
+    assert index.entry_id_at(8) == space.frames[7].entry_id
+    decide(space, A, B, confirmed=True)
+    assert read(space, index) == []
+    assert (proposed(index), listed(index)) == ({8: [C]}, [C])
+    assert [(place.asset_id, number) for place, number in index.trash()] == [(A, 10), (B, 10)]
+    decide(space, C, confirmed=False)
+    restore(space, A)
+    assert read(space, index) == []
+    assert (proposed(index), listed(index)) == ({}, [A, C])
+
+
+def test_proposals_that_do_not_fit_are_set_aside(space: Space, index: Index) -> None:
+    """Unknown assets, what is proposed or in the trash already, and decisions about what nobody proposed."""
+    trash(space, A)
+    propose(space, A)
+    propose(space, B, bytes(16))
+    decide(space, A, B, confirmed=True)
+    propose(space, B)
+    propose(space, A, B)
+    trash(space, B)
+    decide(space, B, confirmed=False)
+    unchanged = Code.UNCHANGED
+    assert read(space, index) == [unchanged, Code.NOT_FOUND, unchanged, unchanged, unchanged]
+    assert (proposed(index), listed(index)) == ({}, [C])

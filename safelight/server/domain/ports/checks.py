@@ -107,12 +107,21 @@ class KeepsChecks(Protocol):
         """Return the assets of a space that rows have in the trash."""
         ...
 
+    async def proposed_assets(self, space_id: bytes) -> set[bytes]:
+        """Return the assets of a space that rows have as proposed for the trash."""
+        ...
+
     async def wrong_trash(self, space_id: bytes) -> list[bytes]:
         """Return assets of which other blobs are in the trash than their record names."""
         ...
 
-    async def correct_trash(self, space_id: bytes, number: int, asset_ids: Collection[bytes]) -> bool:
-        """Have exactly these assets in the trash, unless the log went on beyond the slot *number*; whether it is so."""
+    async def correct_trash(
+        self, space_id: bytes, number: int, in_trash: Collection[bytes], proposed: Collection[bytes]
+    ) -> bool:
+        """Have exactly these assets in the trash, and these proposed for it; whether it is so.
+
+        Not where the log went on beyond the slot *number*.
+        """
         ...
 
     async def members(self, space_id: bytes) -> dict[bytes, str]:

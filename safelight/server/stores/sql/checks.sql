@@ -61,6 +61,12 @@ WHERE NOT EXISTS (
     SELECT 1 FROM trashed_blobs AS o WHERE o.space_id = r.space_id AND o.asset_id = r.owner_id AND o.place = r.place
 );
 
+-- name: proposed
+SELECT asset_id FROM proposed_assets WHERE space_id = :space_id;
+
+-- name: clear_proposed
+DELETE FROM proposed_assets WHERE space_id = :space_id;
+
 -- name: clear_trash
 DELETE FROM trashed_blobs WHERE space_id = :space_id;
 

@@ -26,6 +26,10 @@ WHERE space_id IN (:space0, :space1, :space2, :space3) AND asset_id IN (:each);
 SELECT DISTINCT space_id, asset_id FROM trashed_blobs
 WHERE space_id IN (:space0, :space1, :space2, :space3) AND asset_id IN (:each);
 
+-- name: proposed
+SELECT space_id, asset_id FROM proposed_assets
+WHERE space_id IN (:space0, :space1, :space2, :space3) AND asset_id IN (:each);
+
 -- name: blobs
 -- Locked, so that none is forgotten between here and the record that names it; in the order in which that locks them.
 SELECT space_id, name, size_bytes, tier FROM space_blobs
@@ -88,6 +92,12 @@ WHERE a.space_id = :space_id AND a.asset_id = :asset_id;
 
 -- name: restore_asset
 DELETE FROM trashed_blobs WHERE space_id = :space_id AND asset_id = :asset_id;
+
+-- name: propose_asset
+INSERT INTO proposed_assets (space_id, asset_id) VALUES (:space_id, :asset_id) ON CONFLICT DO NOTHING;
+
+-- name: settle_asset
+DELETE FROM proposed_assets WHERE space_id = :space_id AND asset_id = :asset_id;
 
 -- name: clear_members
 DELETE FROM members WHERE space_id = :space_id;

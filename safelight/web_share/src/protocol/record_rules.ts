@@ -2,8 +2,22 @@
 
 import { inboxKey, publicKey } from "./account_ledger.ts";
 import { toHex } from "./bytes.ts";
-import { authorise, epochOf, generationOf, generationStands, mayAddTo, type LedgerState } from "./ledger_state.ts";
-import { HASH_SIZE_BYTES, MAX_ASSETS_PER_RECORD, MAX_LINK_BLOBS, MAX_MANIFEST_PAGES } from "./limits.ts";
+import {
+  authorise,
+  epochOf,
+  generationOf,
+  generationStands,
+  mayAddTo,
+  rightsOf,
+  type LedgerState,
+} from "./ledger_state.ts";
+import {
+  HASH_SIZE_BYTES,
+  MAX_ASSETS_PER_RECORD,
+  MAX_LINK_BLOBS,
+  MAX_MANIFEST_PAGES,
+  MAX_NOTE_BOX_SIZE_BYTES,
+} from "./limits.ts";
 import { ENTRY_VERSION, head, signatureBytes, type Entry } from "./log.ts";
 import { addAlbumAssetsBody, addAssetsBody, assetBody, pageRef, sealedField, type AssetBody } from "./records.ts";
 import { Code, Refused } from "./refusals.ts";
@@ -100,6 +114,11 @@ export const trashAssetsBody = signed({ assetIds });
 /** Assets taken out of the trash, each once. */
 export const restoreAssetsBody = signed({ assetIds });
 
+/** Assets proposed for the trash, each once, and why. */
+export const proposeDeletionBody = signed({ epoch: count, assetIds, note: bytes(0, MAX_NOTE_BOX_SIZE_BYTES) });
+/** What becomes of assets that are proposed for the trash. */
+export const decideDeletionBody = signed({ assetIds, confirmed: flag });
+
 type Rule = (state: LedgerState, body: Entry["body"], entry: Entry) => void;
 
 /** For each kind the right that it needs, and its own rule; none where that depends on the album (`mayAddTo`). */
@@ -124,6 +143,11 @@ const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
   ["link.revoke", ["revoke-link", (_, body) => void unpack(body, revokeLinkBody)]],
   ["asset.trash", ["trash", (_, body) => checkEachOnce(unpack(body, trashAssetsBody).assetIds)]],
   ["asset.restore", ["trash", (_, body) => checkEachOnce(unpack(body, restoreAssetsBody).assetIds)]],
+  ["deletion.propose", ["propose-deletion", (state, body) => checkProposal(state, unpack(body, proposeDeletionBody))]],
+  [
+    "deletion.decide",
+    ["approve", (state, body, entry) => checkDecision(state, entry, unpack(body, decideDeletionBody))],
+  ],
 ]);
 
 /** Judge a record by the ledger at its slot; whether this version knows its kind.
@@ -218,6 +242,16 @@ function checkAssets(assets: readonly AssetBody[]): void {
       throw new Refused(Code.ENTRY_MALFORMED, "a rendition id stands twice in one asset");
     }
   }
+}
+
+function checkProposal(state: LedgerState, body: Shaped<typeof proposeDeletionBody>): void {
+  checkEpoch(state, body.epoch);
+  checkEachOnce(body.assetIds);
+}
+
+function checkDecision(state: LedgerState, { header }: Entry, body: Shaped<typeof decideDeletionBody>): void {
+  if (!rightsOf(state, header.authorId).has("trash")) throw new Refused(Code.RIGHT_MISSING, "trash");
+  checkEachOnce(body.assetIds);
 }
 
 function checkEachOnce(ids: readonly Uint8Array[]): void {

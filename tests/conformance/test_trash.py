@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from safelight.server.domain.ports.commits import AlbumUse, Commit, Committed, Rejected
+from safelight.server.domain.ports.commits import AlbumUse, AssetUse, Commit, Committed, Rejected
 from safelight.sync_protocol.log import NO_HEAD
 from safelight.sync_protocol.records import DecideDeletionBody, ProposeDeletionBody, RestoreAssetsBody, TrashAssetsBody
 from safelight.sync_protocol.refusals import Code
@@ -60,6 +60,17 @@ async def test_into_the_trash_and_out_of_it(library: Library) -> None:
     space = await library.database.space(library.space_id)
     assert space is not None
     assert space.used_bytes >= 3 * BLOB_SIZE_BYTES
+
+
+async def test_one_of_two_that_were_added_together(library: Library) -> None:
+    """The blobs of the one are withheld, and those of the other, which the same record names, are not."""
+    names = [await library.hold() for _ in range(2)]
+    commit, other = await library.an_asset(*names), AssetUse(some_id(), some_hash())
+    blobs = [commit.blobs[0], replace(commit.blobs[1], owner_id=other.asset_id)]
+    await library.do(replace(commit, assets=[*commit.assets, other], blobs=blobs))
+    await library.do(_trash(library, other.asset_id))
+    assert await _withheld(library, names) == [False, True]
+    assert await library.database.wrong_trash(library.space_id) == []
 
 
 async def test_what_the_trash_refuses(library: Library) -> None:

@@ -1,6 +1,7 @@
 """Vectors of logs: the chain alone, and whole spaces with their ledgers, as an honest reader takes or refuses them."""
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -16,18 +17,23 @@ from safelight.sync_protocol.log import Entry, Frame, Head
 from safelight.sync_protocol.records import (
     AddAssetsBody,
     AssetBody,
+    DecideDeletionBody,
     LinkPolicy,
     OpenRollBody,
     PageRef,
+    ProposeDeletionBody,
     PublishLinkBody,
     RecordKind,
     RenditionName,
     RenditionRef,
+    RestoreAssetsBody,
     RevokeLinkBody,
+    TrashAssetsBody,
 )
 from safelight.sync_protocol.refusals import Code
-from safelight.sync_protocol.roles import Tier
+from safelight.sync_protocol.roles import Right, Role, Tier
 from tests.support.ledgers import NOW_MS, Person, Signer, Space, id_of, seed_of
+from tests.support.members import member
 from tools.vector_builder import Cases
 from tools.vector_operations import Values
 
@@ -70,6 +76,7 @@ def spaces() -> list[Values]:
     _cameras_and_later_versions(cases)
     _links_that_a_kind_of_space_allows(cases)
     _links_with_pictures_of_their_own(cases)
+    _trash(cases)
     return cases.cases
 
 
@@ -147,6 +154,62 @@ def _links_with_pictures_of_their_own(cases: Cases) -> None:
     replay("a link that shows the assets' previews", preview, [])
     replay("a link that shows pictures of its own", [], made)
     replay("set aside: a link that shows its own pictures and clean ones", preview, made)
+
+
+def _trash(cases: Cases) -> None:
+    """Assets go into the trash and out of it, each once a record, by who may; else the record is set aside."""
+    one, many = [id_of("asset")], [index.to_bytes(16) for index in range(201)]
+
+    def replay(name: str, asset_ids: list[bytes], *, by_camera: bool = False) -> None:
+        def trashed(space: Space, camera: Signer) -> Entry:
+            return space.entry(RecordKind.TRASH_ASSETS, TrashAssetsBody(asset_ids), camera if by_camera else None)
+
+        def restored(space: Space, camera: Signer) -> Entry:
+            space.take(space.entry(RecordKind.TRASH_ASSETS, TrashAssetsBody(one)))
+            return space.entry(RecordKind.RESTORE_ASSETS, RestoreAssetsBody(asset_ids), camera if by_camera else None)
+
+        def proposed(space: Space, camera: Signer) -> Entry:
+            body = ProposeDeletionBody(2, asset_ids, b"sealed note")
+            return space.entry(RecordKind.PROPOSE_DELETION, body, camera if by_camera else None)
+
+        _replay(cases, f"{name} put into the trash", trashed)
+        _replay(cases, f"{name} restored", restored)
+        _replay(cases, f"{name} proposed for the trash", proposed)
+        for what, confirmed in (("confirmed", True), ("declined", False)):
+            body = DecideDeletionBody(asset_ids, confirmed)
+            make = partial(_decided_by_camera if by_camera else _decided, body)
+            _replay(cases, f"{name} {what}, as proposed for the trash", make)
+
+    replay("an asset is", one)
+    replay("set aside: 201 assets are", many)
+    replay("set aside: no asset is", [])
+    replay("set aside: an asset twice at once is", one * 2)
+    replay("set aside: by a camera, an asset is", one, by_camera=True)
+    old = ProposeDeletionBody(1, one, b"sealed note")
+    _replay(
+        cases,
+        "set aside: a note under an old epoch's keys",
+        lambda space, _: space.entry(RecordKind.PROPOSE_DELETION, old),
+    )
+    for right in (Right.APPROVE, Right.TRASH):
+        _replay(cases, f"set aside: decided by who may {right.value} and not both", partial(_decided_by_editor, right))
+
+
+def _decided(body: DecideDeletionBody, space: Space, _: Signer, by: Signer | None = None) -> Entry:
+    """A decision about an asset that is proposed."""
+    proposal = ProposeDeletionBody(2, [id_of("asset")], b"sealed note")
+    space.take(space.entry(RecordKind.PROPOSE_DELETION, proposal))
+    return space.entry(RecordKind.DECIDE_DELETION, body, by)
+
+
+def _decided_by_camera(body: DecideDeletionBody, space: Space, camera: Signer) -> Entry:
+    return _decided(body, space, camera, camera)
+
+
+def _decided_by_editor(right: Right, space: Space, camera: Signer) -> Entry:
+    """The same by an editor who has one of the two rights that it takes."""
+    editor = member(space, Person("bert"), Role.EDITOR, [right])
+    return _decided(DecideDeletionBody([id_of("asset")], confirmed=True), space, camera, editor)
 
 
 def _contradicting_histories(cases: Cases) -> None:

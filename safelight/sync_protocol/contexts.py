@@ -120,6 +120,9 @@ class Label(StrEnum):
     ALBUM_WRAP = "album/wrap"
     ALBUM_FIELD = "album/field"
 
+    # Proposed deletions
+    DELETION_NOTE = "deletion/note"
+
     # Links
     LINK_TOKEN = "link/access-token"
     LINK_BASE = "link/base"

@@ -15,14 +15,18 @@ from safelight.sync_protocol.records import (
     AddToAlbumBody,
     AssetBody,
     CreateAlbumBody,
+    DecideDeletionBody,
     OpenAlbumRollBody,
     OpenRollBody,
+    ProposeDeletionBody,
     PublishInboxBody,
     PublishLinkBody,
     RecordKind,
     RenditionName,
+    RestoreAssetsBody,
     RevokeLinkBody,
     ShowInAlbumBody,
+    TrashAssetsBody,
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right
@@ -42,6 +46,10 @@ BODIES: dict[str, type[Signed]] = {
     RecordKind.PUBLISH_LINK: PublishLinkBody,
     RecordKind.REVOKE_LINK: RevokeLinkBody,
     RecordKind.PUBLISH_INBOX: PublishInboxBody,
+    RecordKind.TRASH_ASSETS: TrashAssetsBody,
+    RecordKind.RESTORE_ASSETS: RestoreAssetsBody,
+    RecordKind.PROPOSE_DELETION: ProposeDeletionBody,
+    RecordKind.DECIDE_DELETION: DecideDeletionBody,
 }
 
 # None: what it needs depends on the album (`LedgerState.may_add_to`), or on what is said (`approvals.py`).
@@ -58,6 +66,10 @@ RIGHT_FOR: dict[str, Right | None] = {
     RecordKind.PUBLISH_LINK: Right.LINK,
     RecordKind.REVOKE_LINK: Right.REVOKE_LINK,
     RecordKind.PUBLISH_INBOX: Right.LINK,
+    RecordKind.TRASH_ASSETS: Right.TRASH,
+    RecordKind.RESTORE_ASSETS: Right.TRASH,
+    RecordKind.PROPOSE_DELETION: Right.PROPOSE_DELETION,
+    RecordKind.DECIDE_DELETION: Right.APPROVE,  # and that to trash
 }
 
 
@@ -82,6 +94,26 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
             _check_epoch(state, body.epoch)
         case AddAssetsBody():
             check_assets(body.assets)
+        case OpenAlbumRollBody() | AddAlbumAssetsBody() | AddToAlbumBody() | ShowInAlbumBody():
+            _check_into_album(state, entry, body)
+        case AlbumRulesBody() | ApproveAssetsBody():
+            check_about_approval(state, entry, body)
+        case PublishLinkBody():
+            _check_epoch(state, body.epoch)
+            _check_link(state, body)
+        case PublishInboxBody():
+            _check_inbox(state, entry, body)
+        case TrashAssetsBody() | RestoreAssetsBody() | ProposeDeletionBody() | DecideDeletionBody():
+            _check_trash(state, entry, body)
+    return body
+
+
+def _check_into_album(
+    state: LedgerState,
+    entry: Entry,
+    body: OpenAlbumRollBody | AddAlbumAssetsBody | AddToAlbumBody | ShowInAlbumBody,
+) -> None:
+    match body:
         case OpenAlbumRollBody():
             _check_adds(state, entry, body)
             _check_epoch(state, body.epoch)
@@ -96,14 +128,6 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
                 raise Refused(Code.GENERATION_OLD, "the album is shared by now")
         case ShowInAlbumBody():
             _check_shown(state, entry, body)
-        case AlbumRulesBody() | ApproveAssetsBody():
-            check_about_approval(state, entry, body)
-        case PublishLinkBody():
-            _check_epoch(state, body.epoch)
-            _check_link(state, body)
-        case PublishInboxBody():
-            _check_inbox(state, entry, body)
-    return body
 
 
 def _check_guest(state: LedgerState, entry: Entry) -> None:
@@ -161,8 +185,7 @@ def check_assets(assets: Sequence[AssetBody]) -> None:
 
     The original is the one file that is never left out.
     """
-    if len({asset.asset_id for asset in assets}) != len(assets):
-        raise Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record")
+    _check_each_once([asset.asset_id for asset in assets])
     for asset in assets:
         if asset.renditions[0].name is not RenditionName.ORIGINAL:
             raise Refused(Code.ENTRY_MALFORMED, "an asset's first rendition is its original")
@@ -173,6 +196,24 @@ def check_assets(assets: Sequence[AssetBody]) -> None:
             raise Refused(Code.ENTRY_MALFORMED, "a rendition's name stands twice in one asset")
         if len({rendition.rendition_id for rendition in asset.renditions}) != len(asset.renditions):
             raise Refused(Code.ENTRY_MALFORMED, "a rendition id stands twice in one asset")
+
+
+def _check_trash(
+    state: LedgerState,
+    entry: Entry,
+    body: TrashAssetsBody | RestoreAssetsBody | ProposeDeletionBody | DecideDeletionBody,
+) -> None:
+    """Who decides for others puts nothing into the trash that they could not have put there themselves."""
+    if isinstance(body, ProposeDeletionBody):
+        _check_epoch(state, body.epoch)
+    elif isinstance(body, DecideDeletionBody) and Right.TRASH not in state.rights_of(entry.header.author_id):
+        raise Refused(Code.RIGHT_MISSING, Right.TRASH.value)
+    _check_each_once(body.asset_ids)
+
+
+def _check_each_once(asset_ids: Sequence[bytes]) -> None:
+    if len(set(asset_ids)) != len(asset_ids):
+        raise Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record")
 
 
 def _check_link(state: LedgerState, body: PublishLinkBody) -> None:

@@ -16,6 +16,7 @@ from safelight.sync_protocol.limits import (
     MAX_BLOB_SIZE_BYTES,
     MAX_LINK_BLOBS,
     MAX_MANIFEST_PAGES,
+    MAX_NOTE_BOX_SIZE_BYTES,
     MAX_RENDITIONS_PER_ASSET,
 )
 from safelight.sync_protocol.log import Head
@@ -49,6 +50,10 @@ class RecordKind(StrEnum):
     PUBLISH_LINK = "link.publish"
     REVOKE_LINK = "link.revoke"
     PUBLISH_INBOX = "link.inbox"
+    TRASH_ASSETS = "asset.trash"
+    RESTORE_ASSETS = "asset.restore"
+    PROPOSE_DELETION = "deletion.propose"
+    DECIDE_DELETION = "deletion.decide"
 
 
 @unique
@@ -289,6 +294,40 @@ class PublishInboxBody(Signed, frozen=True):
     link_id: Id
     head: Annotated[bytes, msgspec.Meta(max_length=16 * 1024)]
     head_signature: SignatureBytes
+
+
+AssetIds = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
+
+
+class TrashAssetsBody(Signed, frozen=True):
+    """Assets put into the trash, each once. Nothing of them goes away: see `trash.py`."""
+
+    asset_ids: AssetIds
+
+
+class RestoreAssetsBody(Signed, frozen=True):
+    """Assets taken out of the trash, each once."""
+
+    asset_ids: AssetIds
+
+
+class ProposeDeletionBody(Signed, frozen=True):
+    """Assets proposed for the trash, each once, and why.
+
+    `note` boxes the padded text, which may be empty, under the epoch's full metadata key (`context(DELETION_NOTE,
+    space id, epoch, author id, asset ids …)`).
+    """
+
+    epoch: Count
+    asset_ids: AssetIds
+    note: Annotated[bytes, msgspec.Meta(max_length=MAX_NOTE_BOX_SIZE_BYTES)]
+
+
+class DecideDeletionBody(Signed, frozen=True):
+    """What becomes of assets that are proposed for the trash: they go there, or stay and are proposed no more."""
+
+    asset_ids: AssetIds
+    confirmed: bool
 
 
 class RenditionInfo(Sealed, frozen=True):

@@ -70,6 +70,9 @@ class Code(StrEnum):
     RECEIPT_INVALID = "receipt-invalid"
     POLICY_FORBIDS = "policy-forbids"
     NOT_APPROVED = "not-approved"
+    IN_TRASH = "in-trash"
+    UNCHANGED = "unchanged"
+    WITHHELD = "withheld"
 
     # Resumable uploads
     UPLOAD_OFFSET_MISMATCH = "upload-offset-mismatch"
@@ -205,6 +208,9 @@ TABLE: dict[Code, Row] = {
     Code.NOT_APPROVED: Row(
         403, "Links of this album show approved pictures only; whoever may approve says first which those are."
     ),
+    Code.IN_TRASH: Row(409, "It is in the trash of its space; restore it first."),
+    Code.UNCHANGED: Row(409, "That is so already, and nothing would change."),
+    Code.WITHHELD: Row(410, "The server gives this out no more: the space that it is from took it back."),
     Code.UPLOAD_OFFSET_MISMATCH: Row(409, "The upload is at another offset; ask for it and go on from there."),
     Code.UPLOAD_COMPLETED: Row(400, "The upload is complete already; nothing more can be appended."),
     Code.UPLOAD_LENGTH_INCONSISTENT: Row(400, "The lengths that the upload states contradict one another."),

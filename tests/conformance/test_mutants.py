@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from safelight.server.domain.ports.database import Database
-from safelight.server.stores import accounts, blobs, commit_checks, commit_facts, devices, links, spaces, uncommitted
+from safelight.server.stores import (
+    accounts,
+    blobs,
+    commit_checks,
+    commit_facts,
+    devices,
+    links,
+    spaces,
+    trash,
+    uncommitted,
+)
 from safelight.server.stores.commit_checks import Case, Check
 from safelight.server.stores.commit_facts import Held, Roll
 from safelight.server.stores.statements import Statement, statement
@@ -20,6 +30,7 @@ from tests.conformance import (
     test_commits,
     test_links,
     test_logs,
+    test_trash,
     test_upload_links,
     test_uploads,
 )
@@ -68,6 +79,10 @@ CHECKS: list[tuple[Check, Check, Trial]] = [
     (commit_checks.check_position, _nothing, test_commits.test_two_entries_of_one_counter),
     (commit_checks.check_assets, _nothing, test_commits.test_asset_is_there_already),
     (commit_checks.check_assets, _nothing, test_commits.test_album_names_known_assets),
+    (commit_checks.check_assets, _nothing, test_trash.test_what_an_album_shows_of_the_trash),
+    (commit_checks.check_trash, _nothing, test_trash.test_what_the_trash_refuses),
+    (commit_checks.check_trash, _nothing, test_trash.test_proposed_and_decided),
+    (commit_checks.check_quota, _nothing, test_trash.test_trashing_when_the_quota_is_used_up),
     (commit_checks.check_roll, _any_roll, test_commits.test_roll_is_anothers),
     (commit_checks.check_roll, _any_roll, test_commits.test_roll_of_an_old_epoch),
     (commit_checks.check_roll, _any_roll, test_commits.test_roll_is_full),
@@ -117,6 +132,28 @@ class Mutation:
 
 
 MUTATIONS = [
+    Mutation(trash.SQL, "holds", "AND b.tier IN ('view', 'full')", "", test_trash.test_what_is_a_links_own),
+    Mutation(
+        trash.SQL,
+        "holds",
+        "t.space_id = :space_id",
+        "LENGTH(:space_id) > 0",
+        test_trash.test_into_the_trash_and_out_of_it,
+    ),
+    Mutation(
+        commit_facts.SQL,
+        "trash_asset",
+        "AND r.owner_id = a.asset_id",
+        "",
+        test_trash.test_one_of_two_that_were_added_together,
+    ),
+    Mutation(
+        trash.SQL,
+        "shown",
+        "a.album_id = :album_id",
+        "LENGTH(:album_id) > 0",
+        test_trash.test_what_an_album_shows_of_the_trash,
+    ),
     Mutation(
         links.SQL, "count_opening", "opens < CAST", "opens <= CAST", test_links.test_one_opening_and_a_hundred_racers
     ),

@@ -41,6 +41,9 @@ def make(folder: Path, *options: str) -> Path:
         owner.ok("album", "create", "Best", "--space", "Family")
         owner.ok("album", "add", "Best", "--space", "Family", *ids[:3])
         owner.ok("link", "create", "--album", "Best", "--space", "Family")
+        owner.ok("asset", "trash", *ids[1:4], "--space", "Family")
+        owner.ok("asset", "restore", ids[2], "--space", "Family")
+        owner.ok("asset", "propose-deletion", ids[0], ids[2], "--space", "Family")
     return folder / "data"
 
 

@@ -372,3 +372,26 @@ async def test_beside_uploads_and_commits(stored: Stored) -> None:
         going = False
         await uploading
         assert findings == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM trashed_blobs",
+        "UPDATE trashed_blobs SET name = x'00'",
+        "DELETE FROM trashed_blobs WHERE asset_id = (SELECT MIN(asset_id) FROM trashed_blobs)",
+        "DELETE FROM proposed_assets",
+    ],
+)
+async def test_rows_of_the_trash(stored: Stored, sql: str) -> None:
+    """*A picture that was taken back, and is given out since its rows were lost*: found by the log, and put right."""
+    count = "SELECT (SELECT COUNT(*) FROM trashed_blobs) * 10 + (SELECT COUNT(*) FROM proposed_assets)"
+    before = value(stored, count)
+    change(stored, sql)
+    [finding], _ = await stored.check()
+    assert (finding.kind, finding.repaired) == ("row", False)
+    assert "trash" in finding.detail
+    [finding], _ = await stored.check(REPAIR)
+    assert finding.repaired
+    assert (await stored.check())[0] == []
+    assert value(stored, count) == before

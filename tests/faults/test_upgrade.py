@@ -17,12 +17,14 @@ from safelight.server.upkeep.backup import without_password
 from tests.support.postgres import PostgresServer, program
 from tests.support.samples import REPOSITORY
 
-NEXT = """
+NEWEST = max(path.name[:4] for path in Path(migrate.__file__).parent.glob("migrations/versions/0*.py"))
+LATER = f"{int(NEWEST) + 1:04}"
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "{LATER}"
+down_revision = "{NEWEST}"
 branch_labels = None
 depends_on = None
 
@@ -91,7 +93,7 @@ def later(tmp_path: Path) -> Path:
     """The migrations of a Safelight to come."""
     folder = tmp_path / "later"
     folder.mkdir()
-    (folder / "0005_later.py").write_text(NEXT)
+    (folder / f"{LATER}_later.py").write_text(NEXT)
     return folder
 
 
@@ -160,13 +162,13 @@ def test_upgrade(data: Path, later: Path) -> None:
     assert not backups(data)
     done = command("upgrade", "--data", str(data), migrations=later)
     assert done.returncode == 0, done.stderr
-    assert "upgraded from 0004 to 0005" in done.stdout
+    assert f"upgraded from {NEWEST} to {LATER}" in done.stdout
     [copy] = backups(data)
-    assert copy.name.startswith("0004-")
+    assert copy.name.startswith(f"{NEWEST}-")
     assert copy.stat().st_mode & 0o077 == 0
     assert tables(copy) == before
     revision, names, rows = tables(data_folder.database_path(data))
-    assert (revision, names - before[1], rows) == ("0005", {"later"}, [("old", b"\1", 7)])
+    assert (revision, names - before[1], rows) == (LATER, {"later"}, [("old", b"\1", 7)])
     assert "nothing to do" in command("upgrade", "--data", str(data), migrations=later).stdout
     assert backups(data) == [copy]
 
@@ -269,7 +271,7 @@ def test_postgresql(postgres: PostgresServer, tmp_path: Path, later: Path, backu
             assert "pg_dump --format=custom" in refused(done)
             assert "safelight-server upgrade" in refused(command("invite", *at, migrations=later))
             return
-        assert "upgraded from 0004 to 0005" in done.stdout, done.stderr
+        assert f"upgraded from {NEWEST} to {LATER}" in done.stdout, done.stderr
         assert [copy.suffix for copy in backups(tmp_path / "data")] == ([".dump"] if backup == "pg_dump" else [])
         assert command("invite", *at, migrations=later).returncode == 0
         assert "written by a newer Safelight" in refused(command("invite", *at))

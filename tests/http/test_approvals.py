@@ -255,7 +255,12 @@ async def test_albums_of_before(start_server: StartServer, request: pytest.Fixtu
 
     known = run("SELECT * FROM album_files ORDER BY 1, 2, 3, 4")
     assert len(known) == 2 * len(before)
-    for undo in ("DROP TABLE album_files", "DROP TABLE album_rules", "UPDATE alembic_version SET version_num = '0002'"):
+    for undo in (
+        "DROP TABLE album_files",
+        "DROP TABLE album_rules",
+        "DROP TABLE upload_links",
+        "UPDATE alembic_version SET version_num = '0003'",
+    ):
         run(undo)
     upgrade = [sys.executable, "-m", "safelight.server", "upgrade", "--data", str(server.settings.data)]
     upgrade += ["--database", address, "--yes-i-have-a-backup"] if address else []

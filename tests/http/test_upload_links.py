@@ -29,7 +29,10 @@ async def _adding(api: Api, writer: Writer, signer: Signer, *, at_ms: int = 0) -
 
 async def _head(api: Api, link: UploadLink) -> Answer:
     return await api.send(
-        "GET", f"/v1/upload-links/{link.link_id.hex()}", None, {"Safelight-Guest": base64.b64encode(link.read_signature).decode()}
+        "GET",
+        f"/v1/upload-links/{link.link_id.hex()}",
+        None,
+        {"Safelight-Guest": base64.b64encode(link.read_signature).decode()},
     )
 
 

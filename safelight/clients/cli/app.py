@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from safelight.clients.cli import account, adding, album, asset, camera, device, link, member, mirror, space
+from safelight.clients.cli import (
+    account,
+    adding,
+    album,
+    asset,
+    camera,
+    device,
+    link,
+    member,
+    mirror,
+    move,
+    proposals,
+    space,
+    trash,
+)
 
 _EPILOG = (
     "The profile folder is SAFELIGHT_PROFILE, or your system's place for such data. Without a terminal, "
@@ -33,6 +47,13 @@ app.add_typer(link.app, name="link")
 app.command()(asset.export)
 asset.app.command()(mirror.mirror)
 asset.app.command()(adding.add)
+asset.app.command()(move.move)
+asset.app.command()(trash.trash)
+asset.app.command()(trash.restore)
+asset.app.command(name="propose-deletion")(proposals.propose)
+asset.app.command()(proposals.proposals)
+asset.app.command(name="confirm-deletion")(proposals.confirm)
+asset.app.command(name="decline-deletion")(proposals.decline)
 
 
 def _print_version(wanted: bool) -> None:

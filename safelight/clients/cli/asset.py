@@ -9,6 +9,7 @@ import typer
 
 from safelight.clients.cli.approved import approved_text, with_approvals
 from safelight.clients.cli.asking import Misuse
+from safelight.clients.cli.asset_rows import WITHHELD, asset_row
 from safelight.clients.cli.output import (
     Column,
     JsonOption,
@@ -21,9 +22,10 @@ from safelight.clients.cli.output import (
     size_text,
 )
 from safelight.clients.cli.running import in_spaces, with_account, with_granted, with_space
+from safelight.clients.cli.trash_list import list_trash
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.albums import AlbumReader, find_album
-from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
+from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.export import ExportReport, ReadsAssets, export_assets
 from safelight.clients.engine.granted_assets import GrantedAlbum, GrantedReader
 from safelight.clients.engine.space_view import SpaceView
@@ -68,23 +70,38 @@ def with_assets(
 
 
 @app.command(name="list")
-def list_(space: AnySpaceOption = None, album: AlbumOption = None, json: JsonOption = False) -> None:
+def list_(
+    space: AnySpaceOption = None,
+    album: AlbumOption = None,
+    trash: Annotated[bool, typer.Option("--trash", help="What is in the trash, who put it there, and when.")] = False,
+    json: JsonOption = False,
+) -> None:
     """List a space's assets, one row each, oldest upload first; or an album's, in its order.
 
     An album without --space is one that others granted to you. An album of a space is listed with who approved what.
+    What is in the trash is listed with --trash alone.
 
     Example: safelight asset list --space Family
 
     Example: safelight asset list --space Studio --album Proofs
 
     Example: safelight asset list --album Wedding
+
+    Example: safelight asset list --space Family --trash
     """
+    if trash:
+        if space is None or album is not None:
+            raise Misuse("--trash goes with --space NAME: a trash is a space's own")
+        list_trash(space, json=json)
+        return
 
     async def look(reader: ReadsAssets) -> list[dict[str, Any]]:
-        rows = [_row(found) async for found in reader.each()]
+        rows = [asset_row(found, withheld=found.asset_id in reader.withheld) async for found in reader.each()]
         return await with_approvals(reader, rows) if isinstance(reader, AlbumReader) else rows
 
     rows = with_assets(space, album, look)
+    if withheld := sum(row["state"] == WITHHELD for row in rows):
+        note(f"safelight: of {count_text(withheld, 'picture')} the server gives out no file any more")
     if json:
         print_json(rows)
         return
@@ -100,32 +117,6 @@ def list_(space: AnySpaceOption = None, album: AlbumOption = None, json: JsonOpt
             for row in rows
         ),
     )
-
-
-def _row(found: OpenedAsset | FailedAsset) -> dict[str, Any]:
-    """One asset; one that does not open is listed as what it is, and hides no other."""
-    if isinstance(found, FailedAsset):
-        return {"id": found.asset_id.hex(), "name": "", "taken": "", "size_bytes": 0, "state": "damaged"}
-    name = found.full.name if found.full else ""
-    size_bytes = found.full.size_bytes if found.full else sum(ref.size_bytes for ref in found.body.renditions)
-    return {
-        "id": found.asset_id.hex(),
-        "name": name,
-        "taken": _taken(found),
-        "size_bytes": size_bytes,
-        "state": "stored",
-        "kind": found.view.kind,
-        "renditions": [ref.name.value for ref in found.body.renditions],
-    }
-
-
-def _taken(found: OpenedAsset) -> str:
-    """The capture time with its offset where that is known; empty where the file does not say when it was taken."""
-    view = found.view
-    if not view.taken_local or view.taken_offset_min is None:
-        return view.taken_local
-    hours, minutes = divmod(abs(view.taken_offset_min), 60)
-    return f"{view.taken_local}{'-' if view.taken_offset_min < 0 else '+'}{hours:02}:{minutes:02}"
 
 
 @app.command()

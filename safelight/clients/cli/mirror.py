@@ -47,7 +47,7 @@ def mirror(
                 raise Refused(Code.BAD_REQUEST, "these are the same space")
             await enter(first)
             await enter(second)
-            places = await _places(first, asset_ids or [], album)
+            places = await places_of(first, asset_ids or [], album)
             with CountProgress("mirrored") as progress:
                 return await mirror_assets(first, second, places, on_progress=progress.reached)
 
@@ -65,7 +65,7 @@ def mirror(
         raise typer.Exit(1)
 
 
-async def _places(space: SpaceView, asset_ids: list[str], album: str) -> list[AssetPlace]:
+async def places_of(space: SpaceView, asset_ids: list[str], album: str) -> list[AssetPlace]:
     """Where the chosen assets stand in the space."""
     if album:
         return space.index.album_assets((await find_album(space, album)).album_id)

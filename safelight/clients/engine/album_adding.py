@@ -18,11 +18,13 @@ from safelight.sync_protocol.sealing.boxes import random_nonce, seal_box
 async def add_to_album(space: SpaceView, album: Album, assets: Sequence[OpenedAsset]) -> int:
     """Add assets, in order, and return how many were not in the album before. FORBIDDEN for the view tier.
 
-    Where a grant to it ended, or somebody left the space, new keys are begun first. Raises why some cannot be shown in
-    a shared album, once others were added.
+    Where a grant to it ended, or somebody left the space, new keys are begun first. Raises IN_TRASH before anything is
+    added, and why some cannot be shown in a shared album, once others were added.
     """
     if album.key is None:
         raise Refused(Code.FORBIDDEN, "adding to an album needs the full tier")
+    if trashed := space.index.in_trash([asset.asset_id for asset in assets]):
+        raise Refused(Code.IN_TRASH, min(trashed).hex()[:12])
     new = _absent(space, album, assets)
     refused: dict[bytes, Refused] = {}
 

@@ -1,7 +1,7 @@
 """Assets as a reader of the space sees them: opened from signed records, found by id, fetched by rendition."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,9 +90,13 @@ class KeptRecord:
 
 
 class AssetFetcher:
-    """Fetches the files of opened assets of one space, verified."""
+    """Fetches the files of opened assets of one space, verified.
 
-    def __init__(self, session: AccountSession, space_id: bytes) -> None:
+    *withheld* are assets of whose files the server says that it gives them out no more.
+    """
+
+    def __init__(self, session: AccountSession, space_id: bytes, withheld: Collection[bytes] = ()) -> None:
+        self.withheld = withheld
         self.session = session
         self.space_id = space_id
 

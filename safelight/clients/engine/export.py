@@ -4,7 +4,7 @@ Running it again fetches what is missing and changes nothing that is there and r
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +44,11 @@ class _Planned:
 
 class ReadsAssets(Protocol):
     """Opens assets and fetches their files: those of a space, of an album of it, or of a granted album."""
+
+    @property
+    def withheld(self) -> Collection[bytes]:
+        """Assets of whose files the server says that it gives them out no more."""
+        ...
 
     def each(self) -> AsyncIterator[OpenedAsset | FailedAsset]:
         """Open all assets; one that does not open comes as a `FailedAsset`."""

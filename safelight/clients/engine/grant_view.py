@@ -37,6 +37,7 @@ class GrantView:
         self.memory.pin_ledger(Head(known.ledger_number, known.ledger_hash))
         self.closed: dict[bytes, Refused] = {}  # which albums do not open, and why, as `albums` found last
         self._feeds: dict[bytes, AlbumFeed] = {}
+        self._withheld: dict[bytes, frozenset[str]] = {}
         self._ledger_ids: dict[int, bytes] = {}
         self._view = self._new_view()
         self.committer = Committer(
@@ -114,6 +115,7 @@ class GrantView:
                     raise
                 continue  # its grant ended between the two questions, as the ledger then says
             self._feeds[feed.album_id] = feed
+            self._withheld[feed.album_id] = frozenset(shown.withheld)
         self._ledger_ids = {}
         self._view = self._new_view()
         state = await self._view.refresh()
@@ -220,7 +222,9 @@ class GrantView:
     def reader(self, album: GrantedAlbum) -> GrantedReader:
         """Return what opens the album's assets and fetches their files."""
         feed = self._feeds[album.album_id]
-        return GrantedReader(self.session, album, self._keys(album.album_id), feed, self._items(album.album_id))
+        items, withheld = self._items(album.album_id), self._withheld[album.album_id]
+        told = frozenset(asset_id for asset_id in items if asset_id.hex() in withheld)
+        return GrantedReader(self.session, album, self._keys(album.album_id), feed, items, told)
 
 
 def _album_id(text: str) -> bytes:

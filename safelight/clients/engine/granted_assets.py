@@ -1,6 +1,6 @@
 """The assets of a granted album, opened with its keys and fetched (docs/spec/albums.md)."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from safelight.clients.engine.account_session import AccountSession
@@ -38,8 +38,9 @@ class GrantedReader(AssetFetcher):
         keys: Mapping[int, AlbumKeys],
         feed: AlbumFeed,
         items: Mapping[bytes, Sequence[tuple[int, int]]],
+        withheld: Collection[bytes],
     ) -> None:
-        super().__init__(session, album.space_id)
+        super().__init__(session, album.space_id, withheld)
         self._place = Place(album.space_id, album.album_id)
         self._keys = keys
         self._feed = feed

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from safelight.clients.engine import durable
 from safelight.clients.engine.approval_rows import APPROVAL_TABLES, ApprovalRows
+from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD
 from safelight.sync_protocol.log import NO_HEAD, DevicePosition, Frame, Head
 from safelight.sync_protocol.refusals import Code
+from safelight.sync_protocol.trash import TrashChange
 
-_VERSION = 5
+_VERSION = 6
 # The newest slots, which those who sign next refer to; and the pages of what a large space's log touches.
 _RECENT_SLOTS = 1000
 _CACHE_SIZE_KIB = 32 * 1024
@@ -27,6 +29,8 @@ CREATE TABLE problems(number INTEGER NOT NULL, code TEXT NOT NULL, detail TEXT N
 CREATE TABLE rolls(roll_id BLOB PRIMARY KEY, number INTEGER NOT NULL, epoch INTEGER NOT NULL, device_id BLOB NOT NULL);
 CREATE TABLE assets(number INTEGER NOT NULL, position INTEGER NOT NULL, asset_id BLOB NOT NULL UNIQUE,
   roll_id BLOB NOT NULL, PRIMARY KEY(number, position)) WITHOUT ROWID;
+CREATE TABLE trash(asset_id BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE proposed(asset_id BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE albums(album_id BLOB PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE album_items(album_id BLOB NOT NULL, asset_id BLOB NOT NULL, number INTEGER NOT NULL,
   position INTEGER NOT NULL, shown INTEGER NOT NULL, PRIMARY KEY(album_id, asset_id));
@@ -35,6 +39,9 @@ CREATE TABLE links(link_id BLOB PRIMARY KEY, number INTEGER NOT NULL, revoked IN
 CREATE TABLE boxes(epoch INTEGER PRIMARY KEY, box BLOB NOT NULL);
 CREATE TABLE judged(one INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
 """
+
+
+_NOT_IN_TRASH = "NOT EXISTS (SELECT 1 FROM trash t WHERE t.asset_id = a.asset_id)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,20 +234,76 @@ class Index(ApprovalRows):
         self._db.executemany("INSERT INTO assets VALUES (?, ?, ?, ?)", rows)
 
     def assets(self) -> Iterator[AssetPlace]:
-        """All assets, oldest first."""
-        sql = "SELECT asset_id, number, position, roll_id FROM assets ORDER BY number, position"
+        """All assets but those in the trash, oldest first."""
+        sql = (
+            "SELECT a.asset_id, a.number, a.position, a.roll_id FROM assets a"  # noqa: S608 - our words  # nosec B608
+            f" WHERE {_NOT_IN_TRASH} ORDER BY a.number, a.position"
+        )
         return (AssetPlace(*row) for row in self._db.execute(sql))
 
     def asset(self, asset_id: bytes) -> AssetPlace | None:
-        """Where the asset of this id stands."""
+        """Where the asset of this id stands, also one in the trash."""
         sql = "SELECT asset_id, number, position, roll_id FROM assets WHERE asset_id = ?"
         row = self._db.execute(sql, (asset_id,)).fetchone()
         return None if row is None else AssetPlace(*row)
 
     def assets_by_prefix(self, prefix: str) -> list[AssetPlace]:
-        """At most two assets whose id begins with the hexadecimal *prefix*."""
+        """At most two assets whose id begins with the hexadecimal *prefix*, also in the trash."""
         sql = "SELECT asset_id, number, position, roll_id FROM assets WHERE lower(hex(asset_id)) GLOB ? LIMIT 2"
         return [AssetPlace(*row) for row in self._db.execute(sql, (f"{prefix}*",))]
+
+    def known_assets(self, asset_ids: Sequence[bytes]) -> set[bytes]:
+        """Those of *asset_ids* that were added, whether or not they are in the trash."""
+        return self._those_in("assets", asset_ids)
+
+    # The trash
+
+    def change_trash(self, number: int, change: TrashChange) -> None:
+        """Keep what the record at a slot put into the trash, took out of it, proposed for it, or settled."""
+        self._db.executemany("DELETE FROM trash WHERE asset_id = ?", [(each,) for each in change.restored])
+        self._db.executemany("INSERT INTO trash VALUES (?, ?)", [(each, number) for each in change.trashed])
+        self._db.executemany("DELETE FROM proposed WHERE asset_id = ?", [(each,) for each in change.settled])
+        self._db.executemany("INSERT INTO proposed VALUES (?, ?)", [(each, number) for each in change.proposed])
+
+    def in_trash(self, asset_ids: Sequence[bytes]) -> set[bytes]:
+        """Those of *asset_ids* that are in the trash."""
+        return self._those_in("trash", asset_ids)
+
+    def trash(self) -> list[tuple[AssetPlace, int]]:
+        """The assets in the trash, each with the slot of the record that put it there; the longest there first."""
+        sql = (
+            "SELECT a.asset_id, a.number, a.position, a.roll_id, t.number FROM trash t JOIN assets a USING(asset_id)"
+            " ORDER BY t.number, a.number, a.position"
+        )
+        return [(AssetPlace(*place), number) for *place, number in self._db.execute(sql)]
+
+    def proposed(self, asset_ids: Sequence[bytes]) -> set[bytes]:
+        """Those of *asset_ids* that are proposed for the trash."""
+        return self._those_in("proposed", asset_ids)
+
+    def proposals(self) -> dict[int, list[AssetPlace]]:
+        """The assets that are proposed for the trash, by the slot of the record that did it; the oldest first."""
+        sql = (
+            "SELECT a.asset_id, a.number, a.position, a.roll_id, p.number FROM proposed p JOIN assets a USING(asset_id)"
+            " ORDER BY p.number, a.number, a.position"
+        )
+        found: dict[int, list[AssetPlace]] = {}
+        for *place, number in self._db.execute(sql):
+            found.setdefault(number, []).append(AssetPlace(*place))
+        return found
+
+    def entry_id_at(self, number: int) -> bytes | None:
+        """The id of the entry at a slot kept."""
+        return self._one("SELECT entry_id FROM entries WHERE number = ?", number)
+
+    def _those_in(self, table: str, asset_ids: Sequence[bytes]) -> set[bytes]:
+        found: set[bytes] = set()
+        for start in range(0, len(asset_ids), MAX_ASSETS_PER_RECORD):
+            some = asset_ids[start : start + MAX_ASSETS_PER_RECORD]
+            places = ", ".join("?" * len(some))
+            sql = f"SELECT asset_id FROM {table} WHERE asset_id IN ({places})"  # noqa: S608  # nosec B608 - our table, question marks
+            found.update(asset_id for (asset_id,) in self._db.execute(sql, some))
+        return found
 
     # Albums and links
 
@@ -264,16 +327,16 @@ class Index(ApprovalRows):
         self._db.executemany(sql, [(album_id, asset_id) for asset_id in asset_ids])
 
     def assets_beside_album(self, device_id: bytes, album_id: bytes, after: int) -> list[AssetPlace]:
-        """What a device added beyond the slot *after*, and the album does not show; oldest first."""
+        """What a device added beyond the slot *after*, neither in the trash nor shown by the album; oldest first."""
         sql = (
-            "SELECT a.asset_id, a.number, a.position, a.roll_id FROM rolls r JOIN assets a USING(roll_id)"
-            " WHERE r.device_id = ? AND a.number > ? AND NOT EXISTS (SELECT 1 FROM album_items i"
+            "SELECT a.asset_id, a.number, a.position, a.roll_id FROM rolls r JOIN assets a USING(roll_id)"  # noqa: S608 - our words  # nosec B608
+            f" WHERE r.device_id = ? AND a.number > ? AND {_NOT_IN_TRASH} AND NOT EXISTS (SELECT 1 FROM album_items i"
             " WHERE i.album_id = ? AND i.asset_id = a.asset_id AND i.shown) ORDER BY a.number, a.position"
         )
         return [AssetPlace(*row) for row in self._db.execute(sql, (device_id, after, album_id))]
 
     def unshown_assets(self, album_id: bytes) -> list[AssetPlace]:
-        """An album's assets that its grantees do not see, in its order."""
+        """An album's assets that its grantees do not see, in its order; none that are in the trash."""
         return self._album_assets(album_id, unshown=True)
 
     def album_head(self, album_id: bytes) -> Head:
@@ -286,15 +349,21 @@ class Index(ApprovalRows):
         self._db.execute("INSERT OR REPLACE INTO album_heads VALUES (?, ?, ?)", (album_id, head.number, head.hash))
 
     def album_assets(self, album_id: bytes) -> list[AssetPlace]:
-        """An album's assets, in its order."""
+        """An album's assets but those in the trash, in its order."""
         return self._album_assets(album_id, unshown=False)
 
     def _album_assets(self, album_id: bytes, *, unshown: bool) -> list[AssetPlace]:
         sql = (
-            "SELECT a.asset_id, a.number, a.position, a.roll_id FROM album_items i JOIN assets a USING(asset_id)"
-            " WHERE i.album_id = ? AND NOT (? AND i.shown) ORDER BY i.number, i.position"
+            "SELECT a.asset_id, a.number, a.position, a.roll_id FROM album_items i JOIN assets a USING(asset_id)"  # noqa: S608 - our words  # nosec B608
+            f" WHERE i.album_id = ? AND NOT (? AND i.shown) AND {_NOT_IN_TRASH} ORDER BY i.number, i.position"
         )
         return [AssetPlace(*row) for row in self._db.execute(sql, (album_id, unshown))]
+
+    def in_album_before(self, album_id: bytes, number: int, asset_ids: Collection[bytes]) -> bool:
+        """Whether one of *asset_ids* was added to an album before the slot *number*, in the trash by now or not."""
+        sql = "SELECT asset_id FROM album_items WHERE album_id = ? AND number < ?"
+        wanted = frozenset(asset_ids)
+        return any(asset_id in wanted for (asset_id,) in self._db.execute(sql, (album_id, number)))
 
     def add_link(self, link_id: bytes, number: int) -> bool:
         """Keep a link; False if its id is taken."""

@@ -45,6 +45,7 @@ from safelight.sync_protocol.records import (
     opened_by,
 )
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.trash import ABOUT_TRASH, AboutTrash, TrashChange, trash_change
 from safelight.sync_protocol.wire import Signed
 
 # Refusals that say that nobody entitled signed the entry: it must not move the position of whom it names.
@@ -183,8 +184,16 @@ class LogReader:
                 self._advance_album(body.album_id, number, entry)
             case OpenRollBody() | OpenAlbumRollBody() if self._index.roll(body.roll_id) is not None:
                 raise Refused(Code.ROLL_UNKNOWN, "the roll's id is taken")
+            case _ if isinstance(body, ABOUT_TRASH):
+                unknown = set(body.asset_ids) - self._index.known_assets(body.asset_ids)
+                if unknown:
+                    raise Refused(Code.NOT_FOUND, f"no asset {min(unknown).hex()}")
+                self._trash_change(body)
             case _:
                 pass
+
+    def _trash_change(self, body: AboutTrash) -> TrashChange:
+        return trash_change(body, self._index.in_trash(body.asset_ids), self._index.proposed(body.asset_ids))
 
     def _check_shown(self, body: ShowInAlbumBody, entry: Entry, number: int) -> None:
         """*Other pictures for grantees than for members*: an album shows what the space has, after what it showed.
@@ -249,6 +258,8 @@ class LogReader:
                 index.set_album_rules(body.album_id, requires_approval=body.requires_approval)
             case ApproveAssetsBody():
                 self._keep_approvals(body, number)
+            case _ if isinstance(body, ABOUT_TRASH):
+                index.change_trash(number, self._trash_change(body))
 
     def _keep_approvals(self, body: ApproveAssetsBody, number: int) -> None:
         asset_ids = [item.asset_id for item in body.items]

@@ -56,7 +56,8 @@ async def mirror_assets(
     Both are synced, and this account reads the full tier of both and may add to the target. The same call may be made
     again after an interruption. *on_progress* is told after each few how many are done, of how many. Raises FORBIDDEN,
     RIGHT_MISSING, QUOTA_EXCEEDED, and what ends the connection; a single asset that cannot be mirrored is told of in
-    the result: with ASSET_CONFLICT one whose id stands in the target for something else.
+    the result: with ASSET_CONFLICT one whose id stands in the target for something else, with IN_TRASH one that is in
+    the trash of either.
     """
     wanted = list(dict.fromkeys(places))
     for space in (source, target):
@@ -98,6 +99,9 @@ async def _groups(
         if isinstance(asset, FailedAsset):
             result.failed[asset.asset_id] = asset.refusal
             continue
+        if any(space.index.in_trash([asset.asset_id]) for space in (source, target)):
+            result.failed[asset.asset_id] = Refused(Code.IN_TRASH)
+            continue
         if place := target.index.asset(asset.asset_id):
             if await _is_same(there, place, asset):
                 result.known += 1
@@ -110,6 +114,18 @@ async def _groups(
             group = []
     if group:
         yield group
+
+
+async def stand_in(target: SpaceView, source: SpaceView, places: Sequence[AssetPlace]) -> set[bytes]:
+    """Of the assets at *places* of *source*, those that the target's verified log has, whole and out of its trash."""
+    there, standing = AssetReader(target), set[bytes]()
+    async for asset in AssetReader(source).each(list(places)):
+        place = target.index.asset(asset.asset_id)
+        if place is None or isinstance(asset, FailedAsset) or target.index.in_trash([asset.asset_id]):
+            continue
+        if await _is_same(there, place, asset):
+            standing.add(asset.asset_id)
+    return standing
 
 
 async def _is_same(there: AssetReader, place: AssetPlace, asset: OpenedAsset) -> bool:

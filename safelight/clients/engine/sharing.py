@@ -33,7 +33,9 @@ _MAX_ATTEMPTS = 16  # of several who add at once one is first, each time
 _MAX_BATCH_SIZE_BYTES = MAX_ENTRY_SIZE_BYTES * 3 // 4
 # What is wrong with one of the assets that are shown. So many are found out, and what comes after waits until they are
 # gone: *a camera that adds nothing else keeps every laptop busy*.
-_OF_ONE_SHOWN = frozenset({Code.POLICY_FORBIDS, Code.BLOB_MISSING, Code.BLOB_SIZE_MISMATCH, Code.NOT_FOUND})
+_OF_ONE_SHOWN = frozenset(
+    {Code.POLICY_FORBIDS, Code.BLOB_MISSING, Code.BLOB_SIZE_MISMATCH, Code.NOT_FOUND, Code.IN_TRASH}
+)
 _MAX_REFUSED = 20
 # What says that somebody else was faster: nothing was written, and what they wrote is taken in before the next attempt.
 _OVERTAKEN = frozenset({Code.GENERATION_OLD, Code.ALBUM_STALE, Code.EPOCH_OLD})

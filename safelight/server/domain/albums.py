@@ -10,7 +10,7 @@ from safelight.server.domain.ports.database import KeepsAlbums
 from safelight.server.domain.ports.rows import AlbumEntryRow
 from safelight.sync_protocol.album_log import AlbumFrame
 from safelight.sync_protocol.ledger_state import LedgerState
-from safelight.sync_protocol.limits import MAX_FEED_ENTRIES, MAX_FEED_SIZE_BYTES
+from safelight.sync_protocol.limits import MAX_FEED_ENTRIES, MAX_FEED_SIZE_BYTES, MAX_WITHHELD_TOLD
 from safelight.sync_protocol.log import frames_to_bytes
 from safelight.sync_protocol.messages.spaces import AlbumHead, GrantedAlbums
 from safelight.sync_protocol.refusals import Code, Refused
@@ -30,8 +30,12 @@ class Albums:
         state, account_id = await space_for(self._ledgers, who, space_id), account_of(who)
         now_ms = self._clock.now_ms()
         mine = [album_id for album_id in state.albums if state.grant_of(account_id, album_id, now_ms)]
-        heads = [(album_id, await self._database.album_head(space_id, album_id)) for album_id in mine]
-        return GrantedAlbums([AlbumHead(album_id.hex(), head.number, head.hash) for album_id, head in heads])
+        return GrantedAlbums([await self._head(space_id, album_id) for album_id in mine])
+
+    async def _head(self, space_id: bytes, album_id: bytes) -> AlbumHead:
+        head = await self._database.album_head(space_id, album_id)
+        withheld = await self._database.trash_shown(space_id, album_id, MAX_WITHHELD_TOLD)
+        return AlbumHead(album_id.hex(), head.number, head.hash, [asset_id.hex() for asset_id in withheld])
 
     async def log(self, who: Who, space_id: bytes, album_id: bytes, after: int) -> bytes:
         """Return an album's entries after a number as frames; raises SPACE_UNKNOWN, FORBIDDEN or NOT_FOUND.

@@ -44,7 +44,8 @@ class Downloads:
     ) -> Download:
         """Open a blob of a space for a member whose tier it is, there or in an album that shows it.
 
-        Raises SPACE_UNKNOWN, FORBIDDEN or NOT_FOUND.
+        What is in the trash is given to who reads the space, and to nobody else. Raises SPACE_UNKNOWN, FORBIDDEN,
+        NOT_FOUND or WITHHELD.
         """
         state = await space_for(self._ledgers, who, space_id)
         # Of ten thousand albums none is looked at for who reads the space, which are most who ask.
@@ -58,13 +59,20 @@ class Downloads:
         if held is None or not self._allows(state, who, held[1], albums):
             raise Refused(Code.NOT_FOUND)
 
+        if await self._withholds(state, who, held[1], name):
+            raise Refused(Code.WITHHELD)
+
         async def stands() -> bool:
             if not await session_stands(who):
                 return False
             now = await self._ledgers.state(space_id)
-            return self._allows(now, who, held[1], albums)
+            return self._allows(now, who, held[1], albums) and not await self._withholds(now, who, held[1], name)
 
         return Download(name, await open_blob(self._blobs, name, held[0]), stands)
+
+    async def _withholds(self, state: LedgerState, who: Who, tier: str, name: bytes) -> bool:
+        """Whether a blob is kept from one who may have it by a grant alone: its asset is in the trash."""
+        return not may_read(state, who, tier) and await self._database.is_in_trash(state.space_id, name)
 
     def _allows(self, state: LedgerState, who: Who, tier: str, albums: Sequence[bytes]) -> bool:
         """Whether a member may have a blob of that tier, which *albums* show."""

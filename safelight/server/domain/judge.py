@@ -46,6 +46,7 @@ from safelight.sync_protocol.records import (
     tier_of_rendition,
 )
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.trash import ABOUT_TRASH
 from safelight.sync_protocol.upload_entries import BindGuestBody, OpenUploadLinkBody
 from safelight.sync_protocol.upload_links import UploadHead
 from safelight.sync_protocol.wire import unpack
@@ -104,6 +105,7 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
         revoked_link=body.link_id if isinstance(body, RevokeLinkBody) else b"",
         guest=_guest_of(state, entry, body),
         inbox=_inbox_of(body) if isinstance(body, PublishInboxBody) else None,
+        trash=body if isinstance(body, ABOUT_TRASH) else None,
     )
     return Judged(commit)
 
@@ -251,7 +253,7 @@ def _known_assets(body: object) -> list[bytes]:
         case ShowInAlbumBody():
             return [item.asset.asset_id for item in body.items]
         case _:
-            return []
+            return list(body.asset_ids) if isinstance(body, ABOUT_TRASH) else []
 
 
 def _album_of(body: object) -> AlbumUse | None:

@@ -123,7 +123,10 @@ class Links:
             return None
 
     async def download(self, link_id: bytes, name: bytes, cookie: str) -> Download:
-        """Open a blob that the link names. Raises LINK_SESSION_REQUIRED, NOT_FOUND, LINK_EXPIRED or LINK_REVOKED."""
+        """Open a blob that the link names.
+
+        Raises LINK_SESSION_REQUIRED, NOT_FOUND, LINK_EXPIRED, LINK_REVOKED, and WITHHELD for what is in the trash.
+        """
         guest = self.guest(link_id, cookie)
         link = await self._database.link(link_id) if guest else None
         if guest is None or link is None:
@@ -132,12 +135,15 @@ class Links:
         size_bytes = await self._shows(link, name)
         if size_bytes is None:
             raise Refused(Code.NOT_FOUND)
+        if await self._database.is_in_trash(link.space_id, name):
+            raise Refused(Code.WITHHELD)
 
         async def stands() -> bool:
             now = await self._database.link(link_id)
             if now is None or _state(now, self._clock.now_ms()) in {"revoked", "expired", "waiting"}:
                 return False
-            return await self._shows(now, name) is not None
+            shown = await self._shows(now, name) is not None
+            return shown and not await self._database.is_in_trash(now.space_id, name)
 
         return Download(name, await open_blob(self._blobs, name, size_bytes), stands)
 

@@ -1,7 +1,7 @@
 """What checks read of all rows, note of blobs, and put right."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from safelight.server.domain.ports.checks import AccountHead, BlobHolder, CheckedBlob, DueBlob, HeldBlob, SpaceSums
 from safelight.server.stores.engine import Engine
@@ -10,7 +10,8 @@ from safelight.server.stores.transaction import Transaction
 
 SQL = load("checks")
 _BLOBS = load("blobs")
-_LOCK_SPACES = load("commits")["lock_spaces"]
+_COMMITS = load("commits")
+_LOCK_SPACES = _COMMITS["lock_spaces"]
 
 
 class CheckRows(Engine):
@@ -69,6 +70,38 @@ class CheckRows(Engine):
     async def account_heads(self, after: bytes, limit: int) -> list[AccountHead]:
         """Return where accounts stand, in order of their ids."""
         return [AccountHead(*row) for row in await self._reading.rows(SQL["account_heads"], after=after, page=limit)]
+
+    async def trashed_assets(self, space_id: bytes) -> set[bytes]:
+        """Return the assets of a space that rows have in the trash."""
+        return {asset_id for (asset_id,) in await self._reading.rows(SQL["trashed"], space_id=space_id)}
+
+    async def proposed_assets(self, space_id: bytes) -> set[bytes]:
+        """Return the assets of a space that rows have as proposed for the trash."""
+        return {asset_id for (asset_id,) in await self._reading.rows(SQL["proposed"], space_id=space_id)}
+
+    async def wrong_trash(self, space_id: bytes) -> list[bytes]:
+        """Return assets of which other blobs are in the trash than their record names."""
+        return [asset_id for (asset_id,) in await self._reading.rows(SQL["wrong_trash"], space_id=space_id)]
+
+    async def correct_trash(
+        self, space_id: bytes, number: int, in_trash: Collection[bytes], proposed: Collection[bytes]
+    ) -> bool:
+        """Have exactly these assets in the trash, and these proposed for it; whether it is so.
+
+        Not where the log went on beyond the slot *number*.
+        """
+
+        async def work(tx: Transaction) -> bool:
+            rows = await tx.rows_in(_LOCK_SPACES, [space_id])
+            if not rows or rows[0][1] != number:
+                return False
+            await tx.rows(SQL["clear_trash"], space_id=space_id)
+            await tx.rows(SQL["clear_proposed"], space_id=space_id)
+            await tx.run_many(_COMMITS["trash_asset"], [(space_id, asset_id) for asset_id in sorted(in_trash)])
+            await tx.run_many(_COMMITS["propose_asset"], [(space_id, asset_id) for asset_id in sorted(proposed)])
+            return True
+
+        return await self._write(work)
 
     async def members(self, space_id: bytes) -> dict[bytes, str]:
         """Return a space's members and their roles."""

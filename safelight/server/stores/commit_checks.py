@@ -6,8 +6,11 @@ from typing import NamedTuple
 from safelight.server.domain.ports.commits import Commit
 from safelight.server.stores.commit_facts import Facts, Held, Position, SpaceFacts
 from safelight.sync_protocol.approvals import content_of
+from safelight.sync_protocol.records import DecideDeletionBody, TrashAssetsBody
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.trash import trash_change
 
+_TAKING_AWAY = (TrashAssetsBody, DecideDeletionBody)
 NO_POSITION = Position(0, b"", 0)
 
 
@@ -58,7 +61,7 @@ def check_blobs(case: Case) -> None:
 
 
 def check_assets(case: Case) -> None:
-    """An asset's id is given once; what album records name is there."""
+    """An asset's id is given once; what other records name is there, and what albums get is not in the trash."""
     commit, space, _ = case
     if not (commit.assets or commit.known_assets):
         return
@@ -69,6 +72,14 @@ def check_assets(case: Case) -> None:
     for asset_id in commit.known_assets:
         if asset_id not in space.assets:
             raise Refused(Code.NOT_FOUND, f"no asset {asset_id.hex()}")
+        if commit.trash is None and asset_id in space.in_trash:
+            raise Refused(Code.IN_TRASH, asset_id.hex())
+
+
+def check_trash(case: Case) -> None:
+    """What is said of the trash, or proposed for it, changes something there."""
+    if case.commit.trash is not None:
+        trash_change(case.commit.trash, case.space.in_trash, case.space.proposed)
 
 
 def check_roll(case: Case) -> None:
@@ -98,13 +109,14 @@ def check_quota(case: Case) -> None:
     """The space's quota and the camera's own suffice for the entry and the blobs that it is the first to name.
 
     Taking away never fails for want of room: neither an entry about who may do what, nor the end of a link, nor what
-    keeps pictures from links.
+    keeps pictures from links, nor what goes into the trash. Restoring and proposing do, so that nobody fills a disk by
+    turns.
     """
     commit, space, _ = case
     withholds = (commit.approvals and not commit.approvals.approved) or (
         commit.album_rules and commit.album_rules.requires_approval
     )
-    if commit.is_ledger or commit.revoked_link or withholds:
+    if commit.is_ledger or commit.revoked_link or withholds or isinstance(commit.trash, _TAKING_AWAY):
         return
     added_bytes = new_bytes(commit, space)
     quota_bytes = commit.quota_bytes if commit.genesis_kind else space.quota_bytes
@@ -238,6 +250,7 @@ CHECKS: tuple[Check, ...] = (
     check_position,
     check_blobs,
     check_assets,
+    check_trash,
     check_roll,
     check_quota,
     check_link,

@@ -68,6 +68,8 @@ class SpaceFacts:
     positions: dict[bytes, Position] = field(default_factory=dict)
     rolls: dict[bytes, Roll] = field(default_factory=dict)
     assets: set[bytes] = field(default_factory=set)
+    in_trash: set[bytes] = field(default_factory=set)
+    proposed: set[bytes] = field(default_factory=set)  # for the trash
     albums: dict[bytes, Head] = field(default_factory=dict)
     album_rolls: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     blobs: dict[bytes, Held] = field(default_factory=dict)
@@ -144,6 +146,12 @@ async def _gather_spaces(
     named += [asset_id for commit in commits for asset_id in commit.known_assets]
     for space_id, asset_id in await tx.rows_in(SQL["assets"], _unique(named), **where):
         spaces[space_id].assets.add(asset_id)
+    known = _unique(asset_id for commit in commits for asset_id in commit.known_assets)
+    for space_id, asset_id in await tx.rows_in(SQL["in_trash"], known, **where):
+        spaces[space_id].in_trash.add(asset_id)
+    about_trash = _unique(asset_id for commit in commits if commit.trash for asset_id in commit.known_assets)
+    for space_id, asset_id in await tx.rows_in(SQL["proposed"], about_trash, **where):
+        spaces[space_id].proposed.add(asset_id)
     blobs = [blob.name for commit in commits for blob in commit.blobs]
     blobs += [name for commit in commits for name in link_names(commit)]
     blobs += [name for commit in commits if commit.album for name, _ in commit.album.blobs]

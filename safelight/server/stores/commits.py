@@ -18,6 +18,7 @@ from safelight.server.stores.transaction import Overtaken, Transaction
 from safelight.sync_protocol.album_log import next_album_head
 from safelight.sync_protocol.log import next_chain
 from safelight.sync_protocol.refusals import Refused
+from safelight.sync_protocol.trash import AboutTrash, after_change, trash_change
 
 Outcome = Committed | Rejected
 
@@ -36,6 +37,8 @@ class _Rows:
     album_files: list[Row] = field(default_factory=list)
     album_rules: list[Row] = field(default_factory=list)
     approved: list[Row] = field(default_factory=list)
+    trash: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)  # space and asset: whether it is in the trash
+    proposed: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)  # the same: whether it is proposed for it
     positions: dict[tuple[bytes, bytes], Position] = field(default_factory=dict)
     rolls: dict[tuple[bytes, bytes], Roll] = field(default_factory=dict)
     spaces: dict[bytes, SpaceFacts] = field(default_factory=dict)
@@ -131,6 +134,8 @@ def _take_assets(commit: Commit, space: SpaceFacts, number: int, time_ms: int, r
     if commit.album is not None:
         _take_shown(commit, commit.album, space, number, rows)
     _take_approvals(commit, space, rows)
+    if commit.trash is not None:
+        _take_trash(space_id, commit.trash, space, rows)
     last = space.positions.get(commit.device_id, NO_POSITION)
     position = Position(commit.counter, commit.entry_id, last.used_bytes + added_bytes)
     space.positions[commit.device_id] = rows.positions[space_id, commit.device_id] = position
@@ -172,6 +177,14 @@ def _take_approvals(commit: Commit, space: SpaceFacts, rows: _Rows) -> None:
             for _, name in space.files.get(asset_id, ()):
                 space.album_files.setdefault((album_id, name), {})[asset_id] = approved
                 rows.approved.append((commit.space_id, album_id, name, asset_id, int(approved)))
+
+
+def _take_trash(space_id: bytes, body: AboutTrash, space: SpaceFacts, rows: _Rows) -> None:
+    """Note what goes into the trash, out of it, or is proposed for it; of several changes in a run the last counts."""
+    change = trash_change(body, space.in_trash, space.proposed)
+    space.in_trash, space.proposed = after_change(change, space.in_trash, space.proposed)
+    rows.trash.update({(space_id, each): each in space.in_trash for each in (*change.trashed, *change.restored)})
+    rows.proposed.update({(space_id, each): each in space.proposed for each in (*change.proposed, *change.settled)})
 
 
 def _note(commit: Commit, facts: Facts, slot: tuple[int, bytes, int], rows: _Rows) -> None:
@@ -216,6 +229,11 @@ async def _write(tx: Transaction, rows: _Rows) -> None:
     await tx.run_many(SQL["add_album_file"], rows.album_files)
     await tx.run_many(SQL["set_approved"], rows.approved)
     await tx.run_many(SQL["set_album_rules"], rows.album_rules)
+    # By what the log has of an asset's blobs, which may have been added in this very run.
+    await tx.run_many(SQL["restore_asset"], list(rows.trash))
+    await tx.run_many(SQL["trash_asset"], [asset for asset, in_trash in rows.trash.items() if in_trash])
+    await tx.run_many(SQL["settle_asset"], [asset for asset, proposed in rows.proposed.items() if not proposed])
+    await tx.run_many(SQL["propose_asset"], [asset for asset, proposed in rows.proposed.items() if proposed])
     await tx.run_many(
         SQL["set_position"],
         [(*key, last.counter, last.entry_id, last.used_bytes) for key, last in rows.positions.items()],

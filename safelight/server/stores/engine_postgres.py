@@ -34,6 +34,7 @@ from safelight.server.stores.statements import Statement, Value, statement
 from safelight.server.stores.table_rows import TableRows
 from safelight.server.stores.together import Together
 from safelight.server.stores.transaction import Found, Work
+from safelight.server.stores.trash import TrashRows
 from safelight.server.stores.upload_links import UploadLinkRows
 from safelight.sync_protocol.refusals import Code
 
@@ -87,6 +88,7 @@ class PostgresDatabase(
     UploadLinkRows,
     CheckRows,
     TableRows,
+    TrashRows,
 ):
     """The port `Database`, in PostgreSQL. Open it with `open`, close it with `close`."""
 

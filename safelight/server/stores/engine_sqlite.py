@@ -27,6 +27,7 @@ from safelight.server.stores.sqlite_writer import SqliteWriter, T
 from safelight.server.stores.statements import Row, Statement, Value, expanded, in_runs, numbered, statement
 from safelight.server.stores.table_rows import TableRows
 from safelight.server.stores.transaction import Found, Transaction, Work
+from safelight.server.stores.trash import TrashRows
 from safelight.server.stores.upload_links import UploadLinkRows
 from safelight.sync_protocol.refusals import Code
 
@@ -82,7 +83,17 @@ class SqliteReaders:
 
 
 class SqliteDatabase(
-    ServerRows, AccountRows, DeviceRows, SpaceRows, AlbumRows, BlobRows, LinkRows, UploadLinkRows, CheckRows, TableRows
+    ServerRows,
+    AccountRows,
+    DeviceRows,
+    SpaceRows,
+    AlbumRows,
+    BlobRows,
+    LinkRows,
+    UploadLinkRows,
+    CheckRows,
+    TableRows,
+    TrashRows,
 ):
     """The port `Database`, in one file of the data folder, whose lock keeps every other process out.
 

@@ -312,6 +312,22 @@ ALBUM_FILES = _clustered(
     PrimaryKeyConstraint("space_id", "album_id", "name", "asset_id"),
 )
 
+# The blobs of the assets in the trash, as `blob_refs` has them: who reads an album or a link only is not given them.
+TRASHED_BLOBS = _clustered(
+    "trashed_blobs",
+    _of("space_id", "spaces"),
+    _bytes("asset_id"),
+    _number("place"),
+    _bytes("name"),
+    PrimaryKeyConstraint("space_id", "asset_id", "place"),
+    Index("trashed_blobs_by_name", "space_id", "name"),
+)
+
+# The assets that somebody proposed for the trash, until it is decided.
+PROPOSED_ASSETS = _clustered(
+    "proposed_assets", _of("space_id", "spaces"), _bytes("asset_id"), PrimaryKeyConstraint("space_id", "asset_id")
+)
+
 # Blobs that are forgotten and whose bytes may not be gone yet.
 FORGOTTEN_BLOBS = _clustered("forgotten_blobs", _bytes("name"), PrimaryKeyConstraint("name"))
 

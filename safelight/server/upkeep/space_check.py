@@ -19,6 +19,7 @@ from safelight.sync_protocol.limits import HASH_SIZE_BYTES, ID_SIZE_BYTES
 from safelight.sync_protocol.log import Frame, Head, LogState, check_heads, check_position, parse_entry, place, step
 from safelight.sync_protocol.record_rules import check_record
 from safelight.sync_protocol.refusals import Refused
+from safelight.sync_protocol.trash import ABOUT_TRASH, after_change, trash_change
 
 _PAGE = 200
 _PAGE_BYTES = 8 * 1024 * 1024
@@ -36,6 +37,8 @@ class _Walk:
         self.ledger: LedgerState | None = None
         self.approval_albums: set[bytes] = set()
         self.approved: set[tuple[bytes, bytes]] = set()
+        self.in_trash: set[bytes] = set()
+        self.proposed: set[bytes] = set()
         self._chains = bytearray()
         self._ledger_ids: dict[int, bytes] = {}
 
@@ -53,7 +56,11 @@ class _Walk:
             self.ledger = ledger.apply(self.ledger, entry, row.number)
             self._ledger_ids[row.number] = entry.id
         elif self.ledger is not None:
-            self._note_approval(check_record(self.ledger, entry))
+            body = check_record(self.ledger, entry)
+            self._note_approval(body)
+            if isinstance(body, ABOUT_TRASH):
+                change = trash_change(body, self.in_trash, self.proposed)
+                self.in_trash, self.proposed = after_change(change, self.in_trash, self.proposed)
         self._chains += log.chain
         self.log = place(log, entry)
 
@@ -83,11 +90,14 @@ class SpaceCheck:
         row = await self.database.space(self.space_id)
         if row is None:
             return
-        members = await self.database.members(self.space_id)
+        members, in_trash = await self.database.members(self.space_id), await self._trash_at(row)
         walk = _Walk(self.space_id)
         broken = await self._follow(walk, row)
         for detail in [broken] if broken else await self._compare(walk, row, members):
             yield self._finding("log", detail, _BACKUP)
+        if not broken:
+            async for event in self._trash(walk, row, in_trash):
+                yield event
         async for event in self._counts(add_up=not broken):
             yield event
 
@@ -134,6 +144,28 @@ class SpaceCheck:
         now = await self.database.space(self.space_id)
         moved = now is None or now.number != row.number
         return moved or (approval_albums, approved) == (walk.approval_albums, walk.approved)
+
+    async def _trash_at(self, row: SpaceRow) -> tuple[set[bytes], set[bytes]] | None:
+        """What rows have in the trash and proposed for it, at the slot of *row*; None where the log went on."""
+        found = await self.database.trashed_assets(self.space_id), await self.database.proposed_assets(self.space_id)
+        now = await self.database.space(self.space_id)
+        return found if now is not None and now.number == row.number else None
+
+    async def _trash(
+        self, walk: _Walk, row: SpaceRow, rows: tuple[set[bytes], set[bytes]] | None
+    ) -> AsyncIterator[Event]:
+        """Compare them with the log: *a picture that was taken back, and is given out since its rows were lost*."""
+        wrong = set(await self.database.wrong_trash(self.space_id))
+        if rows is not None:
+            wrong |= (rows[0] ^ walk.in_trash) | (rows[1] ^ walk.proposed)
+        if not wrong:
+            return
+        repaired = self.repair and await self.database.correct_trash(
+            self.space_id, row.number, walk.in_trash, walk.proposed
+        )
+        remedy = "corrected" if repaired else "--repair corrects it, while nothing is committed"
+        detail = f"the rows of {len(wrong)} assets in the trash, or proposed for it, are not what its log says"
+        yield self._finding("row", detail, remedy, repaired)
 
     async def _counts(self, *, add_up: bool) -> AsyncIterator[Event]:
         unheld = await self.database.unheld_refs(self.space_id, _MAX_TOLD)

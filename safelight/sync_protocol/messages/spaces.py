@@ -46,11 +46,16 @@ class SpaceRow(Response, frozen=True):
 
 
 class AlbumHead(Response, frozen=True):
-    """Where a shared album's own log ends; (0, empty) before its first entry."""
+    """Where a shared album's own log ends; (0, empty) before its first entry.
+
+    `withheld` are assets of it whose files the server gives out no more, since they are in the trash of their space:
+    some, where there are very many.
+    """
 
     album_id: str
     number: int
     chain: bytes
+    withheld: list[str] = []
 
 
 class GrantedAlbums(Response, frozen=True):

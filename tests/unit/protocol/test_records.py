@@ -15,16 +15,20 @@ from safelight.sync_protocol.records import (
     AlbumItem,
     AssetBody,
     CreateAlbumBody,
+    DecideDeletionBody,
     LinkPolicy,
     OpenRollBody,
     PageRef,
+    ProposeDeletionBody,
     PublishLinkBody,
     RecordKind,
     RenditionName,
     RenditionRef,
+    RestoreAssetsBody,
     RevokeLinkBody,
     ShowInAlbumBody,
     ShownItem,
+    TrashAssetsBody,
 )
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import Role, Tier
@@ -90,6 +94,10 @@ def test_an_owner_may_commit_every_kind(space: Space) -> None:
         ),
         RecordKind.PUBLISH_LINK: link(),
         RecordKind.REVOKE_LINK: RevokeLinkBody(id_of("link")),
+        RecordKind.TRASH_ASSETS: TrashAssetsBody([id_of("asset one"), id_of("asset two")]),
+        RecordKind.RESTORE_ASSETS: RestoreAssetsBody([id_of("asset one")]),
+        RecordKind.PROPOSE_DELETION: ProposeDeletionBody(1, [id_of("asset one")], b"sealed"),
+        RecordKind.DECIDE_DELETION: DecideDeletionBody([id_of("asset one")], confirmed=True),
     }
     assert set(bodies) == set(record_rules.BODIES) == set(record_rules.RIGHT_FOR)
     for kind, body in bodies.items():
@@ -109,6 +117,10 @@ def test_a_camera_adds_and_does_nothing_else(space: Space) -> None:
         (RecordKind.SHOW_IN_ALBUM, ShowInAlbumBody(ALBUM, 2, NO_HEAD, [ShownItem(id_of("roll"), asset())])),
         (RecordKind.PUBLISH_LINK, link()),
         (RecordKind.REVOKE_LINK, RevokeLinkBody(id_of("link"))),
+        (RecordKind.TRASH_ASSETS, TrashAssetsBody([id_of("asset one")])),
+        (RecordKind.RESTORE_ASSETS, RestoreAssetsBody([id_of("asset one")])),
+        (RecordKind.PROPOSE_DELETION, ProposeDeletionBody(1, [id_of("asset one")], b"sealed")),
+        (RecordKind.DECIDE_DELETION, DecideDeletionBody([id_of("asset one")], confirmed=True)),
     ):
         assert refusal(check, space, kind, body, camera) is Code.RIGHT_MISSING
 

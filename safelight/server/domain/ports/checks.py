@@ -1,6 +1,6 @@
 """The port of checking: what a database says of itself, when each blob was last hashed, and counts put right."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,6 +101,27 @@ class KeepsChecks(Protocol):
 
     async def account_heads(self, after: bytes, limit: int) -> list[AccountHead]:
         """Return where accounts stand, in order of their ids."""
+        ...
+
+    async def trashed_assets(self, space_id: bytes) -> set[bytes]:
+        """Return the assets of a space that rows have in the trash."""
+        ...
+
+    async def proposed_assets(self, space_id: bytes) -> set[bytes]:
+        """Return the assets of a space that rows have as proposed for the trash."""
+        ...
+
+    async def wrong_trash(self, space_id: bytes) -> list[bytes]:
+        """Return assets of which other blobs are in the trash than their record names."""
+        ...
+
+    async def correct_trash(
+        self, space_id: bytes, number: int, in_trash: Collection[bytes], proposed: Collection[bytes]
+    ) -> bool:
+        """Have exactly these assets in the trash, and these proposed for it; whether it is so.
+
+        Not where the log went on beyond the slot *number*.
+        """
         ...
 
     async def members(self, space_id: bytes) -> dict[bytes, str]:

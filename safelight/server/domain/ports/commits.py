@@ -7,6 +7,7 @@ from typing import Protocol
 from safelight.server.domain.ports.rows import DeviceRow
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.refusals import Code
+from safelight.sync_protocol.trash import AboutTrash
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ class Commit:
     roll: RollUse | None = None
     assets: Sequence[AssetUse] = ()
     blobs: Sequence[BlobUse] = ()
-    known_assets: Sequence[bytes] = ()  # assets that must be there (album records)
+    known_assets: Sequence[bytes] = ()  # assets that must be there (records of albums and of the trash)
     album: AlbumUse | None = None
     into_album: IntoAlbum | None = None
     album_rules: AlbumRules | None = None
@@ -168,6 +169,7 @@ class Commit:
     new_upload_link: bytes = b""
     guest: GuestUse | None = None
     inbox: NewInbox | None = None
+    trash: AboutTrash | None = None  # what it does to the trash; of its assets one at least must change
     camera_quota_bytes: int = 0  # 0: none
     entry_bytes: int = 0  # what the entry itself takes, counted as used beside its blobs
 

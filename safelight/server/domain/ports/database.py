@@ -254,6 +254,18 @@ class KeepsAlbums(Protocol):
         """Return which assets of a space are approved in which album, as album id and asset id."""
         ...
 
+    async def trash_shown(self, space_id: bytes, album_id: bytes, limit: int) -> list[bytes]:
+        """Return the assets in the trash that a shared album shows, in the order of their ids."""
+        ...
+
+
+class KeepsTrash(Protocol):
+    """Whose blobs are given to members alone. What is in the trash is written by commits."""
+
+    async def is_in_trash(self, space_id: bytes, name: bytes) -> bool:
+        """Whether a blob is one of an asset in the trash. What was made for a link never is."""
+        ...
+
 
 class KeepsUploads(Protocol):
     """Uploads, and which blob is held where. The bytes are in `blobs.Blobs`."""
@@ -443,6 +455,7 @@ class Database(
     KeepsDevices,
     KeepsSpaces,
     KeepsAlbums,
+    KeepsTrash,
     KeepsUploads,
     KeepsLeases,
     KeepsLinks,

@@ -44,6 +44,32 @@ SELECT space_id FROM spaces WHERE space_id > :after ORDER BY space_id LIMIT :pag
 -- name: account_heads
 SELECT account_id, ledger_number, ledger_hash FROM accounts WHERE account_id > :after ORDER BY account_id LIMIT :page;
 
+-- name: trashed
+SELECT DISTINCT asset_id FROM trashed_blobs WHERE space_id = :space_id;
+
+-- name: wrong_trash
+-- Blobs that are in the trash and not their asset's, or its and not in the trash.
+SELECT t.asset_id FROM trashed_blobs AS t WHERE t.space_id = :space_id AND NOT EXISTS (
+    SELECT 1 FROM assets AS a JOIN blob_refs AS r ON r.space_id = a.space_id AND r.number = a.number
+    WHERE a.space_id = t.space_id AND a.asset_id = t.asset_id AND r.owner_id = t.asset_id AND r.place = t.place
+    AND r.name = t.name
+)
+UNION SELECT r.owner_id FROM (SELECT DISTINCT asset_id FROM trashed_blobs WHERE space_id = :space_id) AS t
+JOIN assets AS a ON a.space_id = :space_id AND a.asset_id = t.asset_id
+JOIN blob_refs AS r ON r.space_id = a.space_id AND r.number = a.number AND r.owner_id = a.asset_id
+WHERE NOT EXISTS (
+    SELECT 1 FROM trashed_blobs AS o WHERE o.space_id = r.space_id AND o.asset_id = r.owner_id AND o.place = r.place
+);
+
+-- name: proposed
+SELECT asset_id FROM proposed_assets WHERE space_id = :space_id;
+
+-- name: clear_proposed
+DELETE FROM proposed_assets WHERE space_id = :space_id;
+
+-- name: clear_trash
+DELETE FROM trashed_blobs WHERE space_id = :space_id;
+
 -- name: members
 SELECT account_id, role FROM members WHERE space_id = :space_id;
 

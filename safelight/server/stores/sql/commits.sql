@@ -22,6 +22,14 @@ WHERE space_id IN (:space0, :space1, :space2, :space3) AND roll_id IN (:each);
 SELECT space_id, asset_id FROM assets
 WHERE space_id IN (:space0, :space1, :space2, :space3) AND asset_id IN (:each);
 
+-- name: in_trash
+SELECT DISTINCT space_id, asset_id FROM trashed_blobs
+WHERE space_id IN (:space0, :space1, :space2, :space3) AND asset_id IN (:each);
+
+-- name: proposed
+SELECT space_id, asset_id FROM proposed_assets
+WHERE space_id IN (:space0, :space1, :space2, :space3) AND asset_id IN (:each);
+
 -- name: blobs
 -- Locked, so that none is forgotten between here and the record that names it; in the order in which that locks them.
 SELECT space_id, name, size_bytes, tier FROM space_blobs
@@ -90,6 +98,21 @@ VALUES (:space_id, :number, :place, :name, :owner_id, :rendition, :tier);
 
 -- name: refer
 UPDATE space_blobs SET refs = refs + 1, tier = :tier WHERE name = :name AND space_id = :space_id;
+
+-- name: trash_asset
+INSERT INTO trashed_blobs (space_id, asset_id, place, name)
+SELECT r.space_id, r.owner_id, r.place, r.name FROM assets AS a
+JOIN blob_refs AS r ON r.space_id = a.space_id AND r.number = a.number AND r.owner_id = a.asset_id
+WHERE a.space_id = :space_id AND a.asset_id = :asset_id;
+
+-- name: restore_asset
+DELETE FROM trashed_blobs WHERE space_id = :space_id AND asset_id = :asset_id;
+
+-- name: propose_asset
+INSERT INTO proposed_assets (space_id, asset_id) VALUES (:space_id, :asset_id) ON CONFLICT DO NOTHING;
+
+-- name: settle_asset
+DELETE FROM proposed_assets WHERE space_id = :space_id AND asset_id = :asset_id;
 
 -- name: clear_members
 DELETE FROM members WHERE space_id = :space_id;

@@ -3,8 +3,22 @@
 import { inboxKey, publicKey } from "./account_ledger.ts";
 import { albumRulesBody, approveAssetsBody, checkAlbumRules, checkApprovals } from "./approvals.ts";
 import { toHex } from "./bytes.ts";
-import { authorise, epochOf, generationOf, generationStands, mayAddTo, type LedgerState } from "./ledger_state.ts";
-import { HASH_SIZE_BYTES, MAX_ASSETS_PER_RECORD, MAX_LINK_BLOBS, MAX_MANIFEST_PAGES } from "./limits.ts";
+import {
+  authorise,
+  epochOf,
+  generationOf,
+  generationStands,
+  mayAddTo,
+  rightsOf,
+  type LedgerState,
+} from "./ledger_state.ts";
+import {
+  HASH_SIZE_BYTES,
+  MAX_ASSETS_PER_RECORD,
+  MAX_LINK_BLOBS,
+  MAX_MANIFEST_PAGES,
+  MAX_NOTE_BOX_SIZE_BYTES,
+} from "./limits.ts";
 import { ENTRY_VERSION, head, signatureBytes, type Entry } from "./log.ts";
 import { addAlbumAssetsBody, addAssetsBody, assetBody, pageRef, sealedField, type AssetBody } from "./records.ts";
 import { Code, Refused } from "./refusals.ts";
@@ -95,6 +109,17 @@ type AddToAlbumBody = Shaped<typeof addToAlbumBody>;
 /** The link opens no more. */
 export const revokeLinkBody = signed({ linkId: id });
 
+const assetIds = list(id, 1, MAX_ASSETS_PER_RECORD);
+/** Assets put into the trash, each once. */
+export const trashAssetsBody = signed({ assetIds });
+/** Assets taken out of the trash, each once. */
+export const restoreAssetsBody = signed({ assetIds });
+
+/** Assets proposed for the trash, each once, and why. */
+export const proposeDeletionBody = signed({ epoch: count, assetIds, note: bytes(0, MAX_NOTE_BOX_SIZE_BYTES) });
+/** What becomes of assets that are proposed for the trash. */
+export const decideDeletionBody = signed({ assetIds, confirmed: flag });
+
 type Rule = (state: LedgerState, body: Entry["body"], entry: Entry) => void;
 
 /** For each kind the right that it needs, and its own rule; none where that depends on the album or on what is said. */
@@ -119,6 +144,13 @@ const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
   ["asset.approve", ["approve", (_, body) => checkApprovals(unpack(body, approveAssetsBody))]],
   ["link.publish", ["link", (state, body) => checkLink(state, unpack(body, publishLinkBody))]],
   ["link.revoke", ["revoke-link", (_, body) => void unpack(body, revokeLinkBody)]],
+  ["asset.trash", ["trash", (_, body) => checkEachOnce(unpack(body, trashAssetsBody).assetIds)]],
+  ["asset.restore", ["trash", (_, body) => checkEachOnce(unpack(body, restoreAssetsBody).assetIds)]],
+  ["deletion.propose", ["propose-deletion", (state, body) => checkProposal(state, unpack(body, proposeDeletionBody))]],
+  [
+    "deletion.decide",
+    ["approve", (state, body, entry) => checkDecision(state, entry, unpack(body, decideDeletionBody))],
+  ],
 ]);
 
 /** Judge a record by the ledger at its slot; whether this version knows its kind.
@@ -199,9 +231,7 @@ const isWholeOrAbsent = (hashBytes: Uint8Array) => hashBytes.length === 0 || has
  * The original is the one file that is never left out.
  */
 function checkAssets(assets: readonly AssetBody[]): void {
-  if (new Set(assets.map((asset) => toHex(asset.assetId))).size !== assets.length) {
-    throw new Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record");
-  }
+  checkEachOnce(assets.map((asset) => asset.assetId));
   for (const { renditions, fingerprint } of assets) {
     if (renditions[0]?.name !== "original") {
       throw new Refused(Code.ENTRY_MALFORMED, "an asset's first rendition is its original");
@@ -214,6 +244,22 @@ function checkAssets(assets: readonly AssetBody[]): void {
     if (new Set(renditions.map((rendition) => toHex(rendition.renditionId))).size !== renditions.length) {
       throw new Refused(Code.ENTRY_MALFORMED, "a rendition id stands twice in one asset");
     }
+  }
+}
+
+function checkProposal(state: LedgerState, body: Shaped<typeof proposeDeletionBody>): void {
+  checkEpoch(state, body.epoch);
+  checkEachOnce(body.assetIds);
+}
+
+function checkDecision(state: LedgerState, { header }: Entry, body: Shaped<typeof decideDeletionBody>): void {
+  if (!rightsOf(state, header.authorId).has("trash")) throw new Refused(Code.RIGHT_MISSING, "trash");
+  checkEachOnce(body.assetIds);
+}
+
+function checkEachOnce(ids: readonly Uint8Array[]): void {
+  if (new Set(ids.map(toHex)).size !== ids.length) {
+    throw new Refused(Code.ASSET_CONFLICT, "an asset stands twice in one record");
   }
 }
 

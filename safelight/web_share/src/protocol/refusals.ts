@@ -64,6 +64,9 @@ export const Code = {
   RECEIPT_INVALID: "receipt-invalid",
   POLICY_FORBIDS: "policy-forbids",
   NOT_APPROVED: "not-approved",
+  IN_TRASH: "in-trash",
+  UNCHANGED: "unchanged",
+  WITHHELD: "withheld",
 
   // Resumable uploads
   UPLOAD_OFFSET_MISMATCH: "upload-offset-mismatch",

@@ -1,0 +1,70 @@
+"""Moving: chosen assets of one space into another, and into the trash of the first once they stand in the second.
+
+docs/decisions/0017-trash.md. An asset is at no time in neither space: it is mirrored, found in the verified log of the
+target, whole and out of its trash, and only then trashed where it was. Made again after an interruption, the same call
+goes on.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from safelight.clients.engine.index import AssetPlace
+from safelight.clients.engine.mirroring import mirror_assets, stand_in
+from safelight.clients.engine.space_view import SpaceView
+from safelight.clients.engine.trash import check_may_trash, restore_assets, trash_assets
+from safelight.sync_protocol.refusals import Code, Refused
+
+
+@dataclass(slots=True)
+class Moved:
+    """What came of it: which are moved now, which were before, and which stay where they are and why."""
+
+    moved: list[bytes] = field(default_factory=list)
+    already: list[bytes] = field(default_factory=list)
+    failed: dict[bytes, Refused] = field(default_factory=dict)
+
+
+async def move_assets(
+    source: SpaceView,
+    target: SpaceView,
+    places: Sequence[AssetPlace],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Moved:
+    """Put the assets at *places* of *source* into *target*, and then into the trash of *source*.
+
+    Both are synced. What is in the trash of the source and stands in the target was moved before. Raises RIGHT_MISSING
+    before anything is done where this account may not trash in the source, and what `mirror_assets` raises.
+    """
+    check_may_trash(source)
+    wanted = {place.asset_id: place for place in places}
+    before = source.index.in_trash(list(wanted))
+    left = [place for place in wanted.values() if place.asset_id not in before]
+    mirrored = await mirror_assets(source, target, left, on_progress=on_progress)
+    standing = await stand_in(target, source, list(wanted.values()))
+    result = Moved(already=[asset_id for asset_id in wanted if asset_id in before & standing])
+    for asset_id in wanted.keys() - standing:
+        result.failed[asset_id] = mirrored.failed.get(asset_id) or _why(source, target, asset_id)
+    ready = [asset_id for asset_id in wanted if asset_id in standing - before]
+    trashed = await trash_assets(source, ready)
+    lost = await _put_back_lost(source, target, ready)
+    result.failed.update({asset_id: Refused(Code.IN_TRASH) for asset_id in lost})
+    result.moved = [asset_id for asset_id in trashed.changed if asset_id not in lost]
+    result.already += [asset_id for asset_id in trashed.already if asset_id not in lost]
+    return result
+
+
+async def _put_back_lost(source: SpaceView, target: SpaceView, asset_ids: Sequence[bytes]) -> set[bytes]:
+    """Restore what is in the trash of both by now, and return it: *two who move the same picture to and fro*."""
+    await target.sync()
+    lost = target.index.in_trash(asset_ids)
+    if lost:
+        await restore_assets(source, lost)
+    return lost
+
+
+def _why(source: SpaceView, target: SpaceView, asset_id: bytes) -> Refused:
+    """Why an asset that was not mirrored now does not stand in the target."""
+    if any(space.index.in_trash([asset_id]) for space in (source, target)):
+        return Refused(Code.IN_TRASH)
+    return Refused(Code.ASSET_CONFLICT, "the other space does not have it")

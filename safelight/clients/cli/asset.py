@@ -22,9 +22,11 @@ from safelight.clients.cli.output import (
 from safelight.clients.cli.running import in_spaces, with_account, with_granted, with_space
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.albums import AlbumReader, find_album
-from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
+from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.export import ExportReport, ReadsAssets, export_assets
 from safelight.clients.engine.granted_assets import GrantedAlbum, GrantedReader
+from safelight.clients.engine.helper_work import ListedAsset
+from safelight.clients.engine.listing import listed_assets
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.records import RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
@@ -78,7 +80,7 @@ def list_(space: AnySpaceOption = None, album: AlbumOption = None, json: JsonOpt
     """
 
     async def look(reader: ReadsAssets) -> list[dict[str, Any]]:
-        return [_row(found) async for found in reader.each()]
+        return [_row(listed) async for listed in listed_assets(reader)]
 
     rows = with_assets(space, album, look)
     if json:
@@ -91,30 +93,16 @@ def list_(space: AnySpaceOption = None, album: AlbumOption = None, json: JsonOpt
     )
 
 
-def _row(found: OpenedAsset | FailedAsset) -> dict[str, Any]:
+def _row(listed: ListedAsset) -> dict[str, Any]:
     """One asset; one that does not open is listed as what it is, and hides no other."""
-    if isinstance(found, FailedAsset):
-        return {"id": found.asset_id.hex(), "name": "", "taken": "", "size_bytes": 0, "state": "damaged"}
-    name = found.full.name if found.full else ""
-    size_bytes = found.full.size_bytes if found.full else sum(ref.size_bytes for ref in found.body.renditions)
-    return {
-        "id": found.asset_id.hex(),
-        "name": name,
-        "taken": _taken(found),
-        "size_bytes": size_bytes,
-        "state": "stored",
-        "kind": found.view.kind,
-        "renditions": [ref.name.value for ref in found.body.renditions],
+    row = {
+        "id": listed.asset_id.hex(),
+        "name": listed.name,
+        "taken": listed.taken,
+        "size_bytes": listed.size_bytes,
+        "state": "damaged" if listed.is_damaged else "stored",
     }
-
-
-def _taken(found: OpenedAsset) -> str:
-    """The capture time with its offset where that is known; empty where the file does not say when it was taken."""
-    view = found.view
-    if not view.taken_local or view.taken_offset_min is None:
-        return view.taken_local
-    hours, minutes = divmod(abs(view.taken_offset_min), 60)
-    return f"{view.taken_local}{'-' if view.taken_offset_min < 0 else '+'}{hours:02}:{minutes:02}"
+    return row if listed.is_damaged else {**row, "kind": listed.kind, "renditions": list(listed.renditions)}
 
 
 @app.command()

@@ -26,7 +26,7 @@ async def _filled(space: SpaceView, folder: Path, count: int) -> None:
 
 
 async def test_a_space_is_listed_alike(server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A space that counts as large is read and listed with helpers, whose rows are this process's own; they end with it."""
+    """A space that counts as large is read and listed with helpers, with the same rows; they end with it."""
     anna = await new_someone(server, tmp_path / "anna", "helped-anna")
     await new_space(anna, "Home")
     async with anna.space("Home") as space:
@@ -51,6 +51,7 @@ async def test_a_space_is_listed_alike(server: ServerProcess, tmp_path: Path, mo
 async def test_a_vault_is_opened_here(server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However large a vault is, its keys are sent to no other process."""
     anna = await new_someone(server, tmp_path / "anna", "helped-vault")
+    anna.passphrase = "a passphrase for the vault"
     await new_space(anna, "Safe", "vault")
     monkeypatch.setattr(listing, "MANY", 1)
     monkeypatch.setattr(space_view, "useful_count", lambda: 2)

@@ -79,18 +79,25 @@ def list_(space: AnySpaceOption = None, album: AlbumOption = None, json: JsonOpt
     Example: safelight asset list --album Wedding
     """
 
-    async def look(reader: ReadsAssets) -> list[dict[str, Any]]:
-        return [_row(listed) async for listed in listed_assets(reader)]
+    async def look(reader: ReadsAssets) -> list[ListedAsset]:
+        return [listed async for listed in listed_assets(reader)]
 
-    rows = with_assets(space, album, look)
+    found = with_assets(space, album, look)
     if json:
-        print_json(rows)
+        print_json([_row(listed) for listed in found])
         return
     columns = [Column("id"), Column("name", fold=True), Column("taken"), Column("size", right=True), Column("state")]
     print_table(
         columns,
-        ((row["id"][:12], row["name"], row["taken"], size_text(row["size_bytes"]), row["state"]) for row in rows),
+        (
+            (listed.asset_id.hex()[:12], listed.name, listed.taken, size_text(listed.size_bytes), _state(listed))
+            for listed in found
+        ),
     )
+
+
+def _state(listed: ListedAsset) -> str:
+    return "damaged" if listed.is_damaged else "stored"
 
 
 def _row(listed: ListedAsset) -> dict[str, Any]:
@@ -100,7 +107,7 @@ def _row(listed: ListedAsset) -> dict[str, Any]:
         "name": listed.name,
         "taken": listed.taken,
         "size_bytes": listed.size_bytes,
-        "state": "damaged" if listed.is_damaged else "stored",
+        "state": _state(listed),
     }
     return row if listed.is_damaged else {**row, "kind": listed.kind, "renditions": list(listed.renditions)}
 

@@ -4,7 +4,8 @@ With helpers, a page's signatures are verified by other processes while its rule
 is kept before all of them hold; where anything is refused, the page is judged again, one entry after the other.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 
 from safelight.clients.engine.helpers import Helpers
@@ -17,6 +18,35 @@ from safelight.sync_protocol.refusals import Code, Refused
 
 class _NotTaken(Exception):
     """What was judged with helpers does not count: the transaction that took it is given up."""
+
+
+async def take_log(
+    fetch: Callable[[int], Coroutine[object, object, list[Frame]]],
+    end: int,
+    reader: LogReader,
+    index: Index,
+    helpers: Helpers | None,
+) -> None:
+    """Take the log up to the slot *end*, page by page; *fetch* returns the one after a slot, empty beyond the last.
+
+    The server makes the next page while one is verified. Raises CHAIN_BROKEN for a log that ends before, and what
+    `take_page` raises.
+    """
+    following: asyncio.Task[list[Frame]] | None = None
+    try:
+        while (after := reader.log.number) < end:
+            frames = await (following or fetch(after))
+            following = None
+            if not frames:
+                raise Refused(Code.CHAIN_BROKEN, f"the log ends at slot {after}, not {end}")
+            if frames[-1].number < end:
+                following = asyncio.create_task(fetch(frames[-1].number))
+                await asyncio.sleep(0)  # it is sent now: verifying lets nothing else run
+            take_page(reader, index, frames, helpers)
+    finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
 
 def take_page(reader: LogReader, index: Index, frames: Sequence[Frame], helpers: Helpers | None = None) -> None:

@@ -19,7 +19,7 @@ from safelight.clients.engine.helpers import MANY, Helpers, useful_count
 from safelight.clients.engine.index import Index, Problem
 from safelight.clients.engine.judged_ledger import JudgedLedger
 from safelight.clients.engine.keyring_document import KnownSpace, VaultWrap
-from safelight.clients.engine.log_pages import take_page
+from safelight.clients.engine.log_pages import take_log
 from safelight.clients.engine.log_reader import LogReader
 from safelight.clients.engine.rolls import RollKeys
 from safelight.clients.engine.standing import account_news, check_member, pin_for_all_devices
@@ -191,11 +191,13 @@ class SpaceView:
             raise Refused(Code.HISTORY_FORKED, f"slot {row.number} of the log is not what it was")
         if row.number - self.reader.log.number >= MANY:
             self.helpers()
-        while self.reader.log.number < row.number:
-            frames = await self.session.connection.fetch_frames(f"{path}/log?after={self.reader.log.number}")
-            if not frames:
-                raise Refused(Code.CHAIN_BROKEN, f"the log ends at slot {self.reader.log.number}, not {row.number}")
-            take_page(self.reader, self.index, frames, self._helpers)
+        await take_log(
+            lambda after: self.session.connection.fetch_frames(f"{path}/log?after={after}"),
+            row.number,
+            self.reader,
+            self.index,
+            self._helpers,
+        )
         self.memory.check_reached(self.state.head, self.reader.log.head, log_asked=asked)
         with self.index.transaction():
             self.reader.keep_judged()

@@ -241,6 +241,26 @@ class Index(ApprovalRows):
         )
         return (AssetPlace(*row) for row in self._db.execute(sql))
 
+    def count_assets(self) -> int:
+        """How many assets there are."""
+        return int(self._db.execute("SELECT count(*) FROM assets").fetchone()[0])
+
+    def records_with_assets(self) -> Iterator[tuple[bytes, bytes, list[bytes]]]:
+        """The bytes of every entry that added assets, their roll and their ids; oldest first."""
+        sql = (
+            "SELECT a.position, a.asset_id, a.roll_id, CASE a.position WHEN 0 THEN e.envelope END"
+            " FROM assets a LEFT JOIN entries e ON e.number = a.number ORDER BY a.number, a.position"
+        )
+        record: tuple[bytes, bytes, list[bytes]] | None = None
+        for position, asset_id, roll_id, envelope in self._db.execute(sql):
+            if record is None or not position:
+                if record is not None:
+                    yield record
+                record = (envelope or b"", roll_id, [])
+            record[2].append(asset_id)
+        if record is not None:
+            yield record
+
     def asset(self, asset_id: bytes) -> AssetPlace | None:
         """Where the asset of this id stands, also one in the trash."""
         sql = "SELECT asset_id, number, position, roll_id FROM assets WHERE asset_id = ?"

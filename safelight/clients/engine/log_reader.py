@@ -4,6 +4,8 @@ A bad ledger entry stops the space. A bad record is set aside, counted in the ch
 for a log that is mostly garbage.
 """
 
+from dataclasses import dataclass
+
 import msgspec
 
 from safelight.clients.engine.answers import printable
@@ -54,6 +56,16 @@ _GARBAGE = _NOT_AUTHENTIC | {Code.ENTRY_MALFORMED, Code.TOO_LARGE}
 MAX_GARBAGE = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class ReaderPlace:
+    """Where a reader stands between two frames."""
+
+    log: LogState
+    state: LedgerState | None
+    garbage: int
+    entries_since: int
+
+
 class LogReader:
     """Takes frames in order. `log` and `state` say how far it verified; `state` is None before the genesis.
 
@@ -90,6 +102,15 @@ class LogReader:
         if self._judged and self.state and self._entries_since >= KEPT_EVERY:
             self._index.keep_judged(self._judged.seal(self.state))
             self._entries_since = 0
+
+    def standing(self) -> ReaderPlace:
+        """Where it stands, to go `back_to`."""
+        return ReaderPlace(self.log, self.state, self._garbage, self._entries_since)
+
+    def back_to(self, place: ReaderPlace) -> None:
+        """Go back to where it stood: the transaction with what it took since then was given up."""
+        self.log, self.state = place.log, place.state
+        self._garbage, self._entries_since = place.garbage, place.entries_since
 
     def take(self, frame: Frame) -> None:
         """Take one frame, within the index's transaction.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from safelight.clients.engine import durable
 from safelight.clients.engine.approval_rows import APPROVAL_TABLES, ApprovalRows
+from safelight.clients.engine.upload_rows import UPLOAD_TABLES, UploadRows
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD
 from safelight.sync_protocol.log import NO_HEAD, DevicePosition, Frame, Head
 from safelight.sync_protocol.refusals import Code
@@ -73,7 +74,7 @@ class AssetPlace:
     roll_id: bytes
 
 
-class Index(ApprovalRows):
+class Index(ApprovalRows, UploadRows):
     """The tables of one space. Changes within one `transaction` are kept together or not at all."""
 
     def __init__(self, path: Path | None) -> None:
@@ -98,7 +99,7 @@ class Index(ApprovalRows):
             found = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (name,) in found:
                 self._db.execute(f'DROP TABLE "{name}"')
-            for statement in (_TABLES + APPROVAL_TABLES).split(";"):
+            for statement in (_TABLES + APPROVAL_TABLES + UPLOAD_TABLES).split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
 

@@ -39,6 +39,7 @@ from safelight.sync_protocol.records import (
     CreateAlbumBody,
     OpenAlbumRollBody,
     OpenRollBody,
+    PublishInboxBody,
     PublishLinkBody,
     RevokeLinkBody,
     ShowInAlbumBody,
@@ -270,17 +271,24 @@ class LogReader:
             case ShowInAlbumBody():
                 shown = [item.asset.asset_id for item in body.items]
                 index.show_album_items(body.album_id, number, shown)
-            case PublishLinkBody():
-                index.add_link(body.link_id, number)
-                self._report_unapproved(body, number)
-            case RevokeLinkBody():
-                index.revoke_link(body.link_id)
+            case PublishLinkBody() | RevokeLinkBody() | PublishInboxBody():
+                self._keep_about_link(body, number)
             case AlbumRulesBody():
                 index.set_album_rules(body.album_id, requires_approval=body.requires_approval)
             case ApproveAssetsBody():
                 self._keep_approvals(body, number)
             case _ if isinstance(body, ABOUT_TRASH):
                 index.change_trash(number, self._trash_change(body))
+
+    def _keep_about_link(self, body: PublishLinkBody | RevokeLinkBody | PublishInboxBody, number: int) -> None:
+        match body:
+            case PublishLinkBody():
+                self._index.add_link(body.link_id, number)
+                self._report_unapproved(body, number)
+            case RevokeLinkBody():
+                self._index.revoke_link(body.link_id)
+            case _:
+                self._index.set_upload_head(body.link_id, number)
 
     def _keep_approvals(self, body: ApproveAssetsBody, number: int) -> None:
         asset_ids = [item.asset_id for item in body.items]

@@ -1,8 +1,10 @@
 /** The operations on links, manifests and files that vectors name. */
 
+import { toHex } from "../src/protocol/bytes.ts";
 import { openFile } from "../src/protocol/files.ts";
 import * as links from "../src/protocol/links.ts";
 import { Code } from "../src/protocol/refusals.ts";
+import { verifyUploadHead } from "../src/protocol/upload_links.ts";
 import { unpack } from "../src/protocol/wire.ts";
 import type { Inputs, Operation, Result } from "./vector_values.ts";
 
@@ -13,6 +15,7 @@ function addressResult(address: links.LinkAddress): Result {
     secret: address.secret,
     publisher_fingerprint: address.publisherFingerprint,
     handover: address.handover,
+    is_upload: address.isUpload,
   };
 }
 
@@ -64,6 +67,30 @@ async function openPage(inputs: Inputs): Promise<Result> {
   };
 }
 
+async function readUploadHead(inputs: Inputs): Promise<Result> {
+  const address = await links.parseAddress(inputs.text("address"));
+  const signed = [inputs.bytes("content"), inputs.bytes("signature"), inputs.bytes("publishing_key")] as const;
+  const head = await verifyUploadHead(address, ...signed);
+  return {
+    space_id: head.spaceId,
+    server_key: head.serverKey,
+    epoch_number: head.epoch,
+    inboxes: [head.fullInbox, head.viewInbox],
+    album_text: head.album ? `${toHex(head.album.albumId)} ${head.album.generation}` : "none",
+    album_inboxes: head.album ? [head.album.fullInbox, head.album.viewInbox] : [],
+    ledger_number: head.ledger.number,
+    ledger_hash: head.ledger.hash,
+    log_number: head.log.number,
+    log_chain: head.log.hash,
+    expires_number: head.terms.expiresMs,
+    files_count: head.terms.maxFiles,
+    quota_bytes: head.terms.quotaBytes,
+    guests_count: head.terms.maxGuests,
+    signed_number: head.signedMs,
+    sealed: head.sealed,
+  };
+}
+
 async function openFileCase(inputs: Inputs): Promise<Result> {
   const sealed = inputs.bytes("sealed");
   const file = {
@@ -85,6 +112,7 @@ export const LINK_OPERATIONS: Readonly<Record<string, Operation>> = {
       secret: i.bytes("secret"),
       publisherFingerprint: i.bytes("publisher_fingerprint"),
       handover: i.bytes("handover"),
+      isUpload: i.flag("is_upload"),
     }),
   }),
   "link.parse-fragment": async (i) =>
@@ -93,5 +121,6 @@ export const LINK_OPERATIONS: Readonly<Record<string, Operation>> = {
   "link.verify-head": verifyHead,
   "link.open-head": openHead,
   "link.open-page": openPage,
+  "upload.head": readUploadHead,
   "file.open": openFileCase,
 };

@@ -23,6 +23,7 @@ import { ENTRY_VERSION, head, signatureBytes, type Entry } from "./log.ts";
 import { addAlbumAssetsBody, addAssetsBody, assetBody, pageRef, sealedField, type AssetBody } from "./records.ts";
 import { Code, Refused } from "./refusals.ts";
 import type { Right } from "./roles.ts";
+import { checkGuest, checkInbox, publishInboxBody } from "./upload_records.ts";
 import { bytes, count, flag, hash, id, list, oneOf, optionalHash, signed, unpack, type Shaped } from "./wire.ts";
 
 const MAX_SEALED_KEY_SIZE_BYTES = 2048;
@@ -120,7 +121,7 @@ export const proposeDeletionBody = signed({ epoch: count, assetIds, note: bytes(
 /** What becomes of assets that are proposed for the trash. */
 export const decideDeletionBody = signed({ assetIds, confirmed: flag });
 
-type Rule = (state: LedgerState, body: Entry["body"], entry: Entry) => void;
+type Rule = (state: LedgerState, body: Entry["body"], entry: Entry) => void | Promise<void>;
 
 /** For each kind the right that it needs, and its own rule; none where that depends on the album or on what is said. */
 const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
@@ -144,6 +145,7 @@ const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
   ["asset.approve", ["approve", (_, body) => checkApprovals(unpack(body, approveAssetsBody))]],
   ["link.publish", ["link", (state, body) => checkLink(state, unpack(body, publishLinkBody))]],
   ["link.revoke", ["revoke-link", (_, body) => void unpack(body, revokeLinkBody)]],
+  ["link.inbox", ["link", (state, body, entry) => checkInbox(state, entry, unpack(body, publishInboxBody))]],
   ["asset.trash", ["trash", (_, body) => checkEachOnce(unpack(body, trashAssetsBody).assetIds)]],
   ["asset.restore", ["trash", (_, body) => checkEachOnce(unpack(body, restoreAssetsBody).assetIds)]],
   ["deletion.propose", ["propose-deletion", (state, body) => checkProposal(state, unpack(body, proposeDeletionBody))]],
@@ -156,15 +158,17 @@ const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
 /** Judge a record by the ledger at its slot; whether this version knows its kind.
  *
  * ENTRY_UNKNOWN_CRITICAL, ENTRY_MALFORMED, SIGNER_UNKNOWN, SIGNATURE_INVALID, RIGHT_MISSING, EPOCH_OLD,
- * GENERATION_OLD, POLICY_FORBIDS or ASSET_CONFLICT otherwise.
+ * GENERATION_OLD, POLICY_FORBIDS, ASSET_CONFLICT, UPLOAD_LINK_OVER or MANIFEST_INVALID otherwise.
  */
 export async function checkRecord(state: LedgerState, entry: Entry): Promise<boolean> {
   const found = entry.header.version === ENTRY_VERSION ? RULES.get(entry.header.kind) : undefined;
   // *A space stopped by garbage*: only who stands in it, and signed this, can ask everyone for an update.
   await authorise(state, entry, found?.[0]);
   if (!found && entry.header.critical) throw newer(entry);
-  found?.[1](state, entry.body, entry);
-  return found !== undefined;
+  if (!found) return false;
+  checkGuest(state, entry);
+  await found[1](state, entry.body, entry);
+  return true;
 }
 
 function newer({ header }: Entry): Refused {
@@ -196,7 +200,9 @@ function checkAlbumAssets(state: LedgerState, entry: Entry, body: AddAlbumAssets
 }
 
 function checkAdds(state: LedgerState, { header }: Entry, { albumId }: OpenAlbumRollBody | AddAlbumAssetsBody): void {
-  if (!mayAddTo(state, header.authorId, albumId)) throw new Refused(Code.RIGHT_MISSING, "to add to this album");
+  if (!mayAddTo(state, header.authorId, albumId, header.signedMs)) {
+    throw new Refused(Code.RIGHT_MISSING, "to add to this album");
+  }
 }
 
 /** *An ended grant reads what is added later*: not under keys that it, or whoever left the space, still has.

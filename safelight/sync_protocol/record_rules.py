@@ -77,12 +77,15 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
     """Judge a record by the ledger at its slot and return its body; None for an unknown kind that is not critical.
 
     Raises ENTRY_UNKNOWN_CRITICAL, ENTRY_MALFORMED, SIGNER_UNKNOWN, SIGNATURE_INVALID, RIGHT_MISSING, EPOCH_OLD,
-    GENERATION_OLD, POLICY_FORBIDS or ASSET_CONFLICT.
+    GENERATION_OLD, POLICY_FORBIDS, ASSET_CONFLICT, UPLOAD_LINK_OVER or MANIFEST_INVALID.
     """
     shape = BODIES.get(entry.header.kind)
     if shape is None or entry.header.version != ENTRY_VERSION:
         # *A space stopped by garbage*: only who stands in it, and signed this, can ask everyone for an update.
         authorise(state, entry, None)
+        if state.guest_link(entry.header.author_id):
+            # Nor is that whoever was sent an address.
+            raise Refused(Code.RIGHT_MISSING, "a guest adds, and nothing else")
         if entry.header.critical:
             raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{entry.header.kind}, version {entry.header.version}")
         return None

@@ -164,9 +164,9 @@ export async function checkRecord(state: LedgerState, entry: Entry): Promise<boo
   const found = entry.header.version === ENTRY_VERSION ? RULES.get(entry.header.kind) : undefined;
   // *A space stopped by garbage*: only who stands in it, and signed this, can ask everyone for an update.
   await authorise(state, entry, found?.[0]);
+  checkGuest(state, entry, found !== undefined);
   if (!found && entry.header.critical) throw newer(entry);
   if (!found) return false;
-  checkGuest(state, entry);
   await found[1](state, entry.body, entry);
   return true;
 }

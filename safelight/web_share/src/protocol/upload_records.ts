@@ -18,8 +18,10 @@ export const publishInboxBody = signed({
 type PublishInboxBody = Shaped<typeof publishInboxBody>;
 
 /** What came by an upload link was signed while the link stood: *a guest who adds for ever*. */
-export function checkGuest(state: LedgerState, { header }: Entry): void {
+export function checkGuest(state: LedgerState, { header }: Entry, isKnown: boolean): void {
   const link = guestLink(state, header.authorId);
+  // *A space stopped by garbage* of whoever was sent an address.
+  if (link && !isKnown) throw new Refused(Code.RIGHT_MISSING, "a guest adds, and nothing else");
   if (link && !uploadLinkStands(state, link, header.signedMs)) throw new Refused(Code.UPLOAD_LINK_OVER);
 }
 

@@ -129,9 +129,9 @@ function describedLinks({ uploadLinks }: LedgerState): readonly string[] {
   return [...uploadLinks.values()]
     .map(({ id, madeBy, guests, closed, albumId, terms }) => {
       const { expiresMs, maxFiles, quotaBytes, maxGuests } = terms;
-      const state = closed ? "closed" : "open";
-      const album = albumId.length ? toHex(albumId) : "none";
-      return [toHex(id), toHex(madeBy), album, guests, state, expiresMs, maxFiles, quotaBytes, maxGuests].join(" ");
+      const album = albumId.length ? toHex(albumId) : "-";
+      const isClosed = closed ? "yes" : "no";
+      return [toHex(id), toHex(madeBy), guests, isClosed, album, expiresMs, maxFiles, quotaBytes, maxGuests].join(" ");
     })
     .sort();
 }
@@ -143,7 +143,7 @@ function describedAlbums({ albums }: LedgerState): Result {
     grants_text: shared
       .flatMap(({ key, album }) =>
         [...album.grants].map(([accountId, { tier, expiresMs, givenBy, givenMs, canAdd }]) =>
-          [key, accountId, tier, expiresMs, toHex(givenBy), givenMs, canAdd ? "adds" : "reads"].join(" "),
+          [key, accountId, tier, expiresMs, toHex(givenBy), givenMs, ...(canAdd ? ["adds"] : [])].join(" "),
         ),
       )
       .sort(),

@@ -1,6 +1,5 @@
 /** The operations on links, manifests and files that vectors name. */
 
-import { toHex } from "../src/protocol/bytes.ts";
 import { openFile } from "../src/protocol/files.ts";
 import * as links from "../src/protocol/links.ts";
 import { Code } from "../src/protocol/refusals.ts";
@@ -68,26 +67,24 @@ async function openPage(inputs: Inputs): Promise<Result> {
 }
 
 async function readUploadHead(inputs: Inputs): Promise<Result> {
-  const address = await links.parseAddress(inputs.text("address"));
+  const address = {
+    linkId: inputs.bytes("link_id"),
+    hasPassword: false,
+    secret: inputs.bytes("secret"),
+    publisherFingerprint: inputs.bytes("publisher_fingerprint"),
+    handover: new Uint8Array(),
+    isUpload: true,
+  };
   const signed = [inputs.bytes("content"), inputs.bytes("signature"), inputs.bytes("publishing_key")] as const;
   const head = await verifyUploadHead(address, ...signed);
   return {
     space_id: head.spaceId,
     server_key: head.serverKey,
     epoch_number: head.epoch,
-    inboxes: [head.fullInbox, head.viewInbox],
-    album_text: head.album ? `${toHex(head.album.albumId)} ${head.album.generation}` : "none",
-    album_inboxes: head.album ? [head.album.fullInbox, head.album.viewInbox] : [],
-    ledger_number: head.ledger.number,
-    ledger_hash: head.ledger.hash,
+    full_inbox: head.fullInbox,
+    view_inbox: head.viewInbox,
     log_number: head.log.number,
-    log_chain: head.log.hash,
-    expires_number: head.terms.expiresMs,
-    files_count: head.terms.maxFiles,
-    quota_bytes: head.terms.quotaBytes,
-    guests_count: head.terms.maxGuests,
-    signed_number: head.signedMs,
-    sealed: head.sealed,
+    max_files_number: head.terms.maxFiles,
   };
 }
 

@@ -96,7 +96,7 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
         case OpenRollBody() | CreateAlbumBody():
             _check_epoch(state, body.epoch)
         case AddAssetsBody():
-            check_assets(body.assets)
+            _check_added(state, entry, body)
         case OpenAlbumRollBody() | AddAlbumAssetsBody() | AddToAlbumBody() | ShowInAlbumBody():
             _check_into_album(state, entry, body)
         case AlbumRulesBody() | ApproveAssetsBody():
@@ -124,7 +124,7 @@ def _check_into_album(
         case AddAlbumAssetsBody():
             _check_adds(state, entry, body)
             _check_generation(state, entry, body)
-            check_assets(body.assets)
+            _check_added(state, entry, body)
         case AddToAlbumBody():
             if body.album_id in state.albums:
                 # What only members open would be missing in what grantees see.
@@ -159,6 +159,13 @@ def _check_epoch(state: LedgerState, epoch: int) -> None:
 def _check_adds(state: LedgerState, entry: Entry, body: OpenAlbumRollBody | AddAlbumAssetsBody) -> None:
     if not state.may_add_to(entry.header.author_id, body.album_id, entry.header.signed_ms):
         raise Refused(Code.RIGHT_MISSING, "to add to this album")
+
+
+def _check_added(state: LedgerState, entry: Entry, body: AddAssetsBody | AddAlbumAssetsBody) -> None:
+    """*A poisoned fingerprint makes a phone skip a photograph*: who cannot make one has it from somebody else."""
+    check_assets(body.assets)
+    if any(asset.fingerprint for asset in body.assets) and not state.holds_dedupe_key(entry.header.author_id):
+        raise Refused(Code.ENTRY_MALFORMED, "who holds no dedupe key names no fingerprint")
 
 
 def _check_generation(

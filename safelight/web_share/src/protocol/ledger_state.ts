@@ -208,6 +208,12 @@ export function uploadLinkStands(state: LedgerState, link: UploadLink, timeMs: n
   return !link.closed && mayAdd(state, link.madeBy) && timeMs < link.terms.expiresMs;
 }
 
+/** Whether an author was given the space's dedupe key: who reads all, and cameras that are no guests. */
+export function holdsDedupeKey(state: LedgerState, authorId: Bytes): boolean {
+  const camera = state.members.has(toHex(authorId)) ? undefined : state.cameras.get(toHex(authorId));
+  return camera ? !camera.linkId.length : tierOf(state, authorId) === "full";
+}
+
 /** The upload link by which an author came; none for members and for other cameras. */
 export function guestLink(state: LedgerState, authorId: Bytes): UploadLink | undefined {
   if (state.members.has(toHex(authorId))) return undefined;

@@ -8,6 +8,7 @@ import {
   epochOf,
   generationOf,
   generationStands,
+  holdsDedupeKey,
   mayAddTo,
   rightsOf,
   type LedgerState,
@@ -129,7 +130,7 @@ const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
   readonly [Right | undefined, Rule]
 >([
   ["roll.open", ["add", (state, body) => checkEpoch(state, unpack(body, openRollBody).epoch)]],
-  ["asset.add", ["add", (_, body) => checkAssets(unpack(body, addAssetsBody).assets)]],
+  ["asset.add", ["add", (state, body, entry) => checkNew(state, entry, unpack(body, addAssetsBody).assets)]],
   [
     "roll.open-album",
     [undefined, (state, body, entry) => checkAlbumRoll(state, entry, unpack(body, openAlbumRollBody))],
@@ -196,7 +197,7 @@ function checkAlbumRoll(state: LedgerState, entry: Entry, body: OpenAlbumRollBod
 function checkAlbumAssets(state: LedgerState, entry: Entry, body: AddAlbumAssetsBody): void {
   checkAdds(state, entry, body);
   checkGeneration(state, entry, body);
-  checkAssets(body.assets);
+  checkNew(state, entry, body.assets);
 }
 
 function checkAdds(state: LedgerState, { header }: Entry, { albumId }: OpenAlbumRollBody | AddAlbumAssetsBody): void {
@@ -219,6 +220,14 @@ function checkGeneration(
   const stands = generationStands(state, album, entry.header.signedMs);
   if (body.generation !== generationOf(album).number || !stands) {
     throw new Refused(Code.GENERATION_OLD, `generation ${body.generation}`);
+  }
+}
+
+/** *A poisoned fingerprint makes a phone skip a photograph*: who cannot make one has it from somebody else. */
+function checkNew(state: LedgerState, { header }: Entry, assets: readonly AssetBody[]): void {
+  checkAssets(assets);
+  if (assets.some(({ fingerprint }) => fingerprint.length) && !holdsDedupeKey(state, header.authorId)) {
+    throw new Refused(Code.ENTRY_MALFORMED, "who holds no dedupe key names no fingerprint");
   }
 }
 

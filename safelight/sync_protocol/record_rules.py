@@ -81,13 +81,7 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
     """
     shape = BODIES.get(entry.header.kind)
     if shape is None or entry.header.version != ENTRY_VERSION:
-        # *A space stopped by garbage*: only who stands in it, and signed this, can ask everyone for an update.
-        authorise(state, entry, None)
-        if state.guest_link(entry.header.author_id):
-            # Nor is that whoever was sent an address.
-            raise Refused(Code.RIGHT_MISSING, "a guest adds, and nothing else")
-        if entry.header.critical:
-            raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{entry.header.kind}, version {entry.header.version}")
+        _check_unknown(state, entry)
         return None
     authorise(state, entry, RIGHT_FOR[entry.header.kind])
     _check_guest(state, entry)
@@ -129,8 +123,20 @@ def _check_into_album(
             if body.album_id in state.albums:
                 # What only members open would be missing in what grantees see.
                 raise Refused(Code.GENERATION_OLD, "the album is shared by now")
-        case ShowInAlbumBody():
+        case _:
             _check_shown(state, entry, body)
+
+
+def _check_unknown(state: LedgerState, entry: Entry) -> None:
+    """*A space stopped by garbage*: only who stands in it, and signed this, can ask everyone for an update.
+
+    Nor does whoever has an upload link's address stop it, or fill it with what no quota counts.
+    """
+    authorise(state, entry, None)
+    if state.guest_link(entry.header.author_id):
+        raise Refused(Code.RIGHT_MISSING, "a guest signs nothing but what it adds")
+    if entry.header.critical:
+        raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{entry.header.kind}, version {entry.header.version}")
 
 
 def _check_guest(state: LedgerState, entry: Entry) -> None:

@@ -95,11 +95,15 @@ export function checkUploadHead(state: LedgerState, link: UploadLink, told: Uplo
   if (!equal(told.fullInbox, epoch.fullInbox) || !equal(told.viewInbox, epoch.viewInbox)) {
     throw new Refused(Code.MANIFEST_INVALID, "its inboxes are not the epoch's");
   }
-  if (isSameAlbum(told.album, inboxesOf(state, link.albumId))) return;
+  const album = inboxesOf(state, link.albumId);
+  if (isSameAlbum(told.album, album)) return;
   if (!told.album || !equal(told.album.albumId, link.albumId)) {
     throw new Refused(Code.MANIFEST_INVALID, "its album is not the link's");
   }
-  throw new Refused(Code.GENERATION_OLD, "its album has other keys by now");
+  if (told.album.generation !== album?.generation) {
+    throw new Refused(Code.GENERATION_OLD, "its album has other keys by now");
+  }
+  throw new Refused(Code.MANIFEST_INVALID, "its album's inboxes are not the generation's");
 }
 
 /** The inboxes of a shared album's newest generation; null for no album. */

@@ -216,6 +216,11 @@ class LedgerState(msgspec.Struct, frozen=True):
         link = self.upload_links.get(link_id)
         return link is not None and not link.closed and self.may_add(link.made_by) and time_ms < link.terms.expires_ms
 
+    def holds_dedupe_key(self, author_id: bytes) -> bool:
+        """Whether an author was given the space's dedupe key: who reads all, and cameras that are no guests."""
+        camera = self.cameras.get(author_id) if author_id not in self.members else None
+        return self.tier_of(author_id) is Tier.FULL if camera is None else not camera.link_id
+
     def guest_link(self, author_id: bytes) -> bytes:
         """The upload link by which an author came; empty for members and for other cameras."""
         camera = self.cameras.get(author_id) if author_id not in self.members else None

@@ -77,14 +77,11 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
     """Judge a record by the ledger at its slot and return its body; None for an unknown kind that is not critical.
 
     Raises ENTRY_UNKNOWN_CRITICAL, ENTRY_MALFORMED, SIGNER_UNKNOWN, SIGNATURE_INVALID, RIGHT_MISSING, EPOCH_OLD,
-    GENERATION_OLD, POLICY_FORBIDS or ASSET_CONFLICT.
+    GENERATION_OLD, POLICY_FORBIDS, ASSET_CONFLICT, UPLOAD_LINK_OVER or MANIFEST_INVALID.
     """
     shape = BODIES.get(entry.header.kind)
     if shape is None or entry.header.version != ENTRY_VERSION:
-        # *A space stopped by garbage*: only who stands in it, and signed this, can ask everyone for an update.
-        authorise(state, entry, None)
-        if entry.header.critical:
-            raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{entry.header.kind}, version {entry.header.version}")
+        _check_unknown(state, entry)
         return None
     authorise(state, entry, RIGHT_FOR[entry.header.kind])
     _check_guest(state, entry)
@@ -93,7 +90,7 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
         case OpenRollBody() | CreateAlbumBody():
             _check_epoch(state, body.epoch)
         case AddAssetsBody():
-            check_assets(body.assets)
+            _check_added(state, entry, body)
         case OpenAlbumRollBody() | AddAlbumAssetsBody() | AddToAlbumBody() | ShowInAlbumBody():
             _check_into_album(state, entry, body)
         case AlbumRulesBody() | ApproveAssetsBody():
@@ -121,13 +118,25 @@ def _check_into_album(
         case AddAlbumAssetsBody():
             _check_adds(state, entry, body)
             _check_generation(state, entry, body)
-            check_assets(body.assets)
+            _check_added(state, entry, body)
         case AddToAlbumBody():
             if body.album_id in state.albums:
                 # What only members open would be missing in what grantees see.
                 raise Refused(Code.GENERATION_OLD, "the album is shared by now")
-        case ShowInAlbumBody():
+        case _:
             _check_shown(state, entry, body)
+
+
+def _check_unknown(state: LedgerState, entry: Entry) -> None:
+    """*A space stopped by garbage*: only who stands in it, and signed this, can ask everyone for an update.
+
+    Nor does whoever has an upload link's address stop it, or fill it with what no quota counts.
+    """
+    authorise(state, entry, None)
+    if state.guest_link(entry.header.author_id):
+        raise Refused(Code.RIGHT_MISSING, "a guest signs nothing but what it adds")
+    if entry.header.critical:
+        raise Refused(Code.ENTRY_UNKNOWN_CRITICAL, f"{entry.header.kind}, version {entry.header.version}")
 
 
 def _check_guest(state: LedgerState, entry: Entry) -> None:
@@ -156,6 +165,13 @@ def _check_epoch(state: LedgerState, epoch: int) -> None:
 def _check_adds(state: LedgerState, entry: Entry, body: OpenAlbumRollBody | AddAlbumAssetsBody) -> None:
     if not state.may_add_to(entry.header.author_id, body.album_id, entry.header.signed_ms):
         raise Refused(Code.RIGHT_MISSING, "to add to this album")
+
+
+def _check_added(state: LedgerState, entry: Entry, body: AddAssetsBody | AddAlbumAssetsBody) -> None:
+    """*A poisoned fingerprint makes a phone skip a photograph*: who cannot make one has it from somebody else."""
+    check_assets(body.assets)
+    if any(asset.fingerprint for asset in body.assets) and not state.holds_dedupe_key(entry.header.author_id):
+        raise Refused(Code.ENTRY_MALFORMED, "who holds no dedupe key names no fingerprint")
 
 
 def _check_generation(

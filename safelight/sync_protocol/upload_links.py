@@ -110,7 +110,9 @@ def check_upload_head(state: LedgerState, head: UploadHead) -> None:
         return
     if head.album is None or head.album.album_id != link.album_id:
         raise Refused(Code.MANIFEST_INVALID, "its album is not the link's")
-    raise Refused(Code.GENERATION_OLD, "its album has other keys by now")
+    if head.album.generation != state.albums[link.album_id].generation.number:
+        raise Refused(Code.GENERATION_OLD, "its album has other keys by now")
+    raise Refused(Code.MANIFEST_INVALID, "its album's inboxes are not the generation's")
 
 
 def album_inboxes(state: LedgerState, album_id: bytes) -> AlbumInboxes | None:

@@ -40,6 +40,7 @@ with instrumented:
         pairing,
         record_rules,
         signatures,
+        upload_links,
     )
     from safelight.sync_protocol.codes import to_letters
     from safelight.sync_protocol.ids import key_fingerprint
@@ -54,7 +55,13 @@ SLOWEST_S = 5
 _KEY, _ID = bytes(range(32)), bytes(16)
 _REQUESTS = [route.request for route in ROUTES if route.request is not None]
 _BODIES: list[Any] = [*record_rules.BODIES.values(), *ledger_entries.BODIES.values(), *account_ledger._BODIES.values()]
-_SEALED: list[Any] = [links.HeadContent, links.PageContent, links.MakersCopy]
+_SEALED: list[Any] = [
+    links.HeadContent,
+    links.PageContent,
+    links.MakersCopy,
+    upload_links.HeadContent,
+    upload_links.MakersCopy,
+]
 
 
 def _each(parse: Callable[[Any, bytes], object], shapes: list[Any], data: bytes) -> None:
@@ -97,7 +104,7 @@ def _pieces(data: bytes) -> list[bytes]:
 
 
 def _manifest(data: bytes) -> None:
-    _each(lambda shape, packed: unpack(packed, shape), [links.ManifestHead, *_SEALED], data)
+    _each(lambda shape, packed: unpack(packed, shape), [links.ManifestHead, upload_links.UploadHead, *_SEALED], data)
     key = signatures.public_key_of(_KEY)
     address = links.LinkAddress(_ID, False, key_fingerprint(key), _ID)
     links.verify_head(address, data, bytes(64), key)

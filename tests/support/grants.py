@@ -135,9 +135,8 @@ def album_roll(**changes: object) -> OpenAlbumRollBody:
 
 
 def album_assets(**changes: object) -> AddAlbumAssetsBody:
-    """Build what adds one asset under that roll, with its fingerprint, to space and album."""
-    named = shown(fingerprint=seed_of("fingerprint")).asset
-    return replace(AddAlbumAssetsBody(id_of("roll"), ALBUM, 2, [named]), **changes)
+    """Build what adds one asset under that roll, which has no fingerprint, to space and album."""
+    return replace(AddAlbumAssetsBody(id_of("roll"), ALBUM, 2, [shown().asset]), **changes)
 
 
 def share(space: Space, *people: HasAccount, tier: Tier = Tier.VIEW, expires_ms: int = 0) -> None:

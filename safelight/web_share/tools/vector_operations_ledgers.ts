@@ -114,6 +114,7 @@ async function replaySpace(inputs: Inputs): Promise<Result> {
       .filter(({ albumId }) => albumId.length)
       .map(({ id, albumId }) => `${toHex(id)} ${toHex(albumId)}`)
       .sort(),
+    upload_links_text: describedLinks(state),
     adding_ids: sortedIds(adding.map(({ id }) => toHex(id))),
     set_aside_count: reader.setAside.length,
     set_aside_codes_text: reader.setAside,
@@ -124,14 +125,25 @@ function described({ id, role, rights }: Member): string {
   return [toHex(id), role, ...[...rights].sort()].join(" ");
 }
 
+function describedLinks({ uploadLinks }: LedgerState): readonly string[] {
+  return [...uploadLinks.values()]
+    .map(({ id, madeBy, guests, closed, albumId, terms }) => {
+      const { expiresMs, maxFiles, quotaBytes, maxGuests } = terms;
+      const album = albumId.length ? toHex(albumId) : "-";
+      const isClosed = closed ? "yes" : "no";
+      return [toHex(id), toHex(madeBy), guests, isClosed, album, expiresMs, maxFiles, quotaBytes, maxGuests].join(" ");
+    })
+    .sort();
+}
+
 function describedAlbums({ albums }: LedgerState): Result {
   const shared = [...albums].map(([key, album]) => ({ key, album, newest: generationOf(album) }));
   return {
     albums_text: shared.map(({ key, newest }) => `${key} ${newest.number} ${newest.epoch}`).sort(),
     grants_text: shared
       .flatMap(({ key, album }) =>
-        [...album.grants].map(([accountId, { tier, expiresMs, givenBy, givenMs }]) =>
-          [key, accountId, tier, expiresMs, toHex(givenBy), givenMs].join(" "),
+        [...album.grants].map(([accountId, { tier, expiresMs, givenBy, givenMs, canAdd }]) =>
+          [key, accountId, tier, expiresMs, toHex(givenBy), givenMs, ...(canAdd ? ["adds"] : [])].join(" "),
         ),
       )
       .sort(),

@@ -3,6 +3,7 @@
 import { openFile } from "../src/protocol/files.ts";
 import * as links from "../src/protocol/links.ts";
 import { Code } from "../src/protocol/refusals.ts";
+import { verifyUploadHead } from "../src/protocol/upload_links.ts";
 import { unpack } from "../src/protocol/wire.ts";
 import type { Inputs, Operation, Result } from "./vector_values.ts";
 
@@ -13,6 +14,7 @@ function addressResult(address: links.LinkAddress): Result {
     secret: address.secret,
     publisher_fingerprint: address.publisherFingerprint,
     handover: address.handover,
+    is_upload: address.isUpload,
   };
 }
 
@@ -64,6 +66,28 @@ async function openPage(inputs: Inputs): Promise<Result> {
   };
 }
 
+async function readUploadHead(inputs: Inputs): Promise<Result> {
+  const address = {
+    linkId: inputs.bytes("link_id"),
+    hasPassword: false,
+    secret: inputs.bytes("secret"),
+    publisherFingerprint: inputs.bytes("publisher_fingerprint"),
+    handover: new Uint8Array(),
+    isUpload: true,
+  };
+  const signed = [inputs.bytes("content"), inputs.bytes("signature"), inputs.bytes("publishing_key")] as const;
+  const head = await verifyUploadHead(address, ...signed);
+  return {
+    space_id: head.spaceId,
+    server_key: head.serverKey,
+    epoch_number: head.epoch,
+    full_inbox: head.fullInbox,
+    view_inbox: head.viewInbox,
+    log_number: head.log.number,
+    max_files_number: head.terms.maxFiles,
+  };
+}
+
 async function openFileCase(inputs: Inputs): Promise<Result> {
   const sealed = inputs.bytes("sealed");
   const file = {
@@ -85,6 +109,7 @@ export const LINK_OPERATIONS: Readonly<Record<string, Operation>> = {
       secret: i.bytes("secret"),
       publisherFingerprint: i.bytes("publisher_fingerprint"),
       handover: i.bytes("handover"),
+      isUpload: i.flag("is_upload"),
     }),
   }),
   "link.parse-fragment": async (i) =>
@@ -93,5 +118,6 @@ export const LINK_OPERATIONS: Readonly<Record<string, Operation>> = {
   "link.verify-head": verifyHead,
   "link.open-head": openHead,
   "link.open-page": openPage,
+  "upload.head": readUploadHead,
   "file.open": openFileCase,
 };

@@ -67,7 +67,7 @@ async def test_damaged_entries_are_swept_away(tmp_path: Path, damage: str) -> No
     elif damage == "missing blob":
         (room / "preview").unlink()
     else:
-        entry.write_bytes(entry.read_bytes().replace(b"version\x01", b"version\x02"))
+        entry.write_bytes(entry.read_bytes().replace(b"version\x02", b"version\x01"))
     assert list(Spool(tmp_path / "spool").entries()) == []
     assert list((tmp_path / "spool").iterdir()) == []
 

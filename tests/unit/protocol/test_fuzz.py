@@ -9,7 +9,17 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safelight.sync_protocol import account_ledger, ledger, ledger_entries, links, log, pairing, receipts, signatures
+from safelight.sync_protocol import (
+    account_ledger,
+    ledger,
+    ledger_entries,
+    links,
+    log,
+    pairing,
+    receipts,
+    signatures,
+    upload_links,
+)
 from safelight.sync_protocol.album_log import AlbumFrame
 from safelight.sync_protocol.approvals import AlbumRulesBody, ApprovalItem, ApproveAssetsBody
 from safelight.sync_protocol.contexts import Label, context
@@ -24,6 +34,7 @@ from safelight.sync_protocol.records import (
     AssetBody,
     FullPart,
     OpenRollBody,
+    PublishInboxBody,
     RecordKind,
     RenditionName,
     RenditionRef,
@@ -33,9 +44,30 @@ from safelight.sync_protocol.refusals import Refused
 from safelight.sync_protocol.roles import Role, Tier
 from safelight.sync_protocol.sealing import boxes, floe, hpke, passwords
 from safelight.sync_protocol.wire import parse_request, unpack
-from tests.support.grants import ALBUM, album_assets, album_roll, end_body, give_body, open_body, share, show_body
+from tests.support.grants import (
+    ALBUM,
+    album_assets,
+    album_roll,
+    end_body,
+    give_body,
+    open_body,
+    share,
+    show_body,
+)
 from tests.support.ledgers import Person, Signer, Space, id_of, seed_of
 from tests.support.members import member, signer_of
+from tests.support.upload_ledgers import (
+    LINK,
+    PUBLISHING_SEED,
+    bound,
+    close_entry,
+    guest_entry,
+    guest_of,
+    inbox_entry,
+    upload_body,
+    upload_head,
+    upload_link,
+)
 
 REQUESTS: tuple[type[msgspec.Struct], ...] = (
     AppendAccountEntries,
@@ -51,6 +83,8 @@ SEALED: tuple[type[msgspec.Struct], ...] = (
     links.HeadContent,
     links.MakersCopy,
     links.PageContent,
+    upload_links.HeadContent,
+    upload_links.MakersCopy,
 )
 # MessagePack's own troublemakers: ends of ranges, declared lengths far beyond the data, extensions, maps, deep nesting.
 TROUBLE = (
@@ -71,7 +105,7 @@ cuts = st.tuples(st.integers(0, 10_000), st.integers(0, 40))
 def grown() -> Space:
     """A space with a camera, a roll, an asset, and an album that was shared with one who may still add.
 
-    The camera fills the album as well.
+    The camera fills the album as well, and so does a guest of an upload link.
     """
     space = Space(Person("anna")).create()
     camera = space.camera()
@@ -91,6 +125,10 @@ def grown() -> Space:
     space.take(space.entry(ledger_entries.LedgerKind.POINT_CAMERA, point))
     space.take(space.entry(RecordKind.OPEN_ALBUM_ROLL, album_roll(epoch=2), camera), camera)
     space.take(space.entry(RecordKind.ADD_ALBUM_ASSETS, album_assets(), camera), camera)
+    upload_link(space, album_id=ALBUM)
+    space.take(inbox_entry(space))
+    guest = bound(space)
+    space.take(space.entry(RecordKind.OPEN_ALBUM_ROLL, album_roll(epoch=2), guest), guest)
     return space
 
 
@@ -109,13 +147,18 @@ def known() -> list[Entry]:
         space.entry(
             RecordKind.APPROVE_ASSETS, ApproveAssetsBody(ALBUM, True, [ApprovalItem(id_of("asset"), bytes(32))])
         ),
+        space.entry(kinds.OPEN_UPLOAD_LINK, upload_body(space, link_id=id_of("another"), album_id=ALBUM)),
+        guest_entry(space, guest_of("second")),
+        close_entry(space),
+        inbox_entry(space),
+        space.entry(RecordKind.ADD_ALBUM_ASSETS, album_assets(), guest_of()),
     ]
 
 
 def signer_of_known(entry: Entry) -> Signer:
     """Who signed an entry, and could sign the next."""
     space, bert = grown(), Person("bert")
-    for signer in (space.signer, space.camera_signer(), signer_of(bert)):
+    for signer in (space.signer, space.camera_signer(), signer_of(bert), guest_of(), guest_of("second")):
         if entry.header.author_id == signer.author_id:
             return signer
     raise LookupError(entry.header.author_id.hex())
@@ -209,6 +252,19 @@ def test_damaged_account_entries(which: int, changes: list[tuple[tuple[int, int]
     only_refuses(account_ledger.apply_account_entry, before, envelope)
 
 
+@settings(max_examples=300, deadline=None)
+@given(changes=changes, signed=st.booleans())
+def test_damaged_heads_of_upload_links(changes: list[tuple[tuple[int, int], bytes]], signed: bool) -> None:
+    """By the server, or by an insider who has the publishing key: what guests parse, and what readers judge."""
+    space, key = grown(), signatures.public_key_of(PUBLISHING_SEED)
+    content, signature = upload_links.sign_upload_head(upload_head(space), PUBLISHING_SEED)
+    content = damaged(content, changes)
+    if signed:
+        signature = signatures.sign(PUBLISHING_SEED, context(Label.SIGN_UPLOAD_HEAD, LINK, content))
+    only_refuses(upload_links.read_upload_head, LINK, content, signature, key)
+    judge(space.entry(RecordKind.PUBLISH_INBOX, PublishInboxBody(LINK, content, signature)))
+
+
 @settings(max_examples=200, deadline=None)
 @given(changes=changes)
 def test_damaged_feeds(changes: list[tuple[tuple[int, int], bytes]]) -> None:
@@ -231,7 +287,7 @@ def test_any_messagepack(data: bytes) -> None:
     for parse in (log.parse_entry, lambda each: list(log.frames_from_bytes(each))):
         only_refuses(parse, data)
     only_refuses(account_ledger.apply_account_entry, None, data)
-    for shape in (*SEALED, receipts.Receipt, links.ManifestHead, log.Frame, AlbumFrame):
+    for shape in (*SEALED, receipts.Receipt, links.ManifestHead, upload_links.UploadHead, log.Frame, AlbumFrame):
         only_refuses(unpack, data, shape)
 
 

@@ -9,7 +9,7 @@ from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import RIGHTS, Right, Role, Tier
 from tests.support.grants import ALBUM, end_body, generation_of, give_body, grant_box, open_body, share
 from tests.support.ledgers import NOW_MS, Person, Space, apply_next, inbox_of
-from tests.support.members import joining, member, remove_entry, role_entry
+from tests.support.members import joining, member, remove_entry, role_entry, signer_of
 from tests.support.refusing import refusal
 
 LATER_MS = NOW_MS + 60_000
@@ -268,3 +268,73 @@ def test_inboxes_of_other_albums_are_their_own(space: Space) -> None:
     other = replace(open_body(space), album_id=bytes(16), generation=generation_of(space, album=bytes(16)))
     space.take(space.entry(LedgerKind.OPEN_GENERATION, other))
     assert space.state.albums[bytes(16)].generation.full_inbox == inbox_of(f"full {bytes(16).hex()} 2")
+
+
+def test_a_grant_may_let_its_member_add(space: Space, bert: Person) -> None:
+    """To the album and so to the space, for as long as it stands, and to no other album."""
+    share(space)
+    body = give_body(space, bert, expires_ms=LATER_MS, can_add=True)
+    space.take(space.entry(LedgerKind.GIVE_GRANT, body))
+    state = space.state
+    assert state.may_add_to(bert.account_id, ALBUM, LATER_MS - 1)
+    assert not state.may_add_to(bert.account_id, ALBUM, LATER_MS)
+    assert not state.may_add_to(bert.account_id, bytes(16), NOW_MS)
+    assert state.adds_by_grant(bert.account_id, NOW_MS)
+    assert not state.adds_by_grant(bert.account_id, LATER_MS)
+    assert not state.adds_by_grant(space.owner.account_id, NOW_MS)
+    assert not state.rights_of(bert.account_id)
+    space.take(space.entry(LedgerKind.END_GRANT, end_body(space, bert)))
+    assert not space.state.may_add_to(bert.account_id, ALBUM, NOW_MS)
+
+
+def test_adding_is_never_taken_from_a_grant_that_stands(space: Space, bert: Person) -> None:
+    """It is given to one that does not let its member add; a later one has it again, or is no widening."""
+    share(space, bert)
+    assert not space.state.may_add_to(bert.account_id, ALBUM, NOW_MS)
+    assert not space.state.adds_by_grant(bert.account_id, NOW_MS)
+    space.take(space.entry(LedgerKind.GIVE_GRANT, give_body(space, bert, can_add=True)))
+    assert space.state.may_add_to(bert.account_id, ALBUM, NOW_MS)
+    narrowed = space.entry(LedgerKind.GIVE_GRANT, give_body(space, bert, Tier.FULL))
+    assert refusal(apply_next, space, narrowed) is Code.LEDGER_RULE
+    apply_next(space, space.entry(LedgerKind.GIVE_GRANT, give_body(space, bert, Tier.FULL, can_add=True)))
+
+
+def test_who_lets_others_add_adds_itself(space: Space, bert: Person) -> None:
+    """*A manager that lets a friend do what it may not*: adding is given by who adds and organises."""
+    share(space)
+    for name, missing in (("max", Right.ADD), ("mia", Right.ORGANISE)):
+        by_manager = member(space, Person(name), Role.MANAGER, RIGHTS[Role.MANAGER] - {missing})
+        apply_next(space, space.entry(LedgerKind.GIVE_GRANT, give_body(space, bert), by_manager))
+        adding = space.entry(LedgerKind.GIVE_GRANT, give_body(space, bert, can_add=True), by_manager)
+        assert refusal(apply_next, space, adding) is Code.RIGHT_MISSING
+    by_whole = member(space, Person("moe"), Role.MANAGER)
+    apply_next(space, space.entry(LedgerKind.GIVE_GRANT, give_body(space, bert, can_add=True), by_whole))
+
+
+def test_who_reads_all_may_be_let_add(space: Space) -> None:
+    """A viewer, and not an editor, who adds already; a contributor adds to the space, and not to the album yet."""
+    share(space)
+    for name, role, code in (
+        ("vera", Role.VIEWER, None),
+        ("paul", Role.PREVIEWER, None),
+        ("carl", Role.CONTRIBUTOR, None),
+        ("eve", Role.EDITOR, Code.LEDGER_RULE),
+    ):
+        person = Person(name)
+        member(space, person, role)
+        entry = space.entry(LedgerKind.GIVE_GRANT, give_body(space, person, can_add=True))
+        if code:
+            assert refusal(apply_next, space, entry) is code
+        else:
+            assert apply_next(space, entry).may_add_to(person.account_id, ALBUM, NOW_MS)
+
+
+def test_a_grant_to_add_certifies_no_camera(space: Space, bert: Person) -> None:
+    """*A grantee whose phones go on adding* after its grant ended, or to the rest of the space."""
+    share(space)
+    space.take(space.entry(LedgerKind.GIVE_GRANT, give_body(space, bert, can_add=True)))
+    by_bert = signer_of(bert)
+    position = space.log.devices[by_bert.author_id + by_bert.device_id]
+    by_bert.counter, by_bert.last_id = position.counter, position.entry_id
+    entry = space.entry(LedgerKind.CERTIFY_CAMERA, space.certify_body(), by_bert)
+    assert refusal(apply_next, space, entry) is Code.RIGHT_MISSING

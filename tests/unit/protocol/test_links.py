@@ -40,6 +40,8 @@ def test_an_address_comes_back_as_it_was() -> None:
     long = links.build_fragment(open_link)
     assert len(long) == 87
     assert links.parse_fragment(ADDRESS.link_id, long) == open_link
+    upload = replace(open_link, is_upload=True)
+    assert links.parse_fragment(ADDRESS.link_id, links.build_fragment(upload)) == upload
 
 
 @pytest.mark.parametrize(
@@ -77,8 +79,8 @@ def test_every_cut_is_told_from_every_change() -> None:
 
 
 def test_a_later_version_is_told_from_damage() -> None:
-    """With a right checksum, another version or unknown flag is a newer Safelight's."""
-    for start in (b"\x02\x00", b"\x01\x02"):
+    """With a right checksum, another version, an unknown flag or both known ones are a newer Safelight's."""
+    for start in (b"\x02\x00", b"\x01\x04", b"\x01\x03"):
         body = start + ADDRESS.secret + ADDRESS.publisher_fingerprint
         text = codes.to_letters(body + links._checksum(ADDRESS.link_id, body))
         assert refusal(links.parse_fragment, ADDRESS.link_id, text) is Code.LINK_ADDRESS_VERSION

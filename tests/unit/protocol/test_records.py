@@ -20,6 +20,7 @@ from safelight.sync_protocol.records import (
     OpenRollBody,
     PageRef,
     ProposeDeletionBody,
+    PublishInboxBody,
     PublishLinkBody,
     RecordKind,
     RenditionName,
@@ -32,11 +33,13 @@ from safelight.sync_protocol.records import (
 )
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import Role, Tier
+from safelight.sync_protocol.upload_links import sign_upload_head
 from safelight.sync_protocol.wire import Signed, pack
-from tests.support.grants import ALBUM, album_roll, share
+from tests.support.grants import ALBUM, album_roll, give_body, share
 from tests.support.ledgers import NOW_MS, Person, Signer, Space, id_of, inbox_of, seed_of
 from tests.support.members import member
 from tests.support.refusing import refusal
+from tests.support.upload_ledgers import LINK, PUBLISHING_SEED, upload_head, upload_link
 
 
 def rendition(name: RenditionName = RenditionName.ORIGINAL, which: str = "one") -> RenditionRef:
@@ -80,6 +83,8 @@ def check(space: Space, kind: str, body: Signed, signer: Signer | None = None, *
 def test_an_owner_may_commit_every_kind(space: Space) -> None:
     """Each kind passes for who has its right, and gives back its body."""
     share(space)
+    upload_link(space)
+    inbox = PublishInboxBody(LINK, *sign_upload_head(upload_head(space), PUBLISHING_SEED))
     bodies: dict[str, Signed] = {
         RecordKind.OPEN_ROLL: OpenRollBody(id_of("roll"), 1, b"full", b"view"),
         RecordKind.ADD_ASSETS: AddAssetsBody(id_of("roll"), [asset("one"), asset("two")]),
@@ -98,6 +103,7 @@ def test_an_owner_may_commit_every_kind(space: Space) -> None:
         RecordKind.RESTORE_ASSETS: RestoreAssetsBody([id_of("asset one")]),
         RecordKind.PROPOSE_DELETION: ProposeDeletionBody(1, [id_of("asset one")], b"sealed"),
         RecordKind.DECIDE_DELETION: DecideDeletionBody([id_of("asset one")], confirmed=True),
+        RecordKind.PUBLISH_INBOX: inbox,
     }
     assert set(bodies) == set(record_rules.BODIES) == set(record_rules.RIGHT_FOR)
     for kind, body in bodies.items():
@@ -160,6 +166,30 @@ def test_members_add_to_a_shared_album_who_organise(space: Space) -> None:
     assert check(space, RecordKind.OPEN_ALBUM_ROLL, album_roll())
     elsewhere = album_roll(album_id=bytes(16))
     assert refusal(check, space, RecordKind.OPEN_ALBUM_ROLL, elsewhere) is Code.RIGHT_MISSING
+
+
+def test_who_was_granted_an_album_to_add_to_adds_to_it(space: Space) -> None:
+    """*A grantee that adds elsewhere, or for ever*: to that album, not to the space alone, while the grant stands."""
+    share(space)
+    greta = Person("greta")
+    by_greta = member(space, greta, Role.GRANTEE)
+    added = AddAlbumAssetsBody(id_of("roll"), ALBUM, 2, [asset()])
+    assert refusal(check, space, RecordKind.OPEN_ALBUM_ROLL, album_roll(), by_greta) is Code.RIGHT_MISSING
+    given = give_body(space, greta, expires_ms=NOW_MS + 1, can_add=True)
+    space.take(space.entry(LedgerKind.GIVE_GRANT, given))
+    assert check(space, RecordKind.OPEN_ALBUM_ROLL, album_roll(), by_greta)
+    assert check(space, RecordKind.ADD_ALBUM_ASSETS, added, by_greta)
+    alone = OpenRollBody(id_of("roll"), 1, b"f", b"v")
+    shows = ShowInAlbumBody(ALBUM, 2, NO_HEAD, [ShownItem(id_of("roll"), asset())])
+    for kind, body, changes in (
+        (RecordKind.OPEN_ALBUM_ROLL, album_roll(), {"signed_ms": NOW_MS + 1}),
+        (RecordKind.ADD_ALBUM_ASSETS, added, {"signed_ms": NOW_MS + 1}),
+        (RecordKind.OPEN_ALBUM_ROLL, album_roll(album_id=bytes(16)), {}),
+        (RecordKind.OPEN_ROLL, alone, {}),
+        (RecordKind.ADD_ASSETS, AddAssetsBody(id_of("roll"), [asset()]), {}),
+        (RecordKind.SHOW_IN_ALBUM, shows, {}),
+    ):
+        assert refusal(check, space, kind, body, by_greta, **changes) is Code.RIGHT_MISSING
 
 
 def test_which_record_opened_or_added(space: Space) -> None:

@@ -25,6 +25,8 @@ FROM_SECRET = (
     keytree.link_base,
     keytree.link_password_salt,
     keytree.link_picks_key,
+    keytree.upload_signing_seed,
+    keytree.upload_head_key,
 )
 FROM_PASSWORD = (keytree.link_key_with_password, keytree.link_password_proof, keytree.vault_wrap_key)
 FROM_32_BYTES = [function for function in FROM_KEY if function not in FROM_SECRET + FROM_PASSWORD]
@@ -53,7 +55,7 @@ def test_a_link_secret_gives_unrelated_values() -> None:
     """What the server learns of a link (token, salt) is no prefix of what it must not learn."""
     values = [function(bytes(16)) for function in FROM_SECRET]
     assert len({value[:16] for value in values}) == len(FROM_SECRET)
-    assert [len(value) for value in values] == [32, 32, 16, 32]
+    assert [len(value) for value in values] == [32, 32, 16, 32, 32, 32]
     assert keytree.link_key_with_password(bytes(64)) != keytree.link_password_proof(bytes(64))
     assert keytree.link_key(bytes(32)) != keytree.link_key_with_password(bytes(64))
 

@@ -24,6 +24,9 @@ export const Label = {
   SIGN_PAIRING_READ: "sign/pairing-read",
   SIGN_INVITATION_READ: "sign/invitation-read",
   SIGN_MANIFEST: "sign/manifest-head",
+  SIGN_GUEST_BIND: "sign/guest-bind",
+  SIGN_UPLOAD_HEAD: "sign/upload-head",
+  SIGN_UPLOAD_READ: "sign/upload-read",
 
   // Hashes
   ACCOUNT_ID: "account",
@@ -130,6 +133,12 @@ export const Label = {
   LINK_PAGE_KEY: "link/page-key",
   LINK_PAGE: "link/page",
   LINK_MAKERS: "link/makers-copy",
+
+  // Upload links
+  UPLOAD_SIGNING: "upload/guest-signing",
+  UPLOAD_HEAD_KEY: "upload/head-key",
+  UPLOAD_HEAD: "upload/head",
+  UPLOAD_MAKERS: "upload/makers-copy",
 } as const;
 
 /** What a derived key, a sealed value or a signature is for. */

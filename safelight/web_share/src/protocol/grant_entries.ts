@@ -5,7 +5,7 @@
 import { inboxKey } from "./account_ledger.ts";
 import { MAX_GRANT_BOX_SIZE_BYTES, MAX_GRANTS, MAX_INTEGER } from "./limits.ts";
 import { sealedField } from "./records.ts";
-import { bytes, count, id, list, oneOf, signed, within, type Shaped } from "./wire.ts";
+import { bytes, count, flag, id, list, oneOf, signed, within, type Shaped } from "./wire.ts";
 
 /** Generation 1 is that of the album's own record, which members alone open. */
 export const FIRST_SHARED_GENERATION = 2;
@@ -33,8 +33,11 @@ export type Generation = Shaped<typeof generation>;
 export const openGenerationBody = signed({ albumId: id, generation });
 export type OpenGenerationBody = Shaped<typeof openGenerationBody>;
 
-/** A grant: an account reads the album at the box's tier until `expiresMs`; 0 means until it is ended. */
-export const giveGrantBody = signed({ albumId: id, generation: count, expiresMs: count, box: grantBox });
+/** A grant: the box's account reads the album at the box's tier until `expiresMs`; 0 means until it is ended.
+ *
+ * With `canAdd` it adds to the album, too, and so to the space, of which it reads no more by that.
+ */
+export const giveGrantBody = signed({ albumId: id, generation: count, expiresMs: count, canAdd: flag, box: grantBox });
 export type GiveGrantBody = Shaped<typeof giveGrantBody>;
 
 /** The grant ends, and a new generation begins: what is added from now on is sealed to keys that it never had. */

@@ -117,3 +117,8 @@ export const linkHeadKey = (key: Bytes) => fromKey(key, Label.LINK_HEAD_KEY);
 export function linkPageKey(key: Bytes, pageNumber: number): Promise<Bytes> {
   return fromKey(key, Label.LINK_PAGE_KEY, uint(pageNumber));
 }
+
+// Upload link
+
+export const uploadSigningSeed = (secret: Bytes) => fromLinkSecret(secret, Label.UPLOAD_SIGNING);
+export const uploadHeadKey = (secret: Bytes) => fromLinkSecret(secret, Label.UPLOAD_HEAD_KEY);

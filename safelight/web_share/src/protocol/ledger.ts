@@ -29,6 +29,7 @@ import {
   type LedgerState,
   type Member,
 } from "./ledger_state.ts";
+import { UPLOAD_CHANGES } from "./ledger_uploads.ts";
 import { ENTRY_VERSION, isSameHead, verifyEntry, type Entry } from "./log.ts";
 import { Code, Refused } from "./refusals.ts";
 import { RIGHTS } from "./roles.ts";
@@ -37,7 +38,7 @@ import { unpack } from "./wire.ts";
 
 export const PROTOCOL_VERSION = 1;
 
-const FAMILIES = new Set(["space", "account", "camera", "epoch", "member", "grant", "policy", "hold"]);
+const FAMILIES = new Set(["space", "account", "camera", "epoch", "member", "grant", "upload", "policy", "hold"]);
 
 /** What a space of a kind may allow its links at most. */
 const LINKS_OF_KIND: Readonly<Record<SpaceKind, readonly string[]>> = {
@@ -58,6 +59,7 @@ const CHANGES: ReadonlyMap<string, (body: Bytes) => Change> = new Map([
   ...CAMERA_CHANGES,
   ...GRANT_CHANGES,
   ...MEMBER_CHANGES,
+  ...UPLOAD_CHANGES,
 ]);
 
 /** Take the ledger entry at slot `number`: the new state, or a refusal after which the space stops. */
@@ -134,8 +136,9 @@ async function create(
   const head = { number, hash: entry.id };
   const id = await spaceId(entry.envelope);
   const begun = { spaceId: id, head, kind, nonce, creatorId, policy, name, dedupe, members };
-  const nobody = { cameras: new Map(), invitations: new Map(), removed: new Map(), albums: new Map() };
-  return { ...begun, ...nobody, epochs: [epoch], isEpochDue: false };
+  const nobody = { cameras: new Map(), invitations: new Map(), removed: new Map() };
+  const nothing = { albums: new Map(), uploadLinks: new Map() };
+  return { ...begun, ...nobody, ...nothing, epochs: [epoch], isEpochDue: false };
 }
 
 function checkPolicy(kind: SpaceKind, policy: Policy): void {

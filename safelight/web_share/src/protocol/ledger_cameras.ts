@@ -55,7 +55,7 @@ function certifyCamera(body: CertifyCameraBody): Change {
     if (body.epoch !== epochOf(state).number) throw new Refused(Code.EPOCH_OLD);
     const { cameraId: id, pairingKey, expiresMs, quotaBytes, name, epoch: nameEpoch, dedupe } = body;
     const certified = { id, certifiedBy: authorId, pairingKey, expiresMs, quotaBytes, name, nameEpoch, dedupe };
-    return withCamera(state, { ...certified, revoked: false, albumId: new Uint8Array() });
+    return withCamera(state, { ...certified, revoked: false, albumId: new Uint8Array(), linkId: new Uint8Array() });
   };
 }
 
@@ -93,7 +93,9 @@ function pointCamera(body: PointCameraBody): Change {
   return async (state, entry) => {
     await authorise(state, entry, "organise");
     const camera = state.cameras.get(toHex(body.cameraId));
-    if (!camera || camera.revoked) throw new Refused(Code.LEDGER_RULE, "there is no such camera to point");
+    if (!camera || camera.revoked || camera.linkId.length) {
+      throw new Refused(Code.LEDGER_RULE, "there is no such camera to point");
+    }
     requireCertifier(state, entry, camera);
     if (body.albumId.length && !state.albums.has(toHex(body.albumId))) {
       throw new Refused(Code.LEDGER_RULE, "that album is not shared");

@@ -17,6 +17,7 @@ import {
   type OpenGenerationBody,
 } from "./grant_entries.ts";
 import {
+  addsToAlbums,
   authorise,
   epochOf,
   generationOf,
@@ -75,10 +76,9 @@ function giveGrant(body: GiveGrantBody): Change {
     if (!mayManage(state, authorId, member.role)) {
       throw new Refused(Code.RIGHT_MISSING, `to give a ${member.role} a grant`);
     }
-    const grant: Grant = { tier, expiresMs: body.expiresMs, givenBy: authorId, givenMs: signedMs };
-    if (reads(tierOf(state, accountId), tier)) {
-      throw new Refused(Code.LEDGER_RULE, "that member reads the album already");
-    }
+    const { expiresMs, canAdd } = body;
+    const grant: Grant = { tier, expiresMs, givenBy: authorId, givenMs: signedMs, canAdd };
+    checkGives(state, accountId, grant);
     const newest = generationOf(album);
     if (body.generation !== newest.number || !generationStands(state, album, signedMs)) {
       throw new Refused(Code.GENERATION_OLD);
@@ -98,6 +98,15 @@ function giveGrant(body: GiveGrantBody): Change {
     const grants = new Map([...album.grants, [toHex(accountId), grant]]);
     return withAlbum(state, body.albumId, album.generations.slice(0, -1), boxed, grants);
   };
+}
+
+/** A grant gives something that its member has not, and nothing that its giver has not. */
+function checkGives(state: LedgerState, accountId: Bytes, grant: Grant): void {
+  if (grant.canAdd && !addsToAlbums(state, grant.givenBy)) throw new Refused(Code.RIGHT_MISSING, "to let others add");
+  const isNew = grant.canAdd && !addsToAlbums(state, accountId);
+  if (!isNew && reads(tierOf(state, accountId), grant.tier)) {
+    throw new Refused(Code.LEDGER_RULE, "that member has all that the grant would give");
+  }
 }
 
 /** End a grant: who gave it may, and who may manage its member. A new generation begins with it. */
@@ -145,7 +154,7 @@ function checkMaker(state: LedgerState, entry: Entry): void {
 
 function widens(before: Grant, after: Grant): boolean {
   const isAsLong = !after.expiresMs || (before.expiresMs > 0 && after.expiresMs >= before.expiresMs);
-  return isAsLong && reads(after.tier, before.tier);
+  return isAsLong && reads(after.tier, before.tier) && after.canAdd >= before.canAdd;
 }
 
 /** The next number, of the epoch in force, new inboxes, and exactly one box for each grant that stands. */

@@ -161,7 +161,7 @@ function setRole(body: SetRoleBody): Change {
   };
 }
 
-/** What the member had begun ends with it, for good, should it ever come back: its cameras, invitations and grants. */
+/** What the member had begun ends with it, for good: its cameras, links for uploading, invitations and grants. */
 function remove(body: RemoveMemberBody): Change {
   return async (state, entry) => {
     await authorise(state, entry, "members");
@@ -174,7 +174,10 @@ function remove(body: RemoveMemberBody): Change {
     );
     const removed = new Map([...state.removed, [toHex(body.accountId), state.head.number]]);
     const ended = withoutGrantsOf(withoutInvitationsOf(state, body.accountId), body.accountId);
-    const left = { ...ended, members, cameras, removed };
+    const uploadLinks = mapped(state.uploadLinks, (link) =>
+      equal(link.madeBy, body.accountId) ? { ...link, closed: true } : link,
+    );
+    const left = { ...ended, members, cameras, uploadLinks, removed };
     return afterLoss(left, entry, body.epoch);
   };
 }

@@ -7,6 +7,7 @@ import { type Epoch, type Policy, type SpaceKind } from "./ledger_entries.ts";
 import { verifyEntry, type Entry, type Head } from "./log.ts";
 import { Code, Refused } from "./refusals.ts";
 import { CAMERA_RIGHTS, MANAGES, TIERS, type Right, type Role, type Tier } from "./roles.ts";
+import { type UploadTerms } from "./upload_entries.ts";
 
 /** An account in the space: its role, its own ledger as far as it counts here, its rights, and how it came in.
  *
@@ -44,7 +45,7 @@ export interface Invitation {
   readonly over: boolean;
 }
 
-/** A camera: certified, then bound once, until revoked.
+/** A camera: certified, then bound once, until revoked. A guest of an upload link (`linkId`) is one, too.
  *
  * What it adds is in the shared album `albumId` as well; in none, where that is empty.
  */
@@ -60,6 +61,21 @@ export interface Camera {
   readonly deviceKey?: Bytes;
   readonly revoked: boolean;
   readonly albumId: Bytes;
+  readonly linkId: Bytes;
+}
+
+/** An upload link: opened, joined by guests, until it expires or is closed (docs/spec/upload-links.md). */
+export interface UploadLink {
+  readonly id: Bytes;
+  readonly madeBy: Bytes;
+  readonly guestKey: Bytes;
+  readonly publishingKey: Bytes;
+  readonly terms: UploadTerms;
+  readonly albumId: Bytes;
+  readonly makers: Bytes;
+  readonly makersEpoch: number;
+  readonly guests: number;
+  readonly closed: boolean;
 }
 
 /** One account reads one album at `tier`, until `expiresMs`; 0 means until it is ended. */
@@ -68,6 +84,7 @@ export interface Grant {
   readonly expiresMs: number;
   readonly givenBy: Bytes;
   readonly givenMs: number;
+  readonly canAdd: boolean;
 }
 
 /** An album that is shared by grants: the generations of its keys, and the grants that were not ended.
@@ -99,6 +116,7 @@ export interface LedgerState {
   readonly invitations: ReadonlyMap<string, Invitation>;
   readonly removed: ReadonlyMap<string, number>;
   readonly albums: ReadonlyMap<string, SharedAlbum>;
+  readonly uploadLinks: ReadonlyMap<string, UploadLink>;
   readonly isEpochDue: boolean;
 }
 
@@ -150,11 +168,23 @@ export function standingGrants(album: Pick<SharedAlbum, "grants">, timeMs: numbe
   return new Map([...album.grants].filter(([, grant]) => grantStands(grant, timeMs)));
 }
 
-/** Whether an author adds to a shared album: a member who adds and organises, or a camera pointed at it. */
-export function mayAddTo(state: LedgerState, authorId: Bytes, albumId: Bytes): boolean {
-  if (!state.albums.has(toHex(albumId))) return false;
-  const member = state.members.get(toHex(authorId));
-  if (member) return member.rights.has("add") && member.rights.has("organise");
+/** Whether a member adds to shared albums by its rights alone, without a grant. */
+export function addsToAlbums(state: LedgerState, accountId: Bytes): boolean {
+  const rights = rightsOf(state, accountId);
+  return rights.has("add") && rights.has("organise");
+}
+
+/** Whether an author adds to a shared album at a time: a member, or a camera pointed at it.
+ *
+ * Members do who add and organise, or whose grant says so.
+ */
+export function mayAddTo(state: LedgerState, authorId: Bytes, albumId: Bytes, timeMs: number): boolean {
+  const album = state.albums.get(toHex(albumId));
+  if (!album) return false;
+  if (state.members.has(toHex(authorId))) {
+    const grant = album.grants.get(toHex(authorId));
+    return (grant?.canAdd && grantStands(grant, timeMs)) || addsToAlbums(state, authorId);
+  }
   const camera = standingCamera(state, authorId);
   return camera !== undefined && equal(camera.albumId, albumId);
 }
@@ -171,6 +201,24 @@ export function signingKey(state: LedgerState, authorId: Bytes, deviceId: Bytes)
   if (member) return deviceKey(member.account, deviceId);
   const camera = standingCamera(state, authorId);
   return camera && equal(deviceId, authorId) ? camera.deviceKey : undefined;
+}
+
+/** Whether guests may add by an upload link at a time: like cameras, for as long as its maker may. */
+export function uploadLinkStands(state: LedgerState, link: UploadLink, timeMs: number): boolean {
+  return !link.closed && mayAdd(state, link.madeBy) && timeMs < link.terms.expiresMs;
+}
+
+/** Whether an author was given the space's dedupe key: who reads all, and cameras that are no guests. */
+export function holdsDedupeKey(state: LedgerState, authorId: Bytes): boolean {
+  const camera = state.members.has(toHex(authorId)) ? undefined : state.cameras.get(toHex(authorId));
+  return camera ? !camera.linkId.length : tierOf(state, authorId) === "full";
+}
+
+/** The upload link by which an author came; none for members and for other cameras. */
+export function guestLink(state: LedgerState, authorId: Bytes): UploadLink | undefined {
+  if (state.members.has(toHex(authorId))) return undefined;
+  const camera = state.cameras.get(toHex(authorId));
+  return camera && state.uploadLinks.get(toHex(camera.linkId));
 }
 
 function standingCamera(state: LedgerState, cameraId: Bytes): Camera | undefined {

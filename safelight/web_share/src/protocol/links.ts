@@ -32,13 +32,17 @@ import {
 
 export const LINK_VERSION = 1;
 const FLAG_PASSWORD = 1;
+const FLAG_UPLOAD = 2;
 const FRAGMENT_LENGTH = 61;
 const HANDOVER_LENGTH = 26;
 const ADDRESS = /\/s\/([0-9a-f]{32})(?:#|%23)?(.*)$/is;
 /** What chat programs and mail scanners put around an address. */
 const STRAY = new Set(" \t\r\n.,;:!?'\"()<>[]{}*_~\u00ab\u00bb\u2018\u2019\u201c\u201d\u200b\ufeff");
 
-/** What a link's address says: the link, whether it has a password, its secret and who publishes it. */
+/** What a link's address says: the link, whether it has a password, its secret and who publishes it.
+ *
+ * An upload link takes pictures and shows none.
+ */
 export interface LinkAddress {
   readonly linkId: Bytes;
   readonly hasPassword: boolean;
@@ -46,6 +50,7 @@ export interface LinkAddress {
   readonly publisherFingerprint: Bytes;
   /** Empty, or the 16 bytes that let another browser of the same person in. */
   readonly handover: Bytes;
+  readonly isUpload: boolean;
 }
 
 function stripStray(address: string): string {
@@ -62,7 +67,8 @@ async function checksum(linkId: Bytes, body: Bytes): Promise<Bytes> {
 
 /** The 61 letters and digits after the `#` (87 with a hand-over token). */
 export async function buildFragment(address: LinkAddress): Promise<string> {
-  const start = Uint8Array.of(LINK_VERSION, address.hasPassword ? FLAG_PASSWORD : 0);
+  const flags = (address.hasPassword ? FLAG_PASSWORD : 0) | (address.isUpload ? FLAG_UPLOAD : 0);
+  const start = Uint8Array.of(LINK_VERSION, flags);
   const body = concat(start, address.secret, address.publisherFingerprint);
   return toLetters(concat(body, await checksum(address.linkId, body))) + toLetters(address.handover);
 }
@@ -79,13 +85,15 @@ export async function parseFragment(linkId: Bytes, fragmentText: string): Promis
     throw new Refused(Code.LINK_ADDRESS_MANGLED);
   }
   const flags = whole[1]!;
-  if (whole[0] !== LINK_VERSION || flags & ~FLAG_PASSWORD) throw new Refused(Code.LINK_ADDRESS_VERSION);
+  const isKnown = [0, FLAG_PASSWORD, FLAG_UPLOAD].includes(flags);
+  if (whole[0] !== LINK_VERSION || !isKnown) throw new Refused(Code.LINK_ADDRESS_VERSION);
   return {
     linkId,
-    hasPassword: Boolean(flags & FLAG_PASSWORD),
+    hasPassword: flags === FLAG_PASSWORD,
     secret: whole.slice(2, 18),
     publisherFingerprint: whole.slice(18, 34),
     handover: parseHandover(fragment.slice(FRAGMENT_LENGTH)),
+    isUpload: flags === FLAG_UPLOAD,
   };
 }
 

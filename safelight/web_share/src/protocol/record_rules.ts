@@ -8,6 +8,7 @@ import {
   epochOf,
   generationOf,
   generationStands,
+  holdsDedupeKey,
   mayAddTo,
   rightsOf,
   type LedgerState,
@@ -23,6 +24,7 @@ import { ENTRY_VERSION, head, signatureBytes, type Entry } from "./log.ts";
 import { addAlbumAssetsBody, addAssetsBody, assetBody, pageRef, sealedField, type AssetBody } from "./records.ts";
 import { Code, Refused } from "./refusals.ts";
 import type { Right } from "./roles.ts";
+import { checkGuest, checkInbox, publishInboxBody } from "./upload_records.ts";
 import { bytes, count, flag, hash, id, list, oneOf, optionalHash, signed, unpack, type Shaped } from "./wire.ts";
 
 const MAX_SEALED_KEY_SIZE_BYTES = 2048;
@@ -120,7 +122,7 @@ export const proposeDeletionBody = signed({ epoch: count, assetIds, note: bytes(
 /** What becomes of assets that are proposed for the trash. */
 export const decideDeletionBody = signed({ assetIds, confirmed: flag });
 
-type Rule = (state: LedgerState, body: Entry["body"], entry: Entry) => void;
+type Rule = (state: LedgerState, body: Entry["body"], entry: Entry) => void | Promise<void>;
 
 /** For each kind the right that it needs, and its own rule; none where that depends on the album or on what is said. */
 const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
@@ -128,7 +130,7 @@ const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
   readonly [Right | undefined, Rule]
 >([
   ["roll.open", ["add", (state, body) => checkEpoch(state, unpack(body, openRollBody).epoch)]],
-  ["asset.add", ["add", (_, body) => checkAssets(unpack(body, addAssetsBody).assets)]],
+  ["asset.add", ["add", (state, body, entry) => checkNew(state, entry, unpack(body, addAssetsBody).assets)]],
   [
     "roll.open-album",
     [undefined, (state, body, entry) => checkAlbumRoll(state, entry, unpack(body, openAlbumRollBody))],
@@ -144,6 +146,7 @@ const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
   ["asset.approve", ["approve", (_, body) => checkApprovals(unpack(body, approveAssetsBody))]],
   ["link.publish", ["link", (state, body) => checkLink(state, unpack(body, publishLinkBody))]],
   ["link.revoke", ["revoke-link", (_, body) => void unpack(body, revokeLinkBody)]],
+  ["link.inbox", ["link", (state, body, entry) => checkInbox(state, entry, unpack(body, publishInboxBody))]],
   ["asset.trash", ["trash", (_, body) => checkEachOnce(unpack(body, trashAssetsBody).assetIds)]],
   ["asset.restore", ["trash", (_, body) => checkEachOnce(unpack(body, restoreAssetsBody).assetIds)]],
   ["deletion.propose", ["propose-deletion", (state, body) => checkProposal(state, unpack(body, proposeDeletionBody))]],
@@ -156,15 +159,17 @@ const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
 /** Judge a record by the ledger at its slot; whether this version knows its kind.
  *
  * ENTRY_UNKNOWN_CRITICAL, ENTRY_MALFORMED, SIGNER_UNKNOWN, SIGNATURE_INVALID, RIGHT_MISSING, EPOCH_OLD,
- * GENERATION_OLD, POLICY_FORBIDS or ASSET_CONFLICT otherwise.
+ * GENERATION_OLD, POLICY_FORBIDS, ASSET_CONFLICT, UPLOAD_LINK_OVER or MANIFEST_INVALID otherwise.
  */
 export async function checkRecord(state: LedgerState, entry: Entry): Promise<boolean> {
   const found = entry.header.version === ENTRY_VERSION ? RULES.get(entry.header.kind) : undefined;
   // *A space stopped by garbage*: only who stands in it, and signed this, can ask everyone for an update.
   await authorise(state, entry, found?.[0]);
+  checkGuest(state, entry, found !== undefined);
   if (!found && entry.header.critical) throw newer(entry);
-  found?.[1](state, entry.body, entry);
-  return found !== undefined;
+  if (!found) return false;
+  await found[1](state, entry.body, entry);
+  return true;
 }
 
 function newer({ header }: Entry): Refused {
@@ -192,11 +197,13 @@ function checkAlbumRoll(state: LedgerState, entry: Entry, body: OpenAlbumRollBod
 function checkAlbumAssets(state: LedgerState, entry: Entry, body: AddAlbumAssetsBody): void {
   checkAdds(state, entry, body);
   checkGeneration(state, entry, body);
-  checkAssets(body.assets);
+  checkNew(state, entry, body.assets);
 }
 
 function checkAdds(state: LedgerState, { header }: Entry, { albumId }: OpenAlbumRollBody | AddAlbumAssetsBody): void {
-  if (!mayAddTo(state, header.authorId, albumId)) throw new Refused(Code.RIGHT_MISSING, "to add to this album");
+  if (!mayAddTo(state, header.authorId, albumId, header.signedMs)) {
+    throw new Refused(Code.RIGHT_MISSING, "to add to this album");
+  }
 }
 
 /** *An ended grant reads what is added later*: not under keys that it, or whoever left the space, still has.
@@ -213,6 +220,14 @@ function checkGeneration(
   const stands = generationStands(state, album, entry.header.signedMs);
   if (body.generation !== generationOf(album).number || !stands) {
     throw new Refused(Code.GENERATION_OLD, `generation ${body.generation}`);
+  }
+}
+
+/** *A poisoned fingerprint makes a phone skip a photograph*: who cannot make one has it from somebody else. */
+function checkNew(state: LedgerState, { header }: Entry, assets: readonly AssetBody[]): void {
+  checkAssets(assets);
+  if (assets.some(({ fingerprint }) => fingerprint.length) && !holdsDedupeKey(state, header.authorId)) {
+    throw new Refused(Code.ENTRY_MALFORMED, "who holds no dedupe key names no fingerprint");
   }
 }
 

@@ -46,6 +46,7 @@ export const Code = {
   EPOCH_MISMATCH: "epoch-mismatch",
   GENERATION_OLD: "generation-old",
   ALBUM_STALE: "album-stale",
+  ALBUM_WAITS: "album-waits",
   CAMERA_ALREADY_BOUND: "camera-already-bound",
   PAIRING_EXPIRED: "pairing-expired",
   PAIRING_INVALID: "pairing-invalid",
@@ -96,6 +97,9 @@ export const Code = {
   LINK_EXHAUSTED: "link-exhausted",
   LINK_SESSION_REQUIRED: "link-session-required",
   MANIFEST_INVALID: "manifest-invalid",
+  UPLOAD_LINK_OVER: "upload-link-over",
+  UPLOAD_LINK_FULL: "upload-link-full",
+  UPLOAD_LINK_PAUSED: "upload-link-paused",
 
   // The client's own
   INSECURE_SERVER: "insecure-server",

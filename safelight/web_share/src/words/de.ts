@@ -86,6 +86,14 @@ export const de: Words = {
     text: "Er kann keine Fotos entschlüsseln. Ein aktueller Firefox, Chrome, Edge oder Safari kann es: öffne den Link dort.",
   },
 
+  upload: {
+    title: "Jemand bittet dich um Fotos",
+    text: "Dieser Link ist zum Hinzufügen von Fotos. Er zeigt keine, weder deine noch die von anderen.",
+    how: "Eine Seite dafür gibt es noch nicht. Bis dahin benutzt man ihn in einem Terminal, mit dem ganzen Link und einem Ordner:",
+    command: "safelight link upload LINK ORDNER",
+    sender: "Wenn du hier Fotos sehen wolltest, bitte um einen anderen Link.",
+  },
+
   gallery: {
     label: "Fotos",
     items: (count, number) => `${number} ${count === 1 ? "Aufnahme" : "Aufnahmen"}`,

@@ -84,6 +84,14 @@ export const en = {
     text: "It cannot decrypt photos. A current Firefox, Chrome, Edge or Safari can: open the link there.",
   },
 
+  upload: {
+    title: "Someone asks you for photos",
+    text: "This link is for adding photos. It shows none, neither yours nor anyone else's.",
+    how: "There is no page for it yet. Until there is, it is used in a terminal, with the whole link and a folder:",
+    command: "safelight link upload LINK FOLDER",
+    sender: "If you expected to see photos here, ask whoever sent it for another link.",
+  },
+
   gallery: {
     label: "Photos",
     items: (count: number, number: string) => `${number} ${count === 1 ? "item" : "items"}`,

@@ -5,9 +5,10 @@ import { newId } from "../../protocol/ids.ts";
 import { parseAddress, parseFragment } from "../../protocol/links.ts";
 import { buildPlace, foreignOrigin, isSameLink, placeOf, readPlace } from "./address.ts";
 
-async function anAddress(handover = new Uint8Array(0)) {
+async function anAddress(handover = new Uint8Array(0), isUpload = false) {
   const linkId = newId();
-  const address = { linkId, hasPassword: true, secret: randomBytes(16), publisherFingerprint: randomBytes(16), handover };
+  const [secret, publisherFingerprint] = [randomBytes(16), randomBytes(16)];
+  const address = { linkId, hasPassword: !isUpload, secret, publisherFingerprint, handover, isUpload };
   const [path = "", letters = ""] = (await buildPlace(address)).split("#");
   return { address, path, letters };
 }
@@ -20,6 +21,12 @@ describe("the page's address", () => {
       expect(readPlace(path, `#${letters}/12`)).toEqual({ linkId: toHex(address.linkId), letters, picture: 12 });
       expect(await parseFragment(address.linkId, letters)).toEqual(address);
     }
+  });
+
+  test("of an upload link says so, also when it stands in the bar again", async () => {
+    const { address, letters } = await anAddress(new Uint8Array(0), true);
+    expect(await parseFragment(address.linkId, letters)).toEqual(address);
+    expect((await parseAddress(`https://photos.example${await buildPlace(address)}`)).isUpload).toBe(true);
   });
 
   test("of one picture still opens the link in a reader that knows of no pictures", async () => {

@@ -1,7 +1,22 @@
 import { describe, expect, test } from "vitest";
 
+import { newId } from "../../protocol/ids.ts";
 import { Code, Refused } from "../../protocol/refusals.ts";
-import { pasteReason, sceneOf } from "./scenes.ts";
+import { pasteReason, sceneBefore, sceneOf } from "./scenes.ts";
+
+describe("an address leads to its scene", () => {
+  const bytes = { linkId: newId(), secret: newId(), publisherFingerprint: newId(), handover: new Uint8Array(0) };
+
+  test("a link that takes pictures shows none, and the server is not asked", () => {
+    expect(sceneBefore({ ...bytes, hasPassword: false, isUpload: true })).toEqual({ at: "upload" });
+  });
+
+  test("any other link goes on to its door", () => {
+    for (const hasPassword of [false, true]) {
+      expect(sceneBefore({ ...bytes, hasPassword, isUpload: false })).toBeUndefined();
+    }
+  });
+});
 
 describe("a refusal leads to its scene", () => {
   test.each([

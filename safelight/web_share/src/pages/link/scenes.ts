@@ -1,5 +1,6 @@
 /** The scenes of a visit, and which of them a refusal leads to. */
 
+import type { LinkAddress } from "../../protocol/links.ts";
 import { Code, Refused } from "../../protocol/refusals.ts";
 import type { Gallery } from "./gallery.svelte.ts";
 
@@ -12,6 +13,7 @@ export type Scene =
   | { readonly at: "paste"; readonly why: PasteReason }
   | { readonly at: "insecure"; readonly httpsAddress: string }
   | { readonly at: "old" }
+  | { readonly at: "upload" }
   | { readonly at: "door"; readonly hasPassword: boolean; readonly isWrong: boolean }
   | { readonly at: "opening"; readonly stretching: boolean; readonly estimateMs: number }
   | { readonly at: "refused"; readonly why: RefusedReason }
@@ -36,6 +38,11 @@ const REFUSED_REASONS: Partial<Record<Code, RefusedReason>> = {
   [Code.FORMAT_UNSUPPORTED]: "substituted",
   [Code.LENGTH_MISMATCH]: "substituted",
 };
+
+/** What an address leads to without a question to the server: a link that takes pictures has none to show. */
+export function sceneBefore(address: LinkAddress): Scene | undefined {
+  return address.isUpload ? { at: "upload" } : undefined;
+}
 
 /** Where an attempt to open ends that was refused; a wrong password and an unknown link look alike. */
 export function sceneOf(error: unknown, hasPassword: boolean): Scene {

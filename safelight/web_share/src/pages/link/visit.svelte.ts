@@ -18,7 +18,7 @@ import * as keytree from "../../protocol/keytree.ts";
 import { Code, Refused } from "../../protocol/refusals.ts";
 import { buildPlace, foreignOrigin, placeOf, readPlace } from "./address.ts";
 import { Gallery, type BlobSource } from "./gallery.svelte.ts";
-import { pasteReason, sceneOf, type PasteReason, type Scene } from "./scenes.ts";
+import { pasteReason, sceneBefore, sceneOf, type PasteReason, type Scene } from "./scenes.ts";
 import { LinkServer, type BlobRef } from "./server.ts";
 import { forget, recall, remember, sweep, type Remembered } from "./tab.ts";
 
@@ -62,8 +62,13 @@ export class Visit implements BlobSource {
       this.scene = { at: "paste", why: pasteReason(error) };
       return;
     }
-    this.#server = new LinkServer(place.linkId);
     await this.#showAddress(this.#address);
+    const before = sceneBefore(this.#address);
+    if (before) {
+      this.scene = before;
+      return;
+    }
+    this.#server = new LinkServer(place.linkId);
     await this.#resume(place.linkId);
   }
 

@@ -15,6 +15,7 @@ from tools import (
     vector_cases_members,
     vector_cases_sealed,
     vector_cases_signatures,
+    vector_cases_uploads,
     vector_cases_vaults,
 )
 from tools.vector_operations import VECTORS, Values, dump
@@ -39,6 +40,7 @@ FILES: dict[str, tuple[str, Callable[[], list[Values]]]] = {
     "vaults.json": ("Vaults, whose members bring a key for them.", vector_cases_vaults.vaults),
     "grants.json": ("Albums shared by grants, and their own log.", vector_cases_grants.grants),
     "approvals.json": ("Albums that require approval, and what is approved.", vector_cases_approvals.approvals),
+    "uploads.json": ("Upload links, their guests, and what those are told.", vector_cases_uploads.uploads),
     "verify_words.json": ("Words by which members compare their ledgers.", vector_cases_ledgers.verify_words),
     "promises.json": ("Receipts and pairing codes.", vector_cases_ledgers.promises),
 }

@@ -42,7 +42,14 @@ _FROM_KEY = (
     ("link_key", "link base"),
     ("link_head_key", "link key"),
 )
-_FROM_LINK_SECRET = ("link_access_token", "link_base", "link_password_salt", "link_picks_key")
+_FROM_LINK_SECRET = (
+    "link_access_token",
+    "link_base",
+    "link_password_salt",
+    "link_picks_key",
+    "upload_signing_seed",
+    "upload_head_key",
+)
 _FROM_LINK_PASSWORD = ("link_key_with_password", "link_password_proof")
 _RENDITIONS = ("original", "motion", "raw", "sidecar", "preview", "thumbnail")
 

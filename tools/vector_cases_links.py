@@ -38,6 +38,8 @@ def addresses() -> list[Values]:
     open_link = {**asdict(_ADDRESS), "has_password": False}
     cases.add("a fragment without password", "link.fragment", **open_link)
     handed_over = {**asdict(_ADDRESS), "handover": seeded("handover", 16)}
+    upload = {**open_link, "is_upload": True}
+    taking = cases.add("a fragment of an upload link", "link.fragment", **upload)["fragment_text"]
     longer = cases.add("a fragment with a hand-over token", "link.fragment", **handed_over)["fragment_text"]
 
     def parse(name: str, text: str, expect: Code | None = None) -> None:
@@ -52,6 +54,7 @@ def addresses() -> list[Values]:
     parse("in brackets and quotes, with a line break", f'("<{fragment}>"),\r\n')
     parse("between typographic quotes", f"\u201c{fragment}\u201d")
     parse("with a hand-over token", longer)
+    parse("of an upload link", taking)
     parse("with half a hand-over token", longer[:-3])
     parse("with something else behind", fragment + "&utm_source=chat")
     parse("empty", "", Code.LINK_ADDRESS_CUT)
@@ -63,7 +66,12 @@ def addresses() -> list[Values]:
     parse("letters of another script", "\u0131" * 61, _MANGLED)
     last = fragment[60]
     parse("bits beyond the last byte", fragment[:60] + chr(ord(last) + 1), _MANGLED)
-    for name, start in (("version 2", b"\x02\x00"), ("version 0", b"\x00\x00"), ("unknown flag", b"\x01\x02")):
+    for name, start in (
+        ("version 2", b"\x02\x00"),
+        ("version 0", b"\x00\x00"),
+        ("unknown flag", b"\x01\x04"),
+        ("an upload link with a password", b"\x01\x03"),
+    ):
         body = start + _ADDRESS.secret + _ADDRESS.publisher_fingerprint
         checksum = hashlib.sha256(context(Label.LINK_CHECKSUM, _ADDRESS.link_id, body)).digest()[:4]
         parse(name, to_letters(body + checksum), Code.LINK_ADDRESS_VERSION)

@@ -24,7 +24,7 @@ Values = dict[str, Any]
 Operation = Callable[[Values], Values]
 
 _INTEGERS = ("_bytes", "_count", "_index", "_number", "_kib")
-_PLAIN = frozenset({"value", "passes", "final", "has_password", "originals", "edits"})
+_PLAIN = frozenset({"value", "passes", "final", "has_password", "is_upload", "originals", "edits"})
 
 
 def decode(name: str, value: Any) -> Any:

@@ -113,6 +113,7 @@ def _space(v: Values) -> Values:
         "pointed_text": sorted(
             f"{key.hex()} {camera.album_id.hex()}" for key, camera in state.cameras.items() if camera.album_id
         ),
+        "upload_links_text": sorted(_described_link(key, link) for key, link in state.upload_links.items()),
         "adding_ids": sorted(key for key in (*state.members, *state.cameras) if Right.ADD in state.rights_of(key)),
         "set_aside_count": len(reader.set_aside),
         "set_aside_codes_text": reader.set_aside,
@@ -130,8 +131,17 @@ def _described_album(album_id: bytes, album: ledger_state.SharedAlbum) -> str:
 def _described_grants(album_id: bytes, album: ledger_state.SharedAlbum) -> list[str]:
     return [
         f"{album_id.hex()} {key.hex()} {grant.tier.value} {grant.expires_ms} {grant.given_by.hex()} {grant.given_ms}"
+        + (" adds" if grant.can_add else "")
         for key, grant in album.grants.items()
     ]
+
+
+def _described_link(link_id: bytes, link: ledger_state.UploadLink) -> str:
+    closed, album, terms = "yes" if link.closed else "no", link.album_id.hex() or "-", link.terms
+    return (
+        f"{link_id.hex()} {link.made_by.hex()} {link.guests} {closed} {album} "
+        f"{terms.expires_ms} {terms.max_files} {terms.quota_bytes} {terms.max_guests}"
+    )
 
 
 def _receipt(v: Values) -> Values:

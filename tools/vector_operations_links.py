@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from safelight.sync_protocol import links, padding
+from safelight.sync_protocol import links, padding, upload_links
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.sealing import floe, keytree
@@ -18,6 +18,7 @@ def _address(address: links.LinkAddress) -> Values:
         "secret": address.secret,
         "publisher_fingerprint": address.publisher_fingerprint,
         "handover": address.handover,
+        "is_upload": address.is_upload,
     }
 
 
@@ -93,6 +94,21 @@ def _open_file(v: Values) -> Values:
     return {"plaintext": plaintext[:length_bytes]}
 
 
+def _verify_upload_head(v: Values) -> Values:
+    said = {name: v[name] for name in ("link_id", "secret", "publisher_fingerprint")}
+    address = links.LinkAddress(**said, has_password=False, is_upload=True)
+    head = upload_links.verify_upload_head(address, v["content"], v["signature"], v["publishing_key"])
+    return {
+        "space_id": head.space_id,
+        "server_key": head.server_key,
+        "epoch_number": head.epoch,
+        "full_inbox": head.full_inbox,
+        "view_inbox": head.view_inbox,
+        "log_number": head.log.number,
+        "max_files_number": head.terms.max_files,
+    }
+
+
 LINK_OPERATIONS = {
     "link.fragment": lambda v: {"fragment_text": links.build_fragment(links.LinkAddress(**v))},
     "link.parse-fragment": lambda v: _address(links.parse_fragment(v["link_id"], v["fragment_text"])),
@@ -100,5 +116,6 @@ LINK_OPERATIONS = {
     "link.verify-head": _verify_head,
     "link.open-head": _open_head,
     "link.open-page": _open_page,
+    "upload.head": _verify_upload_head,
     "file.open": _open_file,
 }

@@ -24,10 +24,10 @@ _READING = {
     "account-secret.unwrap", "account.replay", "album.chain", "box.open", "file.open", "floe.open", "floe.open-segment",
     "hpke.open", "link.open-head", "link.open-page", "link.parse-address", "link.parse-fragment", "link.verify-head",
     "log.chain", "pairing.parse", "password.check-costs", "receipt.verify", "recovery.entropy", "signature.verify",
-    "space.replay", "unpad",
+    "space.replay", "unpad", "upload.head",
 }  # fmt: skip
 # What the reader itself names, and a header, which a record's shape holds to its size before anyone reads it.
-_OURS = {"unlocker_text", "final", "segment_index", "header"}
+_OURS = {"unlocker_text", "final", "segment_index", "header", "secret"}
 
 
 def corpus(folder: Path) -> Path:

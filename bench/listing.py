@@ -26,7 +26,7 @@ _ASSETS_OF_LIMIT = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A command that ran: how long it took, of a processor too, and how much memory it had at most."""
+    """A command that ran, its helpers included: how long it took, of processors too, and how much memory at most."""
 
     wall_s: float
     cpu_s: float
@@ -55,11 +55,14 @@ def watched(made: Installation, profile: str, *arguments: str, lines: int = 0) -
 
 
 def _peak_kib(pid: int) -> int:
+    """The most memory that a process had so far, and its helpers each at most."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
+    own = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
+    return own + sum(_peak_kib(int(child)) for child in children)
 
 
 def listed(in_record: int, assets: int, repeats: int) -> dict[str, list[Run]]:

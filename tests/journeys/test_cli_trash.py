@@ -94,13 +94,14 @@ def test_a_grantee_is_told(server: ServerProcess, tmp_path: Path) -> None:
     """Of an album that was granted, a picture in the trash is listed as withheld, not exported, and stops no other."""
     owner, fred = (new_account(server, tmp_path / name, f"trash-{name}") for name in ("studio", "fred"))
     owner.ok("space", "create", "Studio", "--kind", "work")
-    roll = _roll(tmp_path / "roll", 2)
+    roll = _roll(tmp_path / "roll", 3)
     new_camera(owner, "Studio", tmp_path / "phone").ok("camera", "push", str(roll))
     ids = {row["name"]: row["id"] for row in owner.json("asset", "list", "--space", "Studio")}
     owner.ok("album", "create", "Wedding", "--space", "Studio")
     owner.ok("album", "add", "Wedding", "--space", "Studio", "--all")
     uri = owner.json("member", "invite", "Fred", "--space", "Studio", "--role", "grantee")["uri"]
     assert fred.run("member", "join", stdin=uri + "\n").returncode == 0
+    owner.ok("asset", "trash", ids["IMG_2.JPG"], "--space", "Studio")
     owner.ok("album", "grant", "Wedding", "--space", "Studio", "--to", "Fred", "--tier", "full")
     owner.ok("asset", "trash", ids["IMG_0.JPG"], "--space", "Studio")
 
@@ -119,4 +120,9 @@ def test_a_grantee_is_told(server: ServerProcess, tmp_path: Path) -> None:
     got = fred.refused("asset", "get", ids["IMG_0.JPG"], "--album", "Wedding", "--out", str(tmp_path / "x"))
     assert "[withheld]" in got
     owner.ok("asset", "restore", ids["IMG_0.JPG"], "--space", "Studio")
+    assert fred.json("export", str(tmp_path / "out"), "--album", "Wedding")["written"] == 1
+    # What was in the trash when the album was shared is the members' alone, until it is added to it anew.
+    owner.ok("asset", "restore", ids["IMG_2.JPG"], "--space", "Studio")
+    assert len(fred.json("asset", "list", "--album", "Wedding")) == 2
+    assert owner.json("album", "add", "Wedding", "--space", "Studio", ids["IMG_2.JPG"]) == {"added": 1}
     assert fred.json("export", str(tmp_path / "out"), "--album", "Wedding")["written"] == 1

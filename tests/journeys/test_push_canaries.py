@@ -37,7 +37,7 @@ def test_no_canary_is_found_in_what_the_server_wrote(tmp_path: Path, monkeypatch
     whats = ["file name", "caption", "rights", "keyword", "xmp", "comment", "content", "space", "album", "camera"]
     words = {
         what: canary(what)
-        for what in [*whats, "friend", "label", "watermark", "password", "link password", "new password"]
+        for what in [*whats, "friend", "label", "note", "watermark", "password", "link password", "new password"]
     }
     with server_process(tmp_path / "server") as server:
         owner = Cli(
@@ -61,6 +61,9 @@ def test_no_canary_is_found_in_what_the_server_wrote(tmp_path: Path, monkeypatch
             "link", "create", "--album", words["album"], "--space", space, "--password", "--label", words["label"]
         )
         owner.ok("link", "create", "--album", words["album"], "--space", space, "--watermark", words["watermark"])
+        [*_, one] = owner.json("asset", "list", "--space", space)
+        owner.ok("asset", "propose-deletion", one["id"], "--space", space, "--note", words["note"])
+        assert owner.json("asset", "proposals", "--space", space)[0]["note"] == words["note"]
         owner.ok("account", "password")
         secrets = [" ".join(made["recovery_words"]), " ".join(made["recovery_words"][:6]), link["url"].split("#")[1]]
         written = [server.data, tmp_path / "server.log", temporary]

@@ -28,6 +28,7 @@ from safelight.clients.engine.albums import AlbumReader, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.export import ExportReport, ReadsAssets, export_assets
 from safelight.clients.engine.granted_assets import GrantedAlbum, GrantedReader
+from safelight.clients.engine.listing import listed_assets
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.records import RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
@@ -96,7 +97,7 @@ def list_(
         return
 
     async def look(reader: ReadsAssets) -> list[dict[str, Any]]:
-        rows = [asset_row(found, withheld=found.asset_id in reader.withheld) async for found in reader.each()]
+        rows = [asset_row(one, withheld=one.asset_id in reader.withheld) async for one in listed_assets(reader)]
         return await with_approvals(reader, rows) if isinstance(reader, AlbumReader) else rows
 
     rows = with_assets(space, album, look)

@@ -20,6 +20,7 @@ from safelight.clients.cli.output import (
 from safelight.clients.cli.running import with_space
 from safelight.clients.cli.trash import IdsArgument, ids_of, tell_showing
 from safelight.clients.engine.assets import AssetReader
+from safelight.clients.engine.listing import listed
 from safelight.clients.engine.members import list_members
 from safelight.clients.engine.proposals import decide_deletion, find_proposal, list_proposals, propose_deletion
 from safelight.clients.engine.space_view import SpaceView
@@ -64,7 +65,7 @@ def proposals(space: SpaceOption, json: JsonOption = False) -> None:
         names = {one.account_id: shown_name(one) for one in await list_members(view)}
         reader, rows = AssetReader(view), []
         for one in await list_proposals(view):
-            assets = [asset_row(found) async for found in reader.each(list(one.places))]
+            assets = [asset_row(listed(found)) async for found in reader.each(list(one.places))]
             by = names.get(one.author_id, one.author_id.hex()[:12])
             rows.append(
                 {

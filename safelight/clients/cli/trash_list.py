@@ -7,6 +7,7 @@ from safelight.clients.cli.member_names import shown_name
 from safelight.clients.cli.output import Column, date_text, print_json, print_table, size_text
 from safelight.clients.cli.running import with_space
 from safelight.clients.engine.assets import AssetReader
+from safelight.clients.engine.listing import listed
 from safelight.clients.engine.members import list_members
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.trash import trashed_assets
@@ -22,7 +23,7 @@ def list_trash(space: str, *, json: bool) -> None:
         async for found in AssetReader(view).each([one.place for one in trashed.values()]):
             one = trashed[found.asset_id]
             by = names.get(one.author_id, one.author_id.hex()[:12])
-            rows.append(asset_row(found) | {"trashed_by": by, "trashed_ms": one.time_ms})
+            rows.append(asset_row(listed(found)) | {"trashed_by": by, "trashed_ms": one.time_ms})
         return rows
 
     rows = with_space(space, look)

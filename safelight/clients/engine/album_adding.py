@@ -45,6 +45,8 @@ async def add_to_album(space: SpaceView, album: Album, assets: Sequence[OpenedAs
 
 def _absent(space: SpaceView, album: Album, assets: Sequence[OpenedAsset]) -> list[OpenedAsset]:
     present = {place.asset_id for place in space.index.album_assets(album.album_id)}
+    if album.is_shared:  # what was in the trash when it was shared, say, its members alone see
+        present -= {place.asset_id for place in space.index.unshown_assets(album.album_id)}
     unique = {asset.asset_id: asset for asset in assets}
     return [asset for asset_id, asset in unique.items() if asset_id not in present]
 

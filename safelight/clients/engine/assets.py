@@ -34,6 +34,7 @@ from safelight.sync_protocol.records import (
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier
 
+NOT_OF_ONE_ASSET = frozenset({Code.SERVER_UNREACHABLE, Code.EPOCH_MISMATCH, Code.VAULT_LOCKED})
 _PREFIX = re.compile(r"[0-9a-f]{1,32}")
 
 
@@ -145,33 +146,33 @@ class AssetReader(AssetFetcher):
 
     def __init__(self, space: SpaceView) -> None:
         super().__init__(space.session, space.space_id)
-        self._space = space
+        self.space = space
         self._record: KeptRecord | None = None
 
     async def open(self, place: AssetPlace) -> OpenedAsset:
         """Open one asset; OPEN_FAILED if anything of it was moved, changed, or does not belong together."""
-        space_id = self._space.space_id
+        space_id = self.space.space_id
         record = self._read(place.number)
         body = record.body.assets[place.position]
-        keys = open_asset_keys(body, await self._roll(place.roll_id), space_id)
+        keys = open_asset_keys(body, await self.roll_keys(place.roll_id), space_id)
         view = open_view_part(body, keys, space_id, place.roll_id)
         full = None if keys.full is None else open_full_part(body, keys, space_id, place.roll_id)
         return OpenedAsset(place.asset_id, place.roll_id, place.number, record.time_ms, body, keys, view, full)
 
     async def each(self, places: list[AssetPlace] | None = None) -> AsyncIterator[OpenedAsset | FailedAsset]:
         """Open all assets (or *places*), oldest first; one that does not open comes as a `FailedAsset`."""
-        for place in self._space.index.assets() if places is None else places:
+        for place in self.space.index.assets() if places is None else places:
             try:
                 yield await self.open(place)
             except Refused as refusal:
-                if refusal.code in (Code.SERVER_UNREACHABLE, Code.EPOCH_MISMATCH, Code.VAULT_LOCKED):
+                if refusal.code in NOT_OF_ONE_ASSET:
                     raise
                 yield FailedAsset(place.asset_id, refusal)
 
     def place(self, prefix: str) -> AssetPlace:
         """Where the asset stands whose id begins with *prefix*; NOT_FOUND for none, BAD_REQUEST for more than one."""
         prefix = prefix.strip().lower()
-        found = self._space.index.assets_by_prefix(prefix) if _PREFIX.fullmatch(prefix) else []
+        found = self.space.index.assets_by_prefix(prefix) if _PREFIX.fullmatch(prefix) else []
         if not found:
             raise Refused(Code.NOT_FOUND, f"no asset's id begins with {prefix[:32]!r}")
         if len(found) > 1:
@@ -185,26 +186,27 @@ class AssetReader(AssetFetcher):
     def _read(self, number: int) -> KeptRecord:
         """The record at a slot; the one read last is at hand."""
         if self._record is None or self._record.number != number:
-            envelope = self._space.index.envelope_at(number)
+            envelope = self.space.index.envelope_at(number)
             if envelope is None:
                 raise Refused(Code.NOT_FOUND, f"slot {number} is not kept here")
             entry = parse_entry(envelope)
             body = added_by(entry.header.kind, entry.body)
-            self._record = KeptRecord(number, self._space.index.time_at(number), body)
+            self._record = KeptRecord(number, self.space.index.time_at(number), body)
         return self._record
 
-    async def _roll(self, roll_id: bytes) -> RollKeys:
-        rolls = self._space.rolls
-        self._space.session.vaults.used(self._space.space_id)
+    async def roll_keys(self, roll_id: bytes) -> RollKeys:
+        """Open a roll, or return it as it was opened before; raises what opening its epoch and itself raise."""
+        rolls = self.space.rolls
+        self.space.session.vaults.used(self.space.space_id)
         if roll_id not in rolls:
-            place = self._space.index.roll(roll_id)
-            envelope = self._space.index.envelope_at(place.number) if place else None
+            place = self.space.index.roll(roll_id)
+            envelope = self.space.index.envelope_at(place.number) if place else None
             if place is None or envelope is None:
                 raise Refused(Code.ROLL_UNKNOWN)
-            held = await self._space.epoch_secrets(place.epoch)
+            held = await self.space.epoch_secrets(place.epoch)
             entry = parse_entry(envelope)
             body = opened_by(entry.header.kind, entry.body)
             rolls[roll_id] = open_roll(
-                body, self._space.space_id, place.device_id, view_secret=held.view, epoch_secret=held.full
+                body, self.space.space_id, place.device_id, view_secret=held.view, epoch_secret=held.full
             )
         return rolls[roll_id]

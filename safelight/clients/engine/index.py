@@ -12,6 +12,7 @@ from pathlib import Path
 
 from safelight.clients.engine import durable
 from safelight.clients.engine.approval_rows import APPROVAL_TABLES, ApprovalRows
+from safelight.clients.engine.upload_rows import UPLOAD_TABLES, UploadRows
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD
 from safelight.sync_protocol.log import NO_HEAD, DevicePosition, Frame, Head
 from safelight.sync_protocol.refusals import Code
@@ -73,7 +74,7 @@ class AssetPlace:
     roll_id: bytes
 
 
-class Index(ApprovalRows):
+class Index(ApprovalRows, UploadRows):
     """The tables of one space. Changes within one `transaction` are kept together or not at all."""
 
     def __init__(self, path: Path | None) -> None:
@@ -98,7 +99,7 @@ class Index(ApprovalRows):
             found = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (name,) in found:
                 self._db.execute(f'DROP TABLE "{name}"')
-            for statement in (_TABLES + APPROVAL_TABLES).split(";"):
+            for statement in (_TABLES + APPROVAL_TABLES + UPLOAD_TABLES).split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
 
@@ -240,6 +241,26 @@ class Index(ApprovalRows):
             f" WHERE {_NOT_IN_TRASH} ORDER BY a.number, a.position"
         )
         return (AssetPlace(*row) for row in self._db.execute(sql))
+
+    def count_assets(self) -> int:
+        """How many assets there are."""
+        return int(self._db.execute("SELECT count(*) FROM assets").fetchone()[0])
+
+    def records_with_assets(self) -> Iterator[tuple[bytes, bytes, list[bytes]]]:
+        """The bytes of every entry that added assets, their roll and their ids; oldest first."""
+        sql = (
+            "SELECT a.position, a.asset_id, a.roll_id, CASE a.position WHEN 0 THEN e.envelope END"
+            " FROM assets a LEFT JOIN entries e ON e.number = a.number ORDER BY a.number, a.position"
+        )
+        record: tuple[bytes, bytes, list[bytes]] | None = None
+        for position, asset_id, roll_id, envelope in self._db.execute(sql):
+            if record is None or not position:
+                if record is not None:
+                    yield record
+                record = (envelope or b"", roll_id, [])
+            record[2].append(asset_id)
+        if record is not None:
+            yield record
 
     def asset(self, asset_id: bytes) -> AssetPlace | None:
         """Where the asset of this id stands, also one in the trash."""

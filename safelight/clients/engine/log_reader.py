@@ -4,6 +4,8 @@ A bad ledger entry stops the space. A bad record is set aside, counted in the ch
 for a log that is mostly garbage.
 """
 
+from dataclasses import dataclass
+
 import msgspec
 
 from safelight.clients.engine.answers import printable
@@ -37,6 +39,7 @@ from safelight.sync_protocol.records import (
     CreateAlbumBody,
     OpenAlbumRollBody,
     OpenRollBody,
+    PublishInboxBody,
     PublishLinkBody,
     RevokeLinkBody,
     ShowInAlbumBody,
@@ -52,6 +55,16 @@ from safelight.sync_protocol.wire import Signed
 _NOT_AUTHENTIC = frozenset({Code.SIGNER_UNKNOWN, Code.SIGNATURE_INVALID, Code.ENTRY_WRONG_SPACE})
 _GARBAGE = _NOT_AUTHENTIC | {Code.ENTRY_MALFORMED, Code.TOO_LARGE}
 MAX_GARBAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderPlace:
+    """Where a reader stands between two frames."""
+
+    log: LogState
+    state: LedgerState | None
+    garbage: int
+    entries_since: int
 
 
 class LogReader:
@@ -90,6 +103,15 @@ class LogReader:
         if self._judged and self.state and self._entries_since >= KEPT_EVERY:
             self._index.keep_judged(self._judged.seal(self.state))
             self._entries_since = 0
+
+    def standing(self) -> ReaderPlace:
+        """Where it stands, to go `back_to`."""
+        return ReaderPlace(self.log, self.state, self._garbage, self._entries_since)
+
+    def back_to(self, place: ReaderPlace) -> None:
+        """Go back to where it stood: the transaction with what it took since then was given up."""
+        self.log, self.state = place.log, place.state
+        self._garbage, self._entries_since = place.garbage, place.entries_since
 
     def take(self, frame: Frame) -> None:
         """Take one frame, within the index's transaction.
@@ -249,17 +271,24 @@ class LogReader:
             case ShowInAlbumBody():
                 shown = [item.asset.asset_id for item in body.items]
                 index.show_album_items(body.album_id, number, shown)
-            case PublishLinkBody():
-                index.add_link(body.link_id, number)
-                self._report_unapproved(body, number)
-            case RevokeLinkBody():
-                index.revoke_link(body.link_id)
+            case PublishLinkBody() | RevokeLinkBody() | PublishInboxBody():
+                self._keep_about_link(body, number)
             case AlbumRulesBody():
                 index.set_album_rules(body.album_id, requires_approval=body.requires_approval)
             case ApproveAssetsBody():
                 self._keep_approvals(body, number)
             case _ if isinstance(body, ABOUT_TRASH):
                 index.change_trash(number, self._trash_change(body))
+
+    def _keep_about_link(self, body: PublishLinkBody | RevokeLinkBody | PublishInboxBody, number: int) -> None:
+        match body:
+            case PublishLinkBody():
+                self._index.add_link(body.link_id, number)
+                self._report_unapproved(body, number)
+            case RevokeLinkBody():
+                self._index.revoke_link(body.link_id)
+            case _:
+                self._index.set_upload_head(body.link_id, number)
 
     def _keep_approvals(self, body: ApproveAssetsBody, number: int) -> None:
         asset_ids = [item.asset_id for item in body.items]

@@ -15,9 +15,11 @@ from safelight.clients.engine import epochs
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.commits import Committer
 from safelight.clients.engine.epochs import EpochSecrets, NewEpoch
+from safelight.clients.engine.helpers import MANY, Helpers, useful_count
 from safelight.clients.engine.index import Index, Problem
 from safelight.clients.engine.judged_ledger import JudgedLedger
 from safelight.clients.engine.keyring_document import KnownSpace, VaultWrap
+from safelight.clients.engine.log_pages import take_log
 from safelight.clients.engine.log_reader import LogReader
 from safelight.clients.engine.rolls import RollKeys
 from safelight.clients.engine.standing import account_news, check_member, pin_for_all_devices
@@ -59,6 +61,7 @@ class SpaceView:
         self.rolls: dict[bytes, RollKeys] = {}  # opened once, and kept as long as the epochs are
         self._advanced = False
         self._following = asyncio.Lock()
+        self._helpers: Helpers | None = None
         self.committer = Committer(
             session.connection,
             author_id=session.account_id,
@@ -104,6 +107,8 @@ class SpaceView:
     ) -> None:
         self.memory.save()
         self._close_index()
+        if self._helpers is not None:
+            self._helpers.close()
         self._end_listening()
         self._forget_keys()
 
@@ -143,6 +148,12 @@ class SpaceView:
         """The newest ledger entry verified."""
         return self.state.head
 
+    def helpers(self) -> Helpers:
+        """Processes that help with much work in this space, until it is left; started when first asked for."""
+        if self._helpers is None:
+            self._helpers = Helpers(useful_count())
+        return self._helpers
+
     @property
     def problems(self) -> list[Problem]:
         """Everything in the log that did not verify."""
@@ -178,21 +189,15 @@ class SpaceView:
             )
         if row.number == self.reader.log.number and row.chain != self.reader.log.chain:
             raise Refused(Code.HISTORY_FORKED, f"slot {row.number} of the log is not what it was")
-        while self.reader.log.number < row.number:
-            frames = await self.session.connection.fetch_frames(f"{path}/log?after={self.reader.log.number}")
-            if not frames:
-                raise Refused(Code.CHAIN_BROKEN, f"the log ends at slot {self.reader.log.number}, not {row.number}")
-            failure: Refused | None = None
-            with self.index.transaction():
-                for frame in frames:
-                    try:
-                        self.reader.take(frame)
-                    except Refused as refusal:
-                        failure = refusal  # what came before it stays verified
-                        break
-            if failure is not None:
-                stops = failure.code is Code.ENTRY_UNKNOWN_CRITICAL
-                raise Refused(Code.UPDATE_REQUIRED, failure.detail) if stops else failure
+        if row.number - self.reader.log.number >= MANY:
+            self.helpers()
+        await take_log(
+            lambda after: self.session.connection.fetch_frames(f"{path}/log?after={after}"),
+            row.number,
+            self.reader,
+            self.index,
+            self._helpers,
+        )
         self.memory.check_reached(self.state.head, self.reader.log.head, log_asked=asked)
         with self.index.transaction():
             self.reader.keep_judged()

@@ -19,6 +19,7 @@ from safelight.sync_protocol.ledger_entries import LedgerKind
 from safelight.sync_protocol.ledger_state import UploadLink
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES
 from safelight.sync_protocol.links import LINK_SECRET_SIZE_BYTES, LinkAddress
+from safelight.sync_protocol.log import parse_entry
 from safelight.sync_protocol.records import PublishInboxBody, RecordKind
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right, Tier
@@ -199,26 +200,25 @@ async def _makers_copy(space: SpaceView, link_id: bytes) -> MakersCopy:
 
 
 async def _renew(space: SpaceView, link_id: bytes) -> bool:
-    copy = await _makers_copy(space, link_id)
     album_id = space.state.upload_links[link_id].album_id
-    if album_id:
+    organises = Right.ORGANISE in space.state.rights_of(space.session.account_id)
+    if album_id and organises and not space.state.generation_stands(album_id, space.session.clock()):
         album = next((one for one in await list_albums(space) if one.album_id == album_id), None)
-        if album is not None and Right.ORGANISE in space.state.rights_of(space.session.account_id):
+        if album is not None:
             await unless_overtaken(space, lambda: standing_keys(space, album))
-    if not await _is_due(space, link_id, copy):
+    if not _is_due(space, link_id):
         return False
-    await _publish(space, link_id, copy)
+    await _publish(space, link_id, await _makers_copy(space, link_id))
     return True
 
 
-async def _is_due(space: SpaceView, link_id: bytes, copy: MakersCopy) -> bool:
-    """Whether guests are given a head that is not of the keys in force, or none."""
-    try:
-        head = (await fetch_upload_head(space.session.connection, _address(link_id, copy))).head
-    except Refused as refusal:
-        if refusal.code in {Code.UPLOAD_LINK_PAUSED, Code.MANIFEST_INVALID}:
-            return True
-        raise
+def _is_due(space: SpaceView, link_id: bytes) -> bool:
+    """Whether guests are given a head that is not of the keys in force, or none, as the verified log says."""
+    number = space.index.upload_head(link_id)
+    envelope = None if number is None else space.index.envelope_at(number)
+    if envelope is None:
+        return True
+    head = unpack(unpack(parse_entry(envelope).body, PublishInboxBody).head, UploadHead)
     album = album_inboxes(space.state, space.state.upload_links[link_id].album_id)
     return head.epoch != space.state.epoch.number or head.album != album
 

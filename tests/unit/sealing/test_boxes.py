@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl import bindings
 
-from safelight.sync_protocol.padding import padme
+from safelight.sync_protocol.padding import pad, padme
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.sealing import boxes
 from tests.support.refusing import refuses
@@ -18,6 +19,23 @@ def test_round_trip(plaintext: bytes, place: bytes) -> None:
     sealed = boxes.seal_box(KEY, place, plaintext, nonce=boxes.random_nonce())
     assert boxes.open_box(KEY, place, sealed) == plaintext
     assert len(sealed) == 40 + padme(4 + len(plaintext))
+
+
+@given(st.binary(max_size=600), st.binary(max_size=80))
+def test_the_public_binding_makes_what_opens(plaintext: bytes, place: bytes) -> None:
+    """PyNaCl's public binding and the library's own function, by which boxes are opened, are each other's reverse."""
+    nonce = boxes.random_nonce()
+    ciphertext = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(pad(plaintext), place, nonce, KEY)
+    assert boxes.open_box(KEY, place, nonce + ciphertext) == plaintext
+    padded = bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(ciphertext, place, nonce, KEY)
+    assert padded == pad(plaintext)
+
+
+def test_an_empty_box_is_no_value() -> None:
+    """A box of nothing, not even a length, is authentic and refused all the same."""
+    nonce = boxes.random_nonce()
+    with refuses(Code.PADDING_INVALID):
+        boxes.open_box(KEY, b"", nonce + bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(b"", b"", nonce, KEY))
 
 
 def test_every_changed_byte_is_noticed() -> None:

@@ -25,6 +25,7 @@ from tests.support.upload_ledgers import (
 )
 from tools.vector_builder import Cases
 from tools.vector_cases_guests import guests
+from tools.vector_cases_naming import naming
 from tools.vector_operations import Values
 from tools.vector_shared_albums import add
 from tools.vector_upload_links import END_MS, OTHER, SINGLE, Linked, Next, forger, replay_link, terms
@@ -39,6 +40,7 @@ def uploads() -> list[Values]:
     _not_bound(cases)
     _closed(cases)
     guests(cases)
+    naming(cases)
     return cases.cases
 
 

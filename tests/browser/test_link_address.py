@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from safelight.sync_protocol.links import LinkAddress, build_fragment
 from tests.browser.conftest import Visitor
 from tests.browser.looking import click_open, see_gallery, see_title
 from tests.browser.studio import Studio
@@ -110,6 +111,24 @@ def test_an_address_without_protection_is_explained(studio: Studio, visitors: Ca
     # Chromium says of some headers that they mean nothing here.
     assert all("origin" in complaint.lower() for complaint in visitor.complaints)
     visitor.complaints.clear()
+
+
+def test_a_link_for_adding_says_so_before_any_request(studio: Studio, visitor: Visitor) -> None:
+    """It shows nothing and asks for nothing; the address stays whole, to be copied into a terminal."""
+    shown = studio.link()
+    link = LinkAddress(bytes(16), False, b"s" * 16, b"p" * 16, is_upload=True)
+    url = f"{shown.url.split('/s/')[0]}/s/{link.link_id.hex()}#{build_fragment(link)}"
+    page = visitor.page()
+    page.goto(url)
+    see_title(page, "Someone asks you for photos")
+    expect(page.get_by_text("safelight link upload")).to_be_visible()
+    assert page.get_by_role("button").count() == 0
+    assert page.url == url
+    assert visitor.asked("/v1/") == []
+    page.goto(shown.url)
+    see_title(page, "Someone shared photos with you")
+    click_open(page)
+    see_gallery(page)
 
 
 def test_another_link_in_the_same_tab_is_another_visit(studio: Studio, visitor: Visitor) -> None:

@@ -43,7 +43,10 @@ def _open(state: LedgerState, entry: Entry, body: OpenUploadLinkBody) -> LedgerS
         raise Refused(Code.POLICY_FORBIDS, "links are not allowed in this space")
     if body.link_id in state.upload_links:
         raise Refused(Code.LEDGER_RULE, "the link's id is taken")
-    if sum(not link.closed for link in state.upload_links.values()) >= MAX_OPEN_UPLOAD_LINKS:
+    signed_ms = entry.header.signed_ms
+    if sum(not link.closed and signed_ms < link.terms.expires_ms for link in state.upload_links.values()) >= (
+        MAX_OPEN_UPLOAD_LINKS
+    ):
         raise Refused(Code.LEDGER_RULE, f"a space has at most {MAX_OPEN_UPLOAD_LINKS} upload links; close some first")
     if not 0 < body.terms.expires_ms - entry.header.signed_ms <= UPLOAD_LINK_MAX_AGE_S * 1000:
         raise Refused(Code.LEDGER_RULE, "an upload link expires within a year")

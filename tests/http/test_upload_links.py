@@ -4,6 +4,8 @@ import asyncio
 import base64
 import os
 
+import msgspec
+
 from safelight.server.domain.commits import LEDGER_ENTRIES_AT_ONCE
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.ledger_entries import LedgerKind, RotateEpochBody
@@ -79,6 +81,14 @@ async def test_tomorrows_end(owner: Owner) -> None:
     link = UploadLink(terms(expires_ms=now_ms() + 700 * 24 * 60 * 60 * 1000))
     ahead = now_ms() + 400 * 24 * 60 * 60 * 1000
     entry = owner.writer.entry(LedgerKind.OPEN_UPLOAD_LINK, link.opening(owner.writer), signed_ms=ahead)
+    assert (await owner.api.try_commit(owner.writer, entry)).code == "ledger-rule"
+
+
+async def test_a_makers_copy_that_is_none(owner: Owner) -> None:
+    """*A server's memory filled with links*: all of a space's are at hand, and what is sealed in one is an address."""
+    link = UploadLink()
+    large = msgspec.structs.replace(link.opening(owner.writer), makers=bytes(2049))
+    entry = owner.writer.entry(LedgerKind.OPEN_UPLOAD_LINK, large)
     assert (await owner.api.try_commit(owner.writer, entry)).code == "ledger-rule"
 
 

@@ -52,6 +52,7 @@ from safelight.sync_protocol.upload_links import UploadHead
 from safelight.sync_protocol.wire import unpack
 
 _MAX_SEALED_KEY_SIZE_BYTES = 1024
+_MAX_MAKERS_SIZE_BYTES = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,10 @@ def _check_lean(entry: Entry) -> None:
             generation = unpack(entry.body, OpenGenerationBody).generation
         case LedgerKind.END_GRANT:
             generation = unpack(entry.body, EndGrantBody).generation
+        case LedgerKind.OPEN_UPLOAD_LINK:
+            if len(unpack(entry.body, OpenUploadLinkBody).makers) > _MAX_MAKERS_SIZE_BYTES:
+                raise Refused(Code.LEDGER_RULE, f"a makers' copy has at most {_MAX_MAKERS_SIZE_BYTES} bytes")
+            return
         case _:
             return
     sealed = (generation.key_full, generation.key_view, generation.full_history, generation.view_history)

@@ -1,5 +1,6 @@
 """Upload links in the space ledger: opened, joined by guests who only add, closed."""
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -122,11 +123,15 @@ def test_where_links_are_not_allowed_there_are_none(space: Space) -> None:
 
 
 def test_links_are_not_without_end(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Closed ones do not count."""
+    """Closed ones do not count, nor expired ones: *links that nobody closes, so that nobody makes another*."""
     monkeypatch.setattr(ledger_uploads, "MAX_OPEN_UPLOAD_LINKS", 1)
     upload_link(space)
     another = space.entry(LedgerKind.OPEN_UPLOAD_LINK, upload_body(space, link_id=id_of("another")))
     assert refusal(apply_next, space, another) is Code.LEDGER_RULE
+    body = upload_body(space, link_id=id_of("another"))
+    ends_ms = space.state.upload_links[next(iter(space.state.upload_links))].terms.expires_ms
+    later = msgspec.structs.replace(body, terms=msgspec.structs.replace(body.terms, expires_ms=ends_ms + 1000))
+    apply_next(space, space.entry(LedgerKind.OPEN_UPLOAD_LINK, later, signed_ms=ends_ms))
     space.take(close_entry(space))
     upload_link(space, link_id=id_of("another"))
 

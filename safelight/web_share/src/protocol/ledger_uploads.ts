@@ -49,7 +49,8 @@ function openLink(body: OpenUploadLinkBody): Change {
       throw new Refused(Code.POLICY_FORBIDS, "links are not allowed in this space");
     }
     if (state.uploadLinks.has(toHex(body.linkId))) throw new Refused(Code.LEDGER_RULE, "the link's id is taken");
-    if ([...state.uploadLinks.values()].filter(({ closed }) => !closed).length >= MAX_OPEN_UPLOAD_LINKS) {
+    const open = [...state.uploadLinks.values()].filter(({ closed, terms }) => !closed && signedMs < terms.expiresMs);
+    if (open.length >= MAX_OPEN_UPLOAD_LINKS) {
       throw new Refused(Code.LEDGER_RULE, `a space has at most ${MAX_OPEN_UPLOAD_LINKS} upload links`);
     }
     const ageMs = body.terms.expiresMs - signedMs;

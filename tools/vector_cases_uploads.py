@@ -1,6 +1,7 @@
 """Vectors of upload links: opened, joined by guests, closed, and what those guests sign and are told."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.contexts import Label, context
@@ -96,7 +97,11 @@ def _into_an_album(linked: Linked) -> Entry:
 
 
 def _where_forbidden(linked: Linked) -> Entry:
-    return linked.after(linked.space.entry(LedgerKind.SET_POLICY, SetPolicyBody(Policy(1, "none")))).open()
+    return _forbidden(linked).open()
+
+
+def _forbidden(linked: Linked, links: Literal["none", "view"] = "none") -> Linked:
+    return linked.after(linked.space.entry(LedgerKind.SET_POLICY, SetPolicyBody(Policy(1, links))))
 
 
 def _bound(cases: Cases) -> None:
@@ -106,6 +111,7 @@ def _bound(cases: Cases) -> None:
         (" as the last", _second),
         (" at the last moment", lambda s: guest_entry(s.opened().space, guest_of(), END_MS - 1)),
         (" while its maker makes no more links", lambda s: _late(s.hers().no_maker())),
+        (" where links are allowed again", lambda s: _forbidden(_forbidden(s.opened()), "view").bind()),
         (" after its maker may add again", lambda s: _late(s.hers().demoted().demoted(Role.EDITOR))),
     ):
         replay_link(cases, f"a guest is bound{name}", make)
@@ -142,6 +148,7 @@ def _not_bound(cases: Cases) -> None:
         ("when the link is closed", lambda s: s.opened().after(s.close()).bind(), over),
         ("when the link is full", _when_full, Code.UPLOAD_LINK_FULL),
         ("in place of one who was shut out", _in_place_of_one, Code.UPLOAD_LINK_FULL),
+        ("where links are forbidden by now", lambda s: _forbidden(s.opened()).bind(), over),
         ("when its maker adds no more", lambda s: _late(s.hers().demoted()), over),
         ("when its maker was removed", lambda s: _late(s.hers().without_ella()), over),
         ("on top of an old ledger", _on_top_of_an_old, Code.ENTRY_STALE),

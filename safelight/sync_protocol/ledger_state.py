@@ -212,9 +212,11 @@ class LedgerState(msgspec.Struct, frozen=True):
         return camera.device_key if camera and device_id == author_id else None
 
     def upload_link_stands(self, link_id: bytes, time_ms: int) -> bool:
-        """Whether guests may add by an upload link at a time: like cameras, for as long as its maker may."""
+        """Whether guests may add by an upload link at a time: while links are allowed, and its maker may add."""
         link = self.upload_links.get(link_id)
-        return link is not None and not link.closed and self.may_add(link.made_by) and time_ms < link.terms.expires_ms
+        if link is None or link.closed or time_ms >= link.terms.expires_ms:
+            return False
+        return self.policy.links != "none" and self.may_add(link.made_by)
 
     def holds_dedupe_key(self, author_id: bytes) -> bool:
         """Whether an author was given the space's dedupe key: who reads all, and cameras that are no guests."""

@@ -298,6 +298,6 @@ async def _opened(space: SpaceView, link_id: bytes, copy: MakersCopy) -> tuple[O
 
 
 def _state_of(space: SpaceView, link_id: bytes, link: UploadLink) -> str:
-    if link.closed or not space.state.may_add(link.made_by):
+    if link.closed or not space.state.may_add(link.made_by) or space.state.policy.links == "none":
         return "closed"
     return "live" if space.state.upload_link_stands(link_id, space.session.clock()) else "expired"

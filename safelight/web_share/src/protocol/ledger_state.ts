@@ -205,7 +205,8 @@ export function signingKey(state: LedgerState, authorId: Bytes, deviceId: Bytes)
 
 /** Whether guests may add by an upload link at a time: like cameras, for as long as its maker may. */
 export function uploadLinkStands(state: LedgerState, link: UploadLink, timeMs: number): boolean {
-  return !link.closed && mayAdd(state, link.madeBy) && timeMs < link.terms.expiresMs;
+  if (link.closed || timeMs >= link.terms.expiresMs) return false;
+  return state.policy.links !== "none" && mayAdd(state, link.madeBy);
 }
 
 /** Whether an author was given the space's dedupe key: who reads all, and cameras that are no guests. */

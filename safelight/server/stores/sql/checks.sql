@@ -54,8 +54,8 @@ SELECT t.asset_id FROM trashed_blobs AS t WHERE t.space_id = :space_id AND NOT E
     WHERE a.space_id = t.space_id AND a.asset_id = t.asset_id AND r.owner_id = t.asset_id AND r.place = t.place
     AND r.name = t.name
 )
-UNION SELECT r.owner_id FROM (SELECT DISTINCT asset_id FROM trashed_blobs WHERE space_id = :space_id) AS t
-JOIN assets AS a ON a.space_id = :space_id AND a.asset_id = t.asset_id
+UNION SELECT r.owner_id FROM (SELECT DISTINCT asset_id FROM trashed_blobs WHERE space_id = :space_id) AS named
+JOIN assets AS a ON a.space_id = :space_id AND a.asset_id = named.asset_id
 JOIN blob_refs AS r ON r.space_id = a.space_id AND r.number = a.number AND r.owner_id = a.asset_id
 WHERE NOT EXISTS (
     SELECT 1 FROM trashed_blobs AS o WHERE o.space_id = r.space_id AND o.asset_id = r.owner_id AND o.place = r.place

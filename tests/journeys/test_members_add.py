@@ -75,12 +75,24 @@ def test_a_reader_adds(server: ServerProcess, tmp_path: Path, owner: Cli) -> Non
     (folder / "third.bin").write_bytes(os.urandom(1000))
     added = eve.json("asset", "add", str(folder), "--space", "Studio")
     assert (added["uploaded"], added["known"]) == (1, 2)
+    owner.ok("album", "create", "Second", "--space", "Studio")
+    told = eve.run("asset", "add", str(folder), "--space", "Studio", "--album", "Second")
+    assert "3 files of the space put into Second as well" in told.stderr
+    assert _names(owner, "--space", "Studio", "--album", "Second") == {path.name for path in folder.iterdir()}
+    [third] = [row["id"] for row in owner.json("asset", "list", "--space", "Studio") if row["name"] == "third.bin"]
+    owner.ok("asset", "trash", third, "--space", "Studio")
+    told = eve.run("asset", "add", str(folder), "--space", "Studio")
+    assert "1 file stayed in the trash of the space: safelight asset restore" in told.stderr
+    assert third[:12] in told.stderr
+    owner.ok("asset", "restore", third, "--space", "Studio")
     assert "[right-missing]" in vera.refused("asset", "add", str(folder), "--space", "Studio")
     assert "[right-missing]" in vera.refused("asset", "add", str(folder), "--space", "Studio", "--album", "Wedding")
     owner.ok("album", "grant", "Wedding", "--space", "Studio", "--to", "Vera", "--can-add")
     (folder / "fourth.bin").write_bytes(os.urandom(1000))
     added = vera.json("asset", "add", str(folder), "--space", "Studio", "--album", "Wedding")
     assert (added["uploaded"], added["known"]) == (1, 3)
+    told = vera.run("asset", "add", str(folder), "--space", "Studio", "--album", "Wedding")
+    assert "who organises does that" in told.stderr
     assert "[right-missing]" in vera.refused("asset", "add", str(_pictures(tmp_path / "else")), "--space", "Studio")
     assert _names(owner, "--space", "Studio", "--album", "Wedding") == {"first-0.bin", "first-1.bin", "fourth.bin"}
 

@@ -19,6 +19,33 @@ from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right, Tier
 
 
+class SeenFiles:
+    """Which files are there already, as *known* says; `seen` has the fingerprints of those that were found so."""
+
+    def __init__(self, known: KnownFiles) -> None:
+        self._known = known
+        self.seen: set[bytes] = set()
+
+    @property
+    def mostly_new(self) -> bool:
+        """Whether most of those asked about last were not there."""
+        return self._known.mostly_new
+
+    async def has(self, fingerprint: bytes) -> bool:
+        """Whether the file of this *fingerprint* is there."""
+        found = await self._known.has(fingerprint)
+        if found:
+            self.seen.add(fingerprint)
+        return found
+
+    async def note(self, fingerprint: bytes) -> None:
+        """Nothing is to be noted: the next question is answered by the log."""
+
+    async def stop(self) -> None:
+        """Give up what is being asked."""
+        await self._known.stop()
+
+
 async def reader_adds(view: SpaceView, album_id: bytes = b"") -> WhoAdds:
     """Return a member that reads the space, synced, as one who adds to it, and to a shared album as well.
 
@@ -34,7 +61,7 @@ async def reader_adds(view: SpaceView, album_id: bytes = b"") -> WhoAdds:
         envelope = view.index.envelope_at(number)
         return envelope is not None and parse_entry(envelope).id == entry_id
 
-    known = KnownFiles(session.connection, view.space_id, lambda: view.state, holds) if is_full else None
+    known = SeenFiles(KnownFiles(session.connection, view.space_id, lambda: view.state, holds)) if is_full else None
     folder = session.folder.space_folder(view.space_id)
     return WhoAdds(
         connection=session.connection,
@@ -43,7 +70,7 @@ async def reader_adds(view: SpaceView, album_id: bytes = b"") -> WhoAdds:
         device_id=session.device.device_id,
         inboxes=inboxes,
         refresh=view.sync,
-        known=known or SentFiles(folder / "sent"),
+        known=known or SentFiles(folder / (f"sent-{album_id.hex()}" if album_id else "sent")),
         dedupe_key=await view.dedupe_key() if is_full else _local_key(folder / "sent.key"),
         tells_fingerprints=is_full,
         not_into_album=NOT_INTO_ALBUM if _adds(view.state, session.account_id) else frozenset(),
@@ -61,7 +88,8 @@ def adder_without_reading(view: GrantView, album_id: bytes = b"") -> WhoAdds:
         device_id=session.device.device_id,
         inboxes=_inboxes(view.state, session.account_id, album_id, session.clock(), lambda: view.state),
         refresh=view.refresh,
-        known=SentFiles(folder / "sent"),
+        # What is in one album that was granted is not in another.
+        known=SentFiles(folder / (f"sent-{album_id.hex()}" if album_id else "sent")),
         dedupe_key=_local_key(folder / "sent.key"),
         tells_fingerprints=False,
         not_into_album=frozenset(),

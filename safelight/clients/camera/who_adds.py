@@ -18,7 +18,10 @@ from safelight.sync_protocol.refusals import Code
 class Known(Protocol):
     """Which files are there already, by their fingerprints."""
 
-    mostly_new: bool
+    @property
+    def mostly_new(self) -> bool:
+        """Whether most of those asked about last were not there."""
+        ...
 
     async def has(self, fingerprint: bytes) -> bool:
         """Whether the file of this *fingerprint* is there."""

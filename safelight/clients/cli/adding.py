@@ -6,23 +6,28 @@ from typing import Annotated
 import typer
 
 from safelight.clients.camera.develop.pool import developers
-from safelight.clients.camera.members_add import adder_without_reading, reader_adds
+from safelight.clients.camera.members_add import SeenFiles, adder_without_reading, reader_adds
 from safelight.clients.camera.outcomes import Tally
 from safelight.clients.camera.push import pushing
 from safelight.clients.camera.who_adds import WhoAdds
 from safelight.clients.cli.asking import Misuse
 from safelight.clients.cli.asset import AnySpaceOption
 from safelight.clients.cli.camera import FolderArgument, NoRenditionsOption, report_push
-from safelight.clients.cli.output import JsonOption
+from safelight.clients.cli.output import JsonOption, count_text, note
 from safelight.clients.cli.progress import PushProgress
 from safelight.clients.cli.running import enter, warn_of_problems, with_account
 from safelight.clients.engine.account_session import AccountSession
+from safelight.clients.engine.album_adding import add_to_album
 from safelight.clients.engine.albums import find_album
+from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.granted import find_granted
+from safelight.clients.engine.same_files import assets_of
 from safelight.clients.engine.sharing import standing_keys, unless_overtaken
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import find_adding, find_space
 from safelight.sync_protocol.roles import Right
+
+_NAMED = 10
 
 
 def add(
@@ -72,7 +77,34 @@ async def _put(
     with await find_space(session, space) as reading:
         await enter(reading)
         album_id = b"" if album is None else await _shared(reading, album)
-        return await _push(session, await reader_adds(reading, album_id), folder, progress, renditions)
+        who = await reader_adds(reading, album_id)
+        tally = await _push(session, who, folder, progress, renditions)
+        if isinstance(who.known, SeenFiles) and who.known.seen:
+            await _tell_of_known(reading, who.known.seen, album)
+        return tally
+
+
+async def _tell_of_known(view: SpaceView, seen: set[bytes], album: str | None) -> None:
+    """Put what was there already into the album as well, and name what is in the trash: "known" alone would hide it.
+
+    *A picture that somebody wants back, and that is passed over for ever.*
+    """
+    places = assets_of(view, seen)
+    trashed = view.index.in_trash([place.asset_id for place in places])
+    if trashed:
+        note(f"safelight: {count_text(len(trashed), 'file')} stayed in the trash of the space: safelight asset restore")
+        for asset_id in sorted(trashed)[:_NAMED]:
+            note(f"safelight:   {asset_id.hex()[:12]}")
+    places = [place for place in places if place.asset_id not in trashed]
+    if album is None or not places:
+        return
+    if Right.ORGANISE not in view.state.rights_of(view.session.account_id):
+        note(f"safelight: {count_text(len(places), 'file')} not put into the album: who organises does that")
+        return
+    found = [one async for one in AssetReader(view).each(places) if isinstance(one, OpenedAsset)]
+    added = await add_to_album(view, await find_album(view, album), found)
+    if added:
+        note(f"safelight: {count_text(added, 'file')} of the space put into {album} as well")
 
 
 async def _shared(view: SpaceView, album: str) -> bytes:

@@ -90,7 +90,7 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
         case OpenRollBody() | CreateAlbumBody():
             _check_epoch(state, body.epoch)
         case AddAssetsBody():
-            _check_added(state, entry, body)
+            check_added(state, entry, body)
         case OpenAlbumRollBody() | AddAlbumAssetsBody() | AddToAlbumBody() | ShowInAlbumBody():
             _check_into_album(state, entry, body)
         case AlbumRulesBody() | ApproveAssetsBody():
@@ -118,7 +118,7 @@ def _check_into_album(
         case AddAlbumAssetsBody():
             _check_adds(state, entry, body)
             _check_generation(state, entry, body)
-            _check_added(state, entry, body)
+            check_added(state, entry, body)
         case AddToAlbumBody():
             if body.album_id in state.albums:
                 # What only members open would be missing in what grantees see.
@@ -167,9 +167,12 @@ def _check_adds(state: LedgerState, entry: Entry, body: OpenAlbumRollBody | AddA
         raise Refused(Code.RIGHT_MISSING, "to add to this album")
 
 
-def _check_added(state: LedgerState, entry: Entry, body: AddAssetsBody | AddAlbumAssetsBody) -> None:
-    """*A poisoned fingerprint makes a phone skip a photograph*: who cannot make one has it from somebody else."""
-    check_assets(body.assets)
+def check_added(state: LedgerState, entry: Entry, body: AddAssetsBody | AddAlbumAssetsBody) -> None:
+    """Check what is added, and that who holds no dedupe key names no fingerprint; ENTRY_MALFORMED, ASSET_CONFLICT.
+
+    *A poisoned fingerprint makes a phone skip a photograph*: who cannot make one has it from somebody else.
+    """
+    _check_assets(body.assets)
     if any(asset.fingerprint for asset in body.assets) and not state.holds_dedupe_key(entry.header.author_id):
         raise Refused(Code.ENTRY_MALFORMED, "who holds no dedupe key names no fingerprint")
 
@@ -191,12 +194,12 @@ def _check_generation(
 
 def _check_shown(state: LedgerState, entry: Entry, body: ShowInAlbumBody) -> None:
     _check_generation(state, entry, body)
-    check_assets([item.asset for item in body.items])
+    _check_assets([item.asset for item in body.items])
     if any(item.asset.fingerprint for item in body.items):
         raise Refused(Code.ENTRY_MALFORMED, "a fingerprint is nothing to who reads the album alone")
 
 
-def check_assets(assets: Sequence[AssetBody]) -> None:
+def _check_assets(assets: Sequence[AssetBody]) -> None:
     """Each asset once, each rendition's name and id once, a whole fingerprint or none, and an original first.
 
     The original is the one file that is never left out.

@@ -13,7 +13,7 @@ from safelight.clients.engine.gathering import Gathering, Waiting
 from safelight.sync_protocol.ledger_state import LedgerState, authorise
 from safelight.sync_protocol.log import ENTRY_VERSION, Entry, Frame, parse_entry
 from safelight.sync_protocol.messages.spaces import AskFingerprints, KnownFingerprints
-from safelight.sync_protocol.record_rules import check_assets
+from safelight.sync_protocol.record_rules import check_added
 from safelight.sync_protocol.records import Added, RecordKind, added_by
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Right
@@ -112,5 +112,5 @@ def _added(state: LedgerState, entry: Entry) -> Added | None:
         return None
     authorise(state, entry, Right.ADD)
     body = added_by(entry.header.kind, entry.body)
-    check_assets(body.assets)
+    check_added(state, entry, body)
     return body

@@ -13,9 +13,12 @@ from safelight.sync_protocol.log import Frame
 from safelight.sync_protocol.messages.spaces import AskFingerprints, KnownFingerprint, KnownFingerprints
 from safelight.sync_protocol.records import AddAssetsBody, AssetBody, RecordKind, RenditionName, RenditionRef
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Role
 from safelight.sync_protocol.wire import pack
 from tests.support.grants import ALBUM, album_assets, share
 from tests.support.ledgers import Person, Signer, Space, id_of, seed_of
+from tests.support.members import member
+from tests.support.upload_ledgers import bound, upload_link
 
 FINGERPRINT = seed_of("fingerprint")
 
@@ -95,6 +98,8 @@ async def test_what_went_into_an_album_is_known_when_its_keys_are_others(space: 
         "another fingerprint",
         "a changed record",
         "a stranger's",
+        "a guest's",
+        "a contributor's",
         "a ledger entry",
         "noise",
         "a record kept out of the log",
@@ -116,6 +121,11 @@ async def test_a_claim_without_proof_is_nothing(space: Space, shown: str) -> Non
         body = AddAssetsBody(id_of("roll"), [_asset(FINGERPRINT)])
         entry = space.entry(RecordKind.ADD_ASSETS, body, stranger)
         server.frames = [Frame(9, 0, seed_of("chain"), entry.id, entry.envelope)]
+    elif shown == "a guest's":
+        upload_link(space)
+        server.frames = [_add(space, bound(space), FINGERPRINT)]
+    elif shown == "a contributor's":
+        server.frames = [_add(space, member(space, Person("carl"), Role.CONTRIBUTOR), FINGERPRINT)]
     elif shown == "a ledger entry":
         server.frames = [space.frames[0]]
     elif shown in ("a record kept out of the log", "a record in another's slot"):

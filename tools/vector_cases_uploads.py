@@ -144,6 +144,7 @@ def _not_bound(cases: Cases) -> None:
         ("again, after it was shut out", _after_it_was_shut_out, Code.LEDGER_RULE),
         ("under a member's id", lambda s: _under(s.opened(), s.space.owner.account_id), Code.LEDGER_RULE),
         ("under a camera's id", _under_a_cameras, Code.LEDGER_RULE),
+        ("under the id of who was removed", _under_who_left, Code.LEDGER_RULE),
         ("when the link has expired", lambda s: guest_entry(s.opened().space, guest_of(), END_MS), over),
         ("when the link is closed", lambda s: s.opened().after(s.close()).bind(), over),
         ("when the link is full", _when_full, Code.UPLOAD_LINK_FULL),
@@ -187,6 +188,11 @@ def _after_it_was_shut_out(linked: Linked) -> Entry:
 
 def _under(linked: Linked, taken: bytes) -> Entry:
     return guest_entry(linked.space, Signer(taken, taken, seed_of("mallory")))
+
+
+def _under_who_left(linked: Linked) -> Entry:
+    linked.with_ella()
+    return _under(linked.opened().without_ella(), linked.ella.account_id)
 
 
 def _under_a_cameras(linked: Linked) -> Entry:

@@ -83,7 +83,8 @@ def _bind(state: LedgerState, entry: Entry, body: BindGuestBody) -> LedgerState:
     verify_entry(entry, body.device_key)
     if not state.upload_link_stands(body.link_id, header.signed_ms):
         raise Refused(Code.UPLOAD_LINK_OVER)
-    if body.guest_id in state.cameras or body.guest_id in state.members:
+    # *A guest who adds under the name of somebody who left*: an id stays whose it was.
+    if body.guest_id in state.cameras or body.guest_id in state.members or body.guest_id in state.removed:
         raise Refused(Code.LEDGER_RULE, "the guest's id is taken")
     if link.guests >= link.terms.max_guests:
         raise Refused(Code.UPLOAD_LINK_FULL, f"it takes {link.terms.max_guests} guests")

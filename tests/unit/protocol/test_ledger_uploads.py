@@ -174,10 +174,13 @@ def replace_seed(signer: Signer, name: str) -> Signer:
 
 
 def test_a_guest_takes_nobodys_id(space: Space) -> None:
-    """*A guest in a member's name*, in a camera's, or in another guest's, also after that was shut out."""
+    """*A guest in a member's name*, in that of one who left, a camera's, or another guest's, also if that is shut out."""
     upload_link(space)
     guest = bound(space)
-    for taken in (space.owner.account_id, space.camera().author_id, guest.author_id):
+    gone = Person("gone")
+    member(space, gone, Role.VIEWER)
+    space.take(remove_entry(space, gone))
+    for taken in (space.owner.account_id, gone.account_id, space.camera().author_id, guest.author_id):
         signer = Signer(taken, taken, seed_of("mallory"))
         assert refusal(apply_next, space, guest_entry(space, signer)) is Code.LEDGER_RULE
     space.take(space.entry(LedgerKind.REVOKE_CAMERA, RevokeCameraBody(guest.author_id, space.next_epoch())))

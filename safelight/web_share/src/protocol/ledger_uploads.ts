@@ -82,7 +82,9 @@ function bindGuest(body: BindGuestBody): Change {
     await verify(link.guestKey, body.guestSignature, message);
     await verifyEntry(entry, deviceKey);
     if (!uploadLinkStands(state, link, signedMs)) throw new Refused(Code.UPLOAD_LINK_OVER);
-    if (state.cameras.has(toHex(guestId)) || state.members.has(toHex(guestId))) {
+    // *A guest who adds under the name of somebody who left*: an id stays whose it was.
+    const taken = [state.cameras, state.members, state.removed].some((known) => known.has(toHex(guestId)));
+    if (taken) {
       throw new Refused(Code.LEDGER_RULE, "the guest's id is taken");
     }
     if (link.guests >= link.terms.maxGuests) {

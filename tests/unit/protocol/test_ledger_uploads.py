@@ -174,7 +174,7 @@ def replace_seed(signer: Signer, name: str) -> Signer:
 
 
 def test_a_guest_takes_nobodys_id(space: Space) -> None:
-    """*A guest in a member's name*, in that of one who left, a camera's, or another guest's, also if that is shut out."""
+    """*A guest in the name of a member*, of one who left, of a camera, or of another guest, also of one shut out."""
     upload_link(space)
     guest = bound(space)
     gone = Person("gone")

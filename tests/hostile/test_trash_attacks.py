@@ -6,19 +6,30 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from safelight.clients.engine.album_adding import add_to_album
+from safelight.clients.engine.albums import create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
+from safelight.clients.engine.link_making import LinkWish, create_link
+from safelight.clients.engine.link_pictures import Picture, Redrawn, Watermark
 from safelight.clients.engine.proposals import decide_deletion, list_proposals, propose_deletion
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import list_spaces
 from safelight.clients.engine.trash import restore_assets, trash_assets, trashed_assets
 from safelight.sync_protocol.log import Frame, build_entry, parse_entry
-from safelight.sync_protocol.records import DecideDeletionBody, ProposeDeletionBody, RecordKind, TrashAssetsBody
+from safelight.sync_protocol.records import (
+    DecideDeletionBody,
+    ProposeDeletionBody,
+    PublishLinkBody,
+    RecordKind,
+    TrashAssetsBody,
+)
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import Role
 from safelight.sync_protocol.wire import Signed, unpack
 from tests.hostile.proxy import Proxy, with_envelope
 from tests.hostile.test_member_attacks import come_in
 from tests.support.people import Someone, add_file, new_someone, new_space
+from tests.support.refusing import refuses
 from tests.support.server_process import ServerProcess
 
 
@@ -148,3 +159,31 @@ async def test_an_old_record_of_the_trash_that_is_repeated(victim: Someone, prox
     async with victim.space("Home") as space:
         assert [problem.code for problem in space.problems] == [Code.COUNTER_CONFLICT]
         assert await _listed(space) == ids
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_picture_trashed_while_it_is_drawn(victim: Someone, tmp_path: Path, count: int) -> None:
+    """Drawing takes minutes: what is in the trash after them is in no watermarked link, which nobody could withhold."""
+    await _fill(victim, tmp_path)
+    async with victim.space("Home") as space:
+        await create_album(space, "All")
+        album = await find_album(space, "All")
+        assets = [found async for found in AssetReader(space).each() if isinstance(found, OpenedAsset)]
+        await add_to_album(space, album, assets)
+
+        async def redraw(_: bytes) -> Redrawn:
+            await trash_assets(space, [asset.asset_id for asset in assets[:count]])
+            drawn = Picture(b"drawn", "image/webp", 4, 4)
+            return Redrawn(drawn, drawn)
+
+        wish = LinkWish(watermark=Watermark("Proof", lambda: redraw))
+        if count == len(assets):
+            with refuses(Code.IN_TRASH):
+                await create_link(space, album, wish)
+            assert space.index.links() == []
+            return
+        made = await create_link(space, album, wish)
+        assert (made.asset_count, made.left_out_count) == (1, 0)
+        [(_, number, _)] = space.index.links()
+        body = unpack(parse_entry(space.index.envelope_at(number) or b"").body, PublishLinkBody)
+        assert len(body.made_blobs) == 2

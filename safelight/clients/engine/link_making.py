@@ -105,8 +105,8 @@ async def create_link(
     """Publish a link to an album as it is now. *on_progress* hears how many pictures are watermarked, of how many.
 
     POLICY_FORBIDS where the space allows no such link; BAD_REQUEST for an empty album or password, or for originals
-    with a watermark; NOT_APPROVED where the album requires approval and has nothing that is approved; RIGHT_MISSING;
-    TOO_LARGE for more than a link can hold.
+    with a watermark; NOT_APPROVED where the album requires approval and has nothing that is approved; IN_TRASH where
+    all was put there while it was drawn; RIGHT_MISSING; TOO_LARGE for more than a link can hold.
     """
     originals = _allowed_originals(space, wish)
     if wish.password is not None and not wish.password:
@@ -119,8 +119,9 @@ async def create_link(
     else:
         _check_right(space)
         pictures = await make_pictures(space, assets, wish.watermark, on_progress)
-        await space.sync()  # it took a while: the epoch may be another, and approvals withdrawn
-        assets = _approved(space, album, assets)
+        await space.sync()  # it took a while: the epoch may be another, approvals withdrawn, and pictures trashed
+        found = _out_of_trash(space, found)
+        assets = _approved(space, album, _out_of_trash(space, assets))
         pictures.keep({asset.asset_id for asset in assets})
         shown = watermarked(assets, pictures)
     made = await asyncio.to_thread(_make_secrets, wish.password)
@@ -139,6 +140,15 @@ def _approved(space: SpaceView, album: Album, assets: Sequence[OpenedAsset]) -> 
     if assets and not shown:
         raise Refused(Code.NOT_APPROVED, f"of {len(assets)} in the album none is")
     return shown
+
+
+def _out_of_trash(space: SpaceView, assets: Sequence[OpenedAsset]) -> list[OpenedAsset]:
+    """*A picture trashed while it is drawn*: once it is drawn for a link the server can withhold it no more."""
+    in_trash = space.index.in_trash([asset.asset_id for asset in assets])
+    left = [asset for asset in assets if asset.asset_id not in in_trash]
+    if assets and not left:
+        raise Refused(Code.IN_TRASH, f"all {len(assets)} that the link was to show")
+    return left
 
 
 def _allowed_originals(space: SpaceView, wish: LinkWish) -> bool:

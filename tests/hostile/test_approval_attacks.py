@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from safelight.clients.engine import link_making
 from safelight.clients.engine.album_adding import add_to_album
 from safelight.clients.engine.albums import create_album, find_album
 from safelight.clients.engine.approvals import (
@@ -12,6 +14,7 @@ from safelight.clients.engine.approvals import (
     approve,
     drawn_links,
     set_requires_approval,
+    wanted_places,
     withdraw_approval,
 )
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
@@ -19,6 +22,7 @@ from safelight.clients.engine.link_listing import find_link
 from safelight.clients.engine.link_making import LinkWish, create_link
 from safelight.clients.engine.link_pictures import Picture, Redrawn, Watermark
 from safelight.clients.engine.space_view import SpaceView
+from safelight.clients.engine.trash import restore_assets, trash_assets
 from safelight.sync_protocol import ids
 from safelight.sync_protocol.log import Frame, parse_entry
 from safelight.sync_protocol.records import PublishLinkBody, RecordKind, RenditionName
@@ -123,3 +127,35 @@ async def test_a_withdrawal_that_is_dropped(victim: Someone, proxy: Proxy, tmp_p
     with refuses(Code.HISTORY_ROLLED_BACK):
         async with victim.space("Agency"):
             pass
+
+
+async def test_an_approved_picture_trashed_while_its_link_is_made(
+    victim: Someone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is approved, if withheld: nobody is told that an honest server let a link past the approver."""
+    await _proofs(victim, tmp_path)
+    upload_pages = link_making._upload_pages
+    async with victim.space("Agency") as space:
+        album, assets = await find_album(space, "Proofs"), await _assets(space)
+        await approve(space, album, assets)
+
+        async def meanwhile(*args: object) -> object:
+            await trash_assets(space, [assets[0].asset_id])
+            return await upload_pages(*args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(link_making, "_upload_pages", meanwhile)
+        await create_link(space, album, LinkWish())
+        await space.sync()
+        assert list(space.problems) == []
+
+
+async def test_a_withdrawal_of_all_that_is_approved(victim: Someone, tmp_path: Path) -> None:
+    """*A picture whose approval is kept by the trash*, and that guests see once it is restored."""
+    await _proofs(victim, tmp_path)
+    async with victim.space("Agency") as space:
+        album, assets = await find_album(space, "Proofs"), await _assets(space)
+        await approve(space, album, assets)
+        await trash_assets(space, [assets[0].asset_id])
+        assert len(await withdraw_approval(space, album, wanted_places(space, album, []))) == 2
+        await restore_assets(space, [assets[0].asset_id])
+        assert approvals_of(space, album) == {}

@@ -47,7 +47,7 @@ def test_an_invitation_has_an_end_and_a_role_a_name(server: ServerProcess, tmp_p
     """More than 30 days, and roles that do not exist, are misuse; nothing was invited."""
     owner = new_account(server, tmp_path / "owner", "owner-misuse")
     owner.ok("space", "create", "Home", "--kind", "family")
-    for wrong in (("--expires", "31d"), ("--expires", "soon"), ("--role", "king"), ("--role", "contributor")):
+    for wrong in (("--expires", "31d"), ("--expires", "soon"), ("--role", "king"), ("--role", "guest")):
         assert owner.run("member", "invite", "Ruth", "--space", "Home", *wrong).returncode == 2
     assert len(_states(owner)) == 1
 

@@ -42,7 +42,7 @@ def check_approved(index: Index, body: PublishLinkBody) -> None:
     approval_albums = index.approval_albums()
     if not wanted or not approval_albums:
         return
-    places = index.album_assets(body.album_id)
+    places = index.all_album_assets(body.album_id)  # like the server: one in the trash is withheld, and approved
     if body.album_id in approval_albums:
         approved = index.approvals(body.album_id)
         places = [place for place in places if place.asset_id in approved]

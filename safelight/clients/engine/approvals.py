@@ -124,9 +124,12 @@ def drawn_links(space: SpaceView, album: Album) -> list[bytes]:
 
 
 def wanted_places(space: SpaceView, album: Album, prefixes: Sequence[str]) -> list[AssetPlace]:
-    """Where the assets of these ids stand, or where none is named all of the album's. NOT_FOUND, BAD_REQUEST."""
+    """Where the assets of these ids stand, or where none is named all of the album's, also in the trash.
+
+    *A picture whose approval is kept by the trash*, and that links show once it is restored. NOT_FOUND, BAD_REQUEST.
+    """
     reader = AssetReader(space)
-    return [reader.place(prefix) for prefix in prefixes] or space.index.album_assets(album.album_id)
+    return [reader.place(prefix) for prefix in prefixes] or space.index.all_album_assets(album.album_id)
 
 
 async def wanted_assets(space: SpaceView, album: Album, prefixes: Sequence[str]) -> list[OpenedAsset]:

@@ -373,12 +373,16 @@ class Index(ApprovalRows, UploadRows):
         """An album's assets but those in the trash, in its order."""
         return self._album_assets(album_id, unshown=False)
 
-    def _album_assets(self, album_id: bytes, *, unshown: bool) -> list[AssetPlace]:
+    def all_album_assets(self, album_id: bytes) -> list[AssetPlace]:
+        """An album's assets, also those in the trash, in its order."""
+        return self._album_assets(album_id, unshown=False, trashed=True)
+
+    def _album_assets(self, album_id: bytes, *, unshown: bool, trashed: bool = False) -> list[AssetPlace]:
         sql = (
             "SELECT a.asset_id, a.number, a.position, a.roll_id FROM album_items i JOIN assets a USING(asset_id)"  # noqa: S608 - our words  # nosec B608
-            f" WHERE i.album_id = ? AND NOT (? AND i.shown) AND {_NOT_IN_TRASH} ORDER BY i.number, i.position"
+            f" WHERE i.album_id = ? AND NOT (? AND i.shown) AND (? OR {_NOT_IN_TRASH}) ORDER BY i.number, i.position"
         )
-        return [AssetPlace(*row) for row in self._db.execute(sql, (album_id, unshown))]
+        return [AssetPlace(*row) for row in self._db.execute(sql, (album_id, unshown, trashed))]
 
     def in_album_before(self, album_id: bytes, number: int, asset_ids: Collection[bytes]) -> bool:
         """Whether one of *asset_ids* was added to an album before the slot *number*, in the trash by now or not."""

@@ -12,13 +12,18 @@ import pytest
 
 from safelight.clients.engine.upload_links import renew_upload_links
 from safelight.sync_protocol import signatures
+from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.common import ServerInfo
 from safelight.sync_protocol.messages.links import UploadLinkOpened
 from safelight.sync_protocol.messages.spaces import Committed
+from safelight.sync_protocol.records import RenditionName
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Tier
 from safelight.sync_protocol.upload_links import UploadHead, sign_upload_head
 from safelight.sync_protocol.wire import pack, unpack
 from tests.hostile.proxy import Exchange, Proxy
+from tests.journeys.test_grants import Studio
+from tests.journeys.test_grants import studio as studio  # noqa: PLC0414 - a fixture
 from tests.support.guests import Guest, upload_link
 from tests.support.people import Someone, new_space
 
@@ -147,3 +152,15 @@ async def test_a_head_that_waits_for_ever(guest: Guest, proxy: Proxy, victim: So
     async with victim.space("Family") as view:
         await renew_upload_links(view)
         assert view.problems == []
+
+
+async def test_a_guest_who_stops_everyone_that_reads_by_grants(studio: Studio, tmp_path: Path) -> None:
+    """*A record named as the ledger's end* would be another history to grantees: the server takes no such entry."""
+    await studio.grant(Tier.FULL)
+    guest = Guest(tmp_path / "guest", await upload_link(studio.anna, "Studio", album="Wedding"))
+    async with guest.session() as (session, pusher):
+        await pusher.push(guest.pictures())
+        session.memory.ledger = Head(session.memory.log.number, session.memory.position.entry_id)
+        with refused_with(Code.HISTORY_FORKED):
+            await pusher.push(guest.pictures())
+    assert len(await studio.seen(RenditionName.ORIGINAL)) == 1

@@ -9,6 +9,7 @@ import msgspec
 from safelight.server.domain.commits import LEDGER_ENTRIES_AT_ONCE
 from safelight.sync_protocol import signatures
 from safelight.sync_protocol.ledger_entries import LedgerKind, RotateEpochBody
+from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.links import UploadLinkOpened
 from safelight.sync_protocol.messages.spaces import CommitEntry
 from safelight.sync_protocol.records import PublishInboxBody, RecordKind
@@ -177,3 +178,28 @@ async def test_a_binding_by_another_key(owner: Owner) -> None:
         entry = owner.writer.entry(LedgerKind.BIND_GUEST, link.binding(owner.writer, late, **changes), late)
         answer = await owner.api.with_token("").post(f"{owner.space}/bind", CommitEntry(entry.envelope))
         assert answer.code == "signature-invalid", changes
+
+
+async def test_a_ledger_that_is_a_record(owner: Owner) -> None:
+    """*A guest who stops everyone that reads by grants*: to them no ledger ends where a picture was added."""
+    genesis = owner.writer.state.head
+    link = await opened(owner.api, owner.writer)
+    guest, signer = await bound(owner.api, owner.writer, link)
+    first = owner.writer.open_roll(signer)
+    await guest.commit(owner.writer, first, None, signer)
+    assert owner.writer.log.number > owner.writer.state.head.number
+    forked = owner.writer.open_roll(signer, ledger=Head(owner.writer.log.number, first.id))
+    assert (await guest.try_commit(owner.writer, forked)).code == "history-forked"
+    older = owner.writer.open_roll(signer, ledger=genesis)
+    assert (await guest.try_commit(owner.writer, older)).status == 200
+
+
+async def test_guests_who_begin_at_once_hold_together_what_the_link_takes(owner: Owner) -> None:
+    """*A disk filled by guests who all begin before any of them is counted*: no more is promised than is there."""
+    link = await opened(owner.api, owner.writer, UploadLink(terms(quota_bytes=100_000)))
+    guests = [(await bound(owner.api, owner.writer, link))[0] for _ in range(3)]
+    path = f"/v1/blobs?space={owner.writer.space_id.hex()}"
+    begun = {"Upload-Complete": "?0", "Upload-Length": "60000"}
+    answers = await asyncio.gather(*(guest.send("POST", path, b"", begun) for guest in guests for _ in range(4)))
+    assert sum(answer.status == 201 for answer in answers) <= 1
+    assert {answer.code for answer in answers if answer.status != 201} == {"upload-link-full"}

@@ -123,6 +123,12 @@ class Uploads:
         declared = await self._database.add_upload(
             upload, rules.max_open, rules.max_uncommitted_bytes, rules.max_uncommitted_blobs
         )
+        try:
+            # Again, now that it counts itself: *a hundred guests who all begin before any of them is counted*.
+            await self._check_guest_room(state, who, 0)
+        except Refused:
+            await self._database.delete_upload(upload.upload_id)
+            raise
         return upload, declared
 
     async def find(self, who: Who, upload_id: bytes) -> UploadRow:

@@ -8,7 +8,6 @@ from safelight.clients.camera.known import KnownFiles
 from safelight.clients.camera.sent import SentFiles
 from safelight.clients.camera.who_adds import WhoAdds
 from safelight.clients.engine import durable
-from safelight.clients.engine.adding import NOT_INTO_ALBUM
 from safelight.clients.engine.grant_view import GrantView
 from safelight.clients.engine.inboxes import FindsInboxes, sealing_into, sealing_to
 from safelight.clients.engine.space_view import SpaceView
@@ -70,10 +69,11 @@ async def reader_adds(view: SpaceView, album_id: bytes = b"") -> WhoAdds:
         device_id=session.device.device_id,
         inboxes=inboxes,
         refresh=view.sync,
-        known=known or SentFiles(folder / (f"sent-{album_id.hex()}" if album_id else "sent")),
+        known=known or SentFiles(folder / _of_album("sent", album_id)),
         dedupe_key=await view.dedupe_key() if is_full else _local_key(folder / "sent.key"),
         tells_fingerprints=is_full,
-        not_into_album=NOT_INTO_ALBUM if _adds(view.state, session.account_id) else frozenset(),
+        not_into_album=frozenset(),
+        spool=_of_album("spool", b"" if is_full else album_id),
     )
 
 
@@ -89,11 +89,17 @@ def adder_without_reading(view: GrantView, album_id: bytes = b"") -> WhoAdds:
         inboxes=_inboxes(view.state, session.account_id, album_id, session.clock(), lambda: view.state),
         refresh=view.refresh,
         # What is in one album that was granted is not in another.
-        known=SentFiles(folder / (f"sent-{album_id.hex()}" if album_id else "sent")),
+        known=SentFiles(folder / _of_album("sent", album_id)),
         dedupe_key=_local_key(folder / "sent.key"),
         tells_fingerprints=False,
         not_into_album=frozenset(),
+        spool=_of_album("spool", album_id),
     )
+
+
+def _of_album(name: str, album_id: bytes) -> str:
+    """What is sent to one album, or in the spool for it, says nothing of another."""
+    return f"{name}-{album_id.hex()}" if album_id else name
 
 
 def _adds(state: LedgerState, account_id: bytes) -> bool:
@@ -103,13 +109,16 @@ def _adds(state: LedgerState, account_id: bytes) -> bool:
 def _inboxes(
     now: LedgerState, account_id: bytes, album_id: bytes, now_ms: int, state: Callable[[], LedgerState]
 ) -> FindsInboxes:
-    """What is sealed to; who may add to the album alone adds nowhere while its keys are due."""
-    if album_id and not now.may_add_to(account_id, album_id, now_ms):
-        raise Refused(Code.RIGHT_MISSING, "adding to this album")
-    if _adds(now, account_id):
-        return sealing_to(state, lambda: album_id)
+    """What is sealed to; who names an album adds nowhere while its keys are due.
+
+    *A picture that counts as sent, and is in the space alone*: a laptop shows what cameras added, not what members did.
+    """
     if not album_id:
-        raise Refused(Code.RIGHT_MISSING, Right.ADD.value)
+        if not _adds(now, account_id):
+            raise Refused(Code.RIGHT_MISSING, Right.ADD.value)
+        return sealing_to(state)
+    if not now.may_add_to(account_id, album_id, now_ms):
+        raise Refused(Code.RIGHT_MISSING, "adding to this album")
     return sealing_into(state, album_id)
 
 

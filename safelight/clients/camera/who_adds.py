@@ -41,6 +41,7 @@ class WhoAdds:
     """One who adds to a space: what is sealed to, who commits, and how files are told apart.
 
     The *dedupe_key* makes the fingerprints; records carry them only where it is the space's (*tells_fingerprints*).
+    *spool* names the folder of what was cut off.
     """
 
     connection: Connection
@@ -53,6 +54,7 @@ class WhoAdds:
     dedupe_key: bytes = field(repr=False)
     tells_fingerprints: bool
     not_into_album: Container[Code] = NOT_INTO_ALBUM
+    spool: str = "spool"
 
 
 def camera_adds(session: CameraSession) -> WhoAdds:

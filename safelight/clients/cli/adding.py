@@ -116,6 +116,6 @@ async def _shared(view: SpaceView, album: str) -> bytes:
 
 
 async def _push(session: AccountSession, who: WhoAdds, folder: Path, progress: PushProgress, renditions: bool) -> Tally:
-    spool = session.folder.space_folder(who.space_id) / "spool"
+    spool = session.folder.space_folder(who.space_id) / who.spool
     async with developers() as pool, pushing(who, spool, pool if renditions else None, progress) as pusher:
         return await pusher.push(folder)

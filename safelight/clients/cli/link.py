@@ -256,16 +256,7 @@ def revoke(link_id: IdArgument, json: JsonOption = False) -> None:
 
     Example: safelight link revoke 91d0
     """
-
-    async def withdraw(view: SpaceView) -> bytes | None:
-        found = find_link(view, link_id)
-        if found is not None:
-            await revoke_link(view, found)
-        elif (found := find_upload_link(view, link_id)) is not None:
-            await close_upload_link(view, found)
-        return found
-
-    revoked = _in_some_space(link_id, withdraw)
+    revoked = _in_some_space(link_id, lambda view: withdraw(view, link_id))
     if json:
         print_json({"id": revoked, "state": "revoked"})
     else:
@@ -293,6 +284,21 @@ def upload(
     Example: safelight link upload - ~/Pictures/wedding < link.txt
     """
     upload_by_link(url, folder, renditions=not no_renditions, json=json)
+
+
+async def withdraw(view: SpaceView, prefix: str) -> bytes | None:
+    """Revoke or close the link of the space that begins with *prefix*; BAD_REQUEST where two do.
+
+    *An upload link that was given another link's id*, so that it stays open while "withdrawn" is said: both end.
+    """
+    shows, uploads = find_link(view, prefix), find_upload_link(view, prefix)
+    if shows is not None and uploads is not None and shows != uploads:
+        raise Refused(Code.BAD_REQUEST, f"more than one link's id begins with {prefix[:32]!r}")
+    if uploads is not None and not (shows is not None and view.state.upload_links[uploads].closed):
+        await close_upload_link(view, uploads)
+    if shows is not None:
+        await revoke_link(view, shows)
+    return uploads if shows is None else shows
 
 
 def _in_some_space(link_id: str, work: Callable[[SpaceView], Coroutine[object, object, T | None]]) -> T:

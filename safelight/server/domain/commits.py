@@ -215,29 +215,28 @@ class Commits:
             check_guest(state, entry.header.author_id, now_ms)
             if judged.commit.album is not None:
                 check_signed_now(entry, self._clock)
-        await self._check_signers_heads(state.space_id, entry)
+        await self._check_signers_heads(state, entry)
         return judged
 
-    async def _check_signers_heads(self, space_id: bytes, entry: Entry) -> None:
+    async def _check_signers_heads(self, state: LedgerState, entry: Entry) -> None:
         """Refuse an entry whose signer was shown another history; members would take it for a fork."""
         header = entry.header
-        log_slot = await self._ledgers.slot(space_id, header.log.number)
-        ledger_id = await self._ledger_id(space_id, header.ledger.number)
+        log_slot = await self._ledgers.slot(state.space_id, header.log.number)
+        ledger_id = await self._ledger_id(state, header.ledger.number)
         if log_slot is None or ledger_id is None:
             raise Refused(Code.HISTORY_FORKED, "the signer knew slots that this log does not have")
         chain = log_slot[0]
         beyond = max(header.log.number, header.ledger.number) + 1
         check_heads(entry, beyond, lambda _: chain, lambda _: ledger_id)
 
-    async def _ledger_id(self, space_id: bytes, number: int) -> bytes | None:
+    async def _ledger_id(self, state: LedgerState, number: int) -> bytes | None:
         """The ledger entry's id at a slot; None where there is none.
 
         *A record named as the ledger's end* is another history to who reads by grants, and knows the ledger alone.
         """
-        head = (await self._ledgers.state(space_id)).head
-        if number in {0, head.number}:
-            return head.hash if number else b""
-        rows = await self._database.ledger_entries(space_id, number - 1, 1)
+        if number in {0, state.head.number}:
+            return state.head.hash if number else b""
+        rows = await self._database.ledger_entries(state.space_id, number - 1, 1)
         return rows[0].entry_id if rows and rows[0].number == number else None
 
     async def _check_account(self, judged: Judged, entry: Entry) -> None:

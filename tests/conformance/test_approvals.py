@@ -230,3 +230,30 @@ async def test_withholding_takes_no_room(library: Library) -> None:
         assert await refused(full.library, large(adding)) is Code.QUOTA_EXCEEDED
     await full.library.do(large(full.requires()))
     await full.library.do(large(full.withdraws(picture)))
+
+
+async def test_withholding_nothing_takes_room(library: Library) -> None:
+    """*A log filled beyond the quota*, with rules that are so or of no album, and approvals long withdrawn."""
+    full = Wall(await Library.make(library.database, quota_bytes=2 * BLOB_SIZE_BYTES + 1000))
+    picture = await full.picture()
+    await full.library.do(replace(full.approves(picture), entry_bytes=1000))
+
+    def small(commit: Commit) -> Commit:
+        return replace(commit, entry_bytes=1)
+
+    nowhere = replace(full.requires(), album_rules=AlbumRules(some_id(), requires_approval=True))
+    assert await refused(full.library, small(nowhere)) is Code.QUOTA_EXCEEDED
+
+    def withdraws() -> Commit:
+        return full.withdraws(picture)
+
+    kinds: list[Callable[[], Commit]] = [full.requires, withdraws]
+    for withholding in kinds:
+        first = small(withholding())
+        again = after(small(replace(withholding(), entry_id=some_hash())), first)
+        taken, left = await full.library.commit(first, again)
+        assert isinstance(taken, Committed)
+        assert isinstance(left, Rejected)
+        assert left.code is Code.QUOTA_EXCEEDED
+        full.library.positions[first.device_id] = (first.counter, first.entry_id)
+        assert await refused(full.library, small(withholding())) is Code.QUOTA_EXCEEDED

@@ -133,7 +133,9 @@ async def test_what_a_links_sessions_get(wall: Wall) -> None:
     made = await library.hold()
     commit, drawn = await wall.link(picture[2], full=(picture[1],)), await wall.link(made=(made,))
     link_id, other = await library.publish(commit), await library.publish(wall.next(drawn))
-    elsewhere = await library.publish(await Wall(library).link(picture[2]))
+    another = Wall(library)
+    await library.do(another.adds(picture[0]))
+    elsewhere = await library.publish(await another.link(picture[2]))
     assert commit.link is not None
 
     async def given() -> list[bool]:
@@ -215,6 +217,21 @@ async def test_what_comes_with_its_own_record(wall: Wall) -> None:
     assert await refused(library, await wall.link(preview)) is Code.NOT_APPROVED
     await library.do(wall.approves((asset_id, original, preview)))
     await library.publish(await wall.link(preview))
+
+
+async def test_a_link_that_named_another_album_before_the_rule(wall: Wall) -> None:
+    """*A link made ahead of the rule, under the name of another album*: it shows its own album only."""
+    library, other = wall.library, Wall(wall.library)
+    (_, _, elsewhere), (_, _, preview) = await wall.picture(), await other.picture()
+    lying = await library.publish(await other.link(elsewhere, preview))
+    nowhere = await library.publish(await Wall(library).link(elsewhere))
+    assert await library.database.link_blob(lying, elsewhere)
+    await library.do(wall.requires())
+    assert await library.database.link_blob(lying, elsewhere) is None
+    assert await library.database.link_blob(nowhere, elsewhere) is None
+    assert await library.database.link_blob(lying, preview)
+    await library.do(wall.requires(approval=False))
+    assert await library.database.link_blob(lying, elsewhere)
 
 
 async def test_withholding_takes_no_room(library: Library) -> None:

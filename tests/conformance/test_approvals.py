@@ -133,7 +133,9 @@ async def test_what_a_links_sessions_get(wall: Wall) -> None:
     made = await library.hold()
     commit, drawn = await wall.link(picture[2], full=(picture[1],)), await wall.link(made=(made,))
     link_id, other = await library.publish(commit), await library.publish(wall.next(drawn))
-    elsewhere = await library.publish(await Wall(library).link(picture[2]))
+    another = Wall(library)
+    await library.do(another.adds(picture[0]))
+    elsewhere = await library.publish(await another.link(picture[2]))
     assert commit.link is not None
 
     async def given() -> list[bool]:
@@ -217,6 +219,21 @@ async def test_what_comes_with_its_own_record(wall: Wall) -> None:
     await library.publish(await wall.link(preview))
 
 
+async def test_a_link_that_named_another_album_before_the_rule(wall: Wall) -> None:
+    """*A link made ahead of the rule, under the name of another album*: it shows its own album only."""
+    library, other = wall.library, Wall(wall.library)
+    (_, _, elsewhere), (_, _, preview) = await wall.picture(), await other.picture()
+    lying = await library.publish(await other.link(elsewhere, preview))
+    nowhere = await library.publish(await Wall(library).link(elsewhere))
+    assert await library.database.link_blob(lying, elsewhere)
+    await library.do(wall.requires())
+    assert await library.database.link_blob(lying, elsewhere) is None
+    assert await library.database.link_blob(nowhere, elsewhere) is None
+    assert await library.database.link_blob(lying, preview)
+    await library.do(wall.requires(approval=False))
+    assert await library.database.link_blob(lying, elsewhere)
+
+
 async def test_withholding_takes_no_room(library: Library) -> None:
     """In a space that is full, approval is switched on and withdrawn; nothing more is approved."""
     full = Wall(await Library.make(library.database, quota_bytes=2 * BLOB_SIZE_BYTES + 1500))
@@ -230,3 +247,30 @@ async def test_withholding_takes_no_room(library: Library) -> None:
         assert await refused(full.library, large(adding)) is Code.QUOTA_EXCEEDED
     await full.library.do(large(full.requires()))
     await full.library.do(large(full.withdraws(picture)))
+
+
+async def test_withholding_nothing_takes_room(library: Library) -> None:
+    """*A log filled beyond the quota*, with rules that are so or of no album, and approvals long withdrawn."""
+    full = Wall(await Library.make(library.database, quota_bytes=2 * BLOB_SIZE_BYTES + 1000))
+    picture = await full.picture()
+    await full.library.do(replace(full.approves(picture), entry_bytes=1000))
+
+    def small(commit: Commit) -> Commit:
+        return replace(commit, entry_bytes=1)
+
+    nowhere = replace(full.requires(), album_rules=AlbumRules(some_id(), requires_approval=True))
+    assert await refused(full.library, small(nowhere)) is Code.QUOTA_EXCEEDED
+
+    def withdraws() -> Commit:
+        return full.withdraws(picture)
+
+    kinds: list[Callable[[], Commit]] = [full.requires, withdraws]
+    for withholding in kinds:
+        first = small(withholding())
+        again = after(small(replace(withholding(), entry_id=some_hash())), first)
+        taken, left = await full.library.commit(first, again)
+        assert isinstance(taken, Committed)
+        assert isinstance(left, Rejected)
+        assert left.code is Code.QUOTA_EXCEEDED
+        full.library.positions[first.device_id] = (first.counter, first.entry_id)
+        assert await refused(full.library, small(withholding())) is Code.QUOTA_EXCEEDED

@@ -200,7 +200,11 @@ async def test_entries_count_and_taking_away_needs_no_room(library: Library) -> 
     assert await refused(small, replace(small.a_record(), entry_bytes=99_001)) is Code.QUOTA_EXCEEDED
     await small.do(replace(small.a_record(), entry_bytes=99_000))
     assert await refused(small, replace(small.a_record(), entry_bytes=1)) is Code.QUOTA_EXCEEDED
-    await small.do(replace(small.a_record(), entry_bytes=1, revoked_link=link_id))
+    revoking = replace(small.a_record(), entry_bytes=1, revoked_link=link_id)
+    await small.do(revoking)
+    # *A log filled beyond the quota*: a link ends once.
+    again = replace(small.a_record(), entry_bytes=1, revoked_link=link_id)
+    assert await refused(small, again) is Code.QUOTA_EXCEEDED
     await small.do(replace(small.a_ledger_entry(epoch=2), entry_bytes=1))
 
 

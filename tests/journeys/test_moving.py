@@ -102,6 +102,7 @@ async def test_what_is_in_the_trash_of_the_other_space(server: ServerProcess, tm
     moved, left, trash, there = await _move(someone)
     assert [refusal.code for refusal in moved.failed.values()] == [Code.IN_TRASH]
     assert (moved.already, left, there) == ([other], set(), {other})
+    assert moved.in_both == [one]  # in neither list: it is named
 
 
 async def test_moved_to_and_fro_at_once(server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +122,32 @@ async def test_moved_to_and_fro_at_once(server: ServerProcess, tmp_path: Path, m
         assert (moved.moved, moved.already, list(moved.failed)) == ([], [], [asset_id])
         assert (_ids(home), _ids(shop)) == ({asset_id}, set())
         await restore_assets(shop, [asset_id])
+
+
+async def test_what_cannot_be_put_back_is_told_of(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """*A picture left in two trashes*, as the first space is full: it is not called moved, and it is named."""
+    someone = await _someone(server, tmp_path / "greta", count=1)
+    async with _both(someone) as (home, shop):
+        await mirror_assets(home, shop, list(home.index.assets()))
+        [asset_id] = _ids(home)
+
+        async def meanwhile(space: SpaceView, asset_ids: list[bytes]) -> Changed:
+            await trash_assets(shop, asset_ids)
+            return await trash_assets(space, asset_ids)
+
+        async def full(_space: SpaceView, asset_ids: set[bytes]) -> Changed:
+            if asset_ids:
+                raise Refused(Code.QUOTA_EXCEEDED)
+            return Changed()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(moving, "trash_assets", meanwhile)
+            patch.setattr(moving, "restore_assets", full)
+            moved = await move_assets(home, shop, list(home.index.assets()))
+        assert (moved.moved, moved.already, moved.in_both) == ([], [], [asset_id])
+        assert moved.failed[asset_id].code is Code.QUOTA_EXCEEDED
 
 
 async def test_who_may_not_trash_in_the_source(server: ServerProcess, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def move(
                 "moved": result.moved,
                 "already": result.already,
                 "failed": failed,
+                "in_both_trashes": result.in_both,
                 "withheld_links": links_json(links.withheld),
                 "showing_links": links_json(links.made),
             }
@@ -76,5 +77,11 @@ def move(
     if failed:
         for asset_id, sentence in failed.items():
             note(f"{asset_id[:12]}: {sentence}")
-        complain(f"{count_text(len(failed), 'asset')} could not be moved, and stayed where they were")
+        if result.in_both:
+            note(f"{count_text(len(result.in_both), 'asset')} in the trash of both spaces, and in no list:")
+            for both_id in result.in_both:
+                note(f"  {both_id.hex()[:12]}")
+            note("Take them back with: safelight asset restore ID --space NAME.")
+        stayed = "" if result.in_both else ", and stayed where they were"
+        complain(f"{count_text(len(failed), 'asset')} could not be moved{stayed}")
         raise typer.Exit(1)

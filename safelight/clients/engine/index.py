@@ -115,11 +115,12 @@ class Index(ApprovalRows, UploadRows):
             yield
             self._db.executemany("INSERT OR REPLACE INTO devices VALUES (?, ?, ?)", self._positions.values())
             self._positions.clear()
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
             self._forget()
+            if self._db.in_transaction:  # SQLite ends it by itself where the disk is full
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def _forget(self) -> None:
         """Hold nothing at hand: neither what was read, nor positions that wait for the end of their transaction."""

@@ -5,8 +5,8 @@ is kept before all of them hold; where anything is refused, the page is judged a
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from safelight.clients.engine.helpers import Helpers
 from safelight.clients.engine.index import Index
@@ -57,7 +57,7 @@ def take_page(reader: LogReader, index: Index, frames: Sequence[Frame], helpers:
 
 def _take_in_turn(reader: LogReader, index: Index, frames: Sequence[Frame]) -> None:
     failure: Refused | None = None
-    with index.transaction():
+    with _kept_or_given_up(reader, index):
         for frame in frames:
             try:
                 reader.take(frame)
@@ -71,15 +71,29 @@ def _take_in_turn(reader: LogReader, index: Index, frames: Sequence[Frame]) -> N
 
 def _took_with(helpers: Helpers, reader: LogReader, index: Index, frames: Sequence[Frame]) -> bool:
     """Take frames whose every signature holds and of which none is refused: else False, and nothing was taken."""
-    place = reader.standing()
 
     def take() -> None:
         for frame in frames:
             reader.take(frame)
 
-    with suppress(_NotTaken), index.transaction():
+    with suppress(_NotTaken), _kept_or_given_up(reader, index):
         if judged_with(helpers, take):
             return True
         raise _NotTaken  # before anything of it is kept
-    reader.back_to(place)
     return False
+
+
+@contextmanager
+def _kept_or_given_up(reader: LogReader, index: Index) -> Iterator[None]:
+    """The index's transaction; the reader goes back with it, whatever ends it.
+
+    *A full disk in the middle of a forged page*: what was judged while its signatures were with helpers would stay the
+    ledger of a process that goes on.
+    """
+    place = reader.standing()
+    try:
+        with index.transaction():
+            yield
+    except BaseException:
+        reader.back_to(place)
+        raise

@@ -14,14 +14,21 @@ from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.trash import check_may_trash, restore_assets, trash_assets
 from safelight.sync_protocol.refusals import Code, Refused
 
+# Restoring counts against the quota, and needs the right that trashing took.
+_NOT_PUT_BACK = frozenset({Code.QUOTA_EXCEEDED, Code.RIGHT_MISSING})
+
 
 @dataclass(slots=True)
 class Moved:
-    """What came of it: which are moved now, which were before, and which stay where they are and why."""
+    """What came of it: which are moved now, which were before, and which are not moved and why.
+
+    Of those, *in_both* are in the trash of both spaces: out of every list, until somebody restores them.
+    """
 
     moved: list[bytes] = field(default_factory=list)
     already: list[bytes] = field(default_factory=list)
     failed: dict[bytes, Refused] = field(default_factory=dict)
+    in_both: list[bytes] = field(default_factory=list)
 
 
 async def move_assets(
@@ -48,19 +55,29 @@ async def move_assets(
     ready = [asset_id for asset_id in wanted if asset_id in standing - before]
     trashed = await trash_assets(source, ready)
     lost = await _put_back_lost(source, target, ready)
-    result.failed.update({asset_id: Refused(Code.IN_TRASH) for asset_id in lost})
+    result.failed.update(lost)
     result.moved = [asset_id for asset_id in trashed.changed if asset_id not in lost]
     result.already += [asset_id for asset_id in trashed.already if asset_id not in lost]
+    both = source.index.in_trash(list(wanted)) & target.index.in_trash(list(wanted))
+    result.in_both = [asset_id for asset_id in wanted if asset_id in both]
     return result
 
 
-async def _put_back_lost(source: SpaceView, target: SpaceView, asset_ids: Sequence[bytes]) -> set[bytes]:
-    """Restore what is in the trash of both by now, and return it: *two who move the same picture to and fro*."""
+async def _put_back_lost(source: SpaceView, target: SpaceView, asset_ids: Sequence[bytes]) -> dict[bytes, Refused]:
+    """Restore what is in the trash of both by now, and return it: *two who move the same picture to and fro*.
+
+    With why it could not be restored, where it could not: *a picture left in two trashes, of which nobody is told*.
+    """
     await target.sync()
     lost = target.index.in_trash(asset_ids)
-    if lost:
+    why = Refused(Code.IN_TRASH)
+    try:
         await restore_assets(source, lost)
-    return lost
+    except Refused as refusal:
+        if refusal.code not in _NOT_PUT_BACK:
+            raise
+        why = refusal
+    return dict.fromkeys(lost, why)
 
 
 def _why(source: SpaceView, target: SpaceView, asset_id: bytes) -> Refused:

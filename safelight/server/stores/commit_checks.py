@@ -110,13 +110,10 @@ def check_quota(case: Case) -> None:
 
     Taking away never fails for want of room: neither an entry about who may do what, nor the end of a link, nor what
     keeps pictures from links, nor what goes into the trash. Restoring and proposing do, so that nobody fills a disk by
-    turns.
+    turns; so does what takes away nothing: *a log filled beyond the quota with links that are revoked again and again*.
     """
     commit, space, _ = case
-    withholds = (commit.approvals and not commit.approvals.approved) or (
-        commit.album_rules and commit.album_rules.requires_approval
-    )
-    if commit.is_ledger or commit.revoked_link or withholds or isinstance(commit.trash, _TAKING_AWAY):
+    if commit.is_ledger or _takes_away(case):
         return
     added_bytes = new_bytes(commit, space)
     quota_bytes = commit.quota_bytes if commit.genesis_kind else space.quota_bytes
@@ -125,6 +122,22 @@ def check_quota(case: Case) -> None:
     used_bytes = space.positions.get(commit.device_id, NO_POSITION).used_bytes
     if commit.camera_quota_bytes and added_bytes and used_bytes + added_bytes > commit.camera_quota_bytes:
         raise Refused(Code.QUOTA_EXCEEDED, f"{used_bytes} of the camera's {commit.camera_quota_bytes} bytes are used")
+
+
+def _takes_away(case: Case) -> bool:
+    """Whether a record ends a link that stands, keeps a picture from links, or puts one into the trash."""
+    commit, space, facts = case
+    approvals, rules = commit.approvals, commit.album_rules
+    if approvals is not None and not approvals.approved:
+        return any(
+            space.album_files.get((approvals.album_id, name), {}).get(asset_id)
+            for asset_id, _ in approvals.items
+            for _, name in space.files.get(asset_id, ())
+        )
+    if rules is not None and rules.requires_approval:
+        return rules.album_id in space.filled_albums - space.approval_albums
+    ends = commit.revoked_link != b"" and commit.revoked_link not in facts.revoked_links
+    return ends or isinstance(commit.trash, _TAKING_AWAY)
 
 
 def check_link(case: Case) -> None:

@@ -74,6 +74,7 @@ class SpaceFacts:
     album_rolls: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     blobs: dict[bytes, Held] = field(default_factory=dict)
     approval_albums: set[bytes] = field(default_factory=set)  # those that require approval
+    filled_albums: set[bytes] = field(default_factory=set)  # of those whose rules change, those that have pictures
     files: dict[bytes, list[tuple[str, bytes]]] = field(default_factory=dict)  # asset id: rendition, blob
     album_files: dict[tuple[bytes, bytes], dict[bytes, bool]] = field(default_factory=dict)  # asset id: approved
 
@@ -84,6 +85,7 @@ class Facts:
 
     spaces: dict[bytes, SpaceFacts]
     links: dict[bytes, bytes]  # link id: space id
+    revoked_links: set[bytes]
     upload_links: dict[bytes, Taken]
     devices: set[bytes]
     time_ms: int
@@ -120,9 +122,11 @@ async def gather(tx: Transaction, spaces: dict[bytes, SpaceFacts], commits: Sequ
     upload_links += [commit.guest.link_id for commit in commits if commit.guest]
     upload_links += [commit.inbox.link_id for commit in commits if commit.inbox]
     devices = [camera.device_id for commit in commits for camera in commit.cameras]
+    link_rows = await tx.rows_in(SQL["links"], _unique(links))
     return Facts(
         {space_id: spaces.get(space_id) or SpaceFacts() for space_id in by_space},
-        dict(await tx.rows_in(SQL["links"], _unique(links))),
+        {link_id: space_id for link_id, space_id, _ in link_rows},
+        {link_id for link_id, _, revoked in link_rows if revoked},
         {link_id: Taken(*taken) for link_id, *taken in await tx.rows_in(SQL["upload_links"], _unique(upload_links))},
         {device_id for (device_id,) in await tx.rows_in(SQL["devices"], _unique(devices))},
         (await tx.rows(_HIGHEST_TIME))[0][0],
@@ -180,8 +184,11 @@ async def _gather_approvals(tx: Transaction, space_id: bytes, facts: SpaceFacts,
 
     Of a link nothing is looked up in a space whose albums require none, neither before nor by one of *commits*.
     """
-    if any(commit.link for commit in commits):
+    if any(commit.link or commit.album_rules for commit in commits):
         facts.approval_albums = {album_id for (album_id,) in await tx.rows(SQL["approval_albums"], space_id=space_id)}
+    for album_id in {commit.album_rules.album_id for commit in commits if commit.album_rules}:
+        if await tx.rows(SQL["album_has_files"], space_id=space_id, album_id=album_id):
+            facts.filled_albums.add(album_id)
     asset_ids = [asset_id for commit in commits if commit.into_album for asset_id in commit.into_album.asset_ids]
     asset_ids += [asset_id for commit in commits if commit.approvals for asset_id, _ in commit.approvals.items]
     for asset_id, rendition, name in await tx.rows_in(SQL["asset_files"], _unique(asset_ids), space_id=space_id):

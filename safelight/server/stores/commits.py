@@ -165,6 +165,7 @@ def _take_approvals(commit: Commit, space: SpaceFacts, rows: _Rows) -> None:
         album_id = commit.into_album.album_id
         for asset_id in commit.into_album.asset_ids:
             for _, name in space.files.get(asset_id, ()):
+                space.filled_albums.add(album_id)
                 space.album_files.setdefault((album_id, name), {}).setdefault(asset_id, False)
                 rows.album_files.append((commit.space_id, album_id, name, asset_id))
     if commit.album_rules is not None:
@@ -211,6 +212,8 @@ def _note(commit: Commit, facts: Facts, slot: tuple[int, bytes, int], rows: _Row
         rows.genesis.append(commit)
     if commit.is_ledger or commit.link or commit.revoked_link or commit.inbox:
         rows.others.append((commit, number, time_ms))
+    if commit.revoked_link:
+        facts.revoked_links.add(commit.revoked_link)
     if commit.link:
         facts.links[commit.link.link_id] = space_id
     if commit.cameras:

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -234,6 +236,49 @@ def test_a_page_is_taken_alike_with_helpers(helpers: Helpers, space: Space) -> N
     log, state, kept, refused, _ = outcome(space, space.frames, helpers)
     assert (log, state, kept, refused) == outcome(space, space.frames, None)[:4]
     assert (state, refused) == (space.state, None)
+
+
+@pytest.mark.parametrize("statement", ["INSERT INTO entries", "COMMIT"])
+@pytest.mark.parametrize("helped", [True, False])
+def test_a_disk_that_is_full_in_the_middle_of_a_page(
+    helpers: Helpers, space: Space, monkeypatch: pytest.MonkeyPatch, statement: str, helped: bool
+) -> None:
+    """*A ledger that nobody signed, kept at hand since its page broke off*: the reader stands where its index does."""
+    index = Index(None)
+    monkeypatch.setattr(index, "_db", _FullDisk(index._db, statement, after=149 if statement != "COMMIT" else 0))
+    reader = LogReader(space.state.space_id, index, SpaceMemory())
+    before = reader.standing()
+    frames = space.frames[:150]
+    if helped and statement != "COMMIT":
+        frames = with_other_signature(frames, 150)
+    for _ in range(2):  # and it may be tried again
+        with pytest.raises(sqlite3.OperationalError):
+            take_page(reader, index, frames, helpers if helped else None)
+        assert reader.standing() == before
+        assert index.head() == (0, b"")
+        assert (index._recent, index._positions) == ({}, {})
+    index.close()
+
+
+class _FullDisk:
+    """A database whose transactions end by themselves at a statement, when it has been executed so often."""
+
+    def __init__(self, database: sqlite3.Connection, statement: str, *, after: int) -> None:
+        self._database, self._statement, self._after, self._count = database, statement, after, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def execute(self, sql: str, *row: Any) -> sqlite3.Cursor:
+        """Execute it, or fail as SQLite does, which has rolled back by then."""
+        if sql.startswith("BEGIN"):
+            self._count = 0
+        if sql.startswith(self._statement):
+            self._count += 1
+        if self._count > self._after and self._database.in_transaction:
+            self._database.execute("ROLLBACK")
+            raise sqlite3.OperationalError("database or disk is full")
+        return self._database.execute(sql, *row)
 
 
 def test_a_record_that_nobody_signed_is_the_one_set_aside(helpers: Helpers, space: Space) -> None:

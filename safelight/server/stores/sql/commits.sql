@@ -45,6 +45,9 @@ SELECT album_id, generation FROM album_rolls WHERE space_id = :space_id AND roll
 -- name: approval_albums
 SELECT album_id FROM album_rules WHERE space_id = :space_id AND requires_approval = 1;
 
+-- name: album_has_files
+SELECT 1 FROM album_files WHERE space_id = :space_id AND album_id = :album_id LIMIT 1;
+
 -- name: asset_files
 SELECT r.owner_id, r.rendition, r.name FROM assets AS a
 JOIN blob_refs AS r ON r.space_id = a.space_id AND r.number = a.number AND r.owner_id = a.asset_id
@@ -55,7 +58,7 @@ SELECT name, asset_id, approved FROM album_files
 WHERE space_id = :space_id AND album_id = :album_id AND name IN (:each);
 
 -- name: links
-SELECT link_id, space_id FROM links WHERE link_id IN (:each);
+SELECT link_id, space_id, revoked FROM links WHERE link_id IN (:each);
 
 -- name: upload_links
 SELECT link_id, space_id, number, files, used_bytes FROM upload_links WHERE link_id IN (:each);

@@ -11,17 +11,19 @@ SELECT link_id, space_id, number, tier, token_hash, proof_hash, publishing_key, 
 FROM links WHERE space_id = :space_id ORDER BY number DESC;
 
 -- name: blob
--- What a link names is withheld while its album requires an approval that no asset of that file has there. Pages, and
--- pictures made for the link, are no asset's.
+-- While an album of the space requires approval, what a link names is withheld unless it is in the link's album, and
+-- approved there if that one requires it. Pages, and pictures made for the link, are no asset's.
 SELECT b.size_bytes, l.tier FROM link_blobs AS l
 JOIN links AS k ON k.link_id = l.link_id
 JOIN space_blobs AS b ON b.name = l.name AND b.space_id = k.space_id
 WHERE l.link_id = :link_id AND l.name = :name AND (
     l.tier IN ('page', 'made')
     OR NOT EXISTS (SELECT 1 FROM album_rules AS r
-        WHERE r.space_id = k.space_id AND r.album_id = k.album_id AND r.requires_approval = 1)
+        WHERE r.space_id = k.space_id AND r.requires_approval = 1)
     OR EXISTS (SELECT 1 FROM album_files AS f
-        WHERE f.space_id = k.space_id AND f.album_id = k.album_id AND f.name = l.name AND f.approved = 1)
+        WHERE f.space_id = k.space_id AND f.album_id = k.album_id AND f.name = l.name AND (f.approved = 1
+            OR NOT EXISTS (SELECT 1 FROM album_rules AS r
+                WHERE r.space_id = k.space_id AND r.album_id = k.album_id AND r.requires_approval = 1)))
 );
 
 -- name: count_opening

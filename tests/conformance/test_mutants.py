@@ -96,6 +96,8 @@ CHECKS: list[tuple[Check, Check, Trial]] = [
     (commit_checks.check_album, _nothing, test_albums.test_what_is_added_under_a_roll_of_an_album),
     (commit_checks.check_upload_link, _nothing, test_upload_links.test_a_link_is_opened_once),
     (commit_checks.check_upload_link, _nothing, test_upload_links.test_the_newest_head_stays),
+    (commit_checks.check_upload_link, _nothing, test_upload_links.test_links_of_both_kinds_share_their_ids),
+    (commit_checks.check_link, _nothing, test_upload_links.test_links_of_both_kinds_share_their_ids),
     (commit_checks.check_upload_link, _nothing, test_upload_links.test_guests_are_counted_together),
     (commit_checks.check_upload_link, _nothing, test_upload_links.test_the_last_place_is_taken_once),
     (commit_checks.check_approvals, _nothing, _with_a_wall(test_approvals.test_an_approval_is_of_a_picture_as_it_is)),

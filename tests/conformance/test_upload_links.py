@@ -47,6 +47,25 @@ async def test_a_link_is_opened_once(library: Library) -> None:
     assert await refused(library, again) is Code.LEDGER_RULE
 
 
+async def test_links_of_both_kinds_share_their_ids(library: Library) -> None:
+    """*An upload link with another link's id*, and the other way round: also of two that are committed together."""
+    shows = await library.publish(await library.a_link())
+    opening = replace(library.a_ledger_entry(), kind="upload.open", new_upload_link=shows)
+    assert await refused(library, opening) is Code.LEDGER_RULE
+    link_id = await opened(library)
+    showing = await library.a_link()
+    assert showing.link is not None
+    same = replace(showing, link=replace(showing.link, link_id=link_id))
+    assert await refused(library, same) is Code.LEDGER_RULE
+    one, two = await library.a_link(), some_id()
+    assert one.link is not None
+    both = replace(one, link=replace(one.link, link_id=two))
+    opening = replace(library.a_ledger_entry(), kind="upload.open", new_upload_link=two)
+    after = replace(opening, counter=both.counter + 1, previous_id=both.entry_id)
+    outcomes = await library.commit(both, after)
+    assert [getattr(outcome, "code", None) for outcome in outcomes] == [None, Code.LEDGER_RULE]
+
+
 async def test_the_newest_head_stays(library: Library) -> None:
     """A head of a lower number, or of the same, is refused; so is one of no link."""
     link_id = await opened(library)

@@ -41,6 +41,7 @@ from safelight.clients.cli.upload_link import (
 )
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.albums import Album, find_album
+from safelight.clients.engine.keyring_document import KnownSpace
 from safelight.clients.engine.link_listing import ListedLink, find_link, list_links, revoke_link
 from safelight.clients.engine.link_making import LinkWish, MadeLink, create_link
 from safelight.clients.engine.members import list_members
@@ -230,8 +231,8 @@ def show(link_id: IdArgument, json: JsonOption = False) -> None:
 
     async def look(view: SpaceView) -> dict[str, Any] | None:
         if (uploading := find_upload_link(view, link_id)) is not None:
-            found_uploads = [each for each in await list_upload_links(view) if each.link_id == uploading]
-            return upload_row(found_uploads[0], await view.name(), await _makers(view), _GONE)
+            [found_upload] = [each for each in await list_upload_links(view) if each.link_id == uploading]
+            return upload_row(found_upload, await view.name(), await _makers(view), _GONE)
         found = find_link(view, link_id)
         listed = [] if found is None else await list_links(view)
         name, makers = await view.name(), await _makers(view)
@@ -287,14 +288,11 @@ def upload(
 
 
 async def withdraw(view: SpaceView, prefix: str) -> bytes | None:
-    """Revoke or close the link of the space that begins with *prefix*; BAD_REQUEST where two do.
-
-    *An upload link that was given another link's id*, so that it stays open while "withdrawn" is said: both end.
-    """
+    """Revoke or close the link of the space that begins with *prefix*; BAD_REQUEST where two do."""
     shows, uploads = find_link(view, prefix), find_upload_link(view, prefix)
-    if shows is not None and uploads is not None and shows != uploads:
+    if shows is not None and uploads is not None:
         raise Refused(Code.BAD_REQUEST, f"more than one link's id begins with {prefix[:32]!r}")
-    if uploads is not None and not (shows is not None and view.state.upload_links[uploads].closed):
+    if uploads is not None:
         await close_upload_link(view, uploads)
     if shows is not None:
         await revoke_link(view, shows)
@@ -302,13 +300,28 @@ async def withdraw(view: SpaceView, prefix: str) -> bytes | None:
 
 
 def _in_some_space(link_id: str, work: Callable[[SpaceView], Coroutine[object, object, T | None]]) -> T:
-    """Do *work* in the space that has the link; NOT_FOUND where none has."""
+    """Do *work* in the one space that has the link; NOT_FOUND where none has, BAD_REQUEST where two have.
+
+    *A link of somebody else's space that begins alike* would be withdrawn in its place.
+    """
 
     async def inside(session: AccountSession) -> T:
-        found = await in_spaces(session, work)
-        if found is None:
-            raise Refused(Code.NOT_FOUND, f"no link's id begins with {link_id[:32]!r}")
-        return found
+        holders: list[KnownSpace] = []
+
+        async def look(view: SpaceView) -> None:
+            if find_link(view, link_id) is not None or find_upload_link(view, link_id) is not None:
+                holders.append(view.known)
+
+        await in_spaces(session, look)
+        if len(holders) > 1:
+            raise Refused(Code.BAD_REQUEST, f"links of more than one space begin with {link_id[:32]!r}")
+        for known in holders:
+            with SpaceView(session, known) as view:
+                await view.sync()
+                found = await work(view)
+            if found is not None:
+                return found
+        raise Refused(Code.NOT_FOUND, f"no link's id begins with {link_id[:32]!r}")
 
     return with_account(inside)
 

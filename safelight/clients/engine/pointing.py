@@ -70,25 +70,28 @@ async def catch_up(space: SpaceView) -> int:
 
 
 async def _catch_up(space: SpaceView, camera_ids: Sequence[bytes], album: Album) -> int:
-    """Show what cameras added beside their album; a guest of an upload link is pointed from the first."""
-    places = [
-        place
-        for camera_id in camera_ids
-        for place in space.index.assets_beside_album(camera_id, album.album_id, _pointed_at(space, camera_id))
-    ]
+    """Show what cameras added beside their album, each for itself.
+
+    *A guest whose pictures no album can show keeps everyone's out*: so many that are refused end a showing.
+    """
+    shown = 0
     try:
         await unless_overtaken(space, lambda: standing_keys(space, album))
-        missed = [found async for found in AssetReader(space).each(places) if isinstance(found, OpenedAsset)]
-        refused = await show_all(space, album, missed)
+        for camera_id in camera_ids:
+            places = space.index.assets_beside_album(camera_id, album.album_id, _pointed_at(space, camera_id))
+            missed = [found async for found in AssetReader(space).each(places) if isinstance(found, OpenedAsset)]
+            refused = await show_all(space, album, missed)
+            shown += sum(asset.asset_id not in refused for asset in missed)
     except Refused as refusal:
         if refusal.code not in _ANOTHER_TIME:
             raise
-        return 0
-    return sum(asset.asset_id not in refused for asset in missed)
+    return shown
 
 
 def _pointed_at(space: SpaceView, camera_id: bytes) -> int:
-    """The slot at which a camera was pointed last."""
+    """The slot at which a camera was pointed last; a guest of an upload link is pointed from the first."""
+    if space.state.cameras[camera_id].link_id:
+        return 0
     slots = [
         number
         for number, envelope in space.index.ledger_entries_of(LedgerKind.POINT_CAMERA)

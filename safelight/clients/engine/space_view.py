@@ -55,7 +55,7 @@ class SpaceView:
         self.memory.pin_ledger(Head(known.ledger_number, known.ledger_hash))
         self._index: Index | None = None
         self._reader: LogReader | None = None
-        self._known = known
+        self.known = known
         self._epochs: dict[int, EpochSecrets] = {}
         self._epochs_of = 0  # the epoch in force when they were opened
         self.rolls: dict[bytes, RollKeys] = {}  # opened once, and kept as long as the epochs are
@@ -115,12 +115,12 @@ class SpaceView:
     @property
     def is_vault(self) -> bool:
         """Whether it opens with a second secret, as this account's keyring says."""
-        return bool(self._known.vaults)
+        return bool(self.known.vaults)
 
     @property
     def vault_wrap(self) -> VaultWrap:
         """What opens this account's key in a vault; LEDGER_RULE where the keyring has none for the ledger's."""
-        return wrap_of(self._known, self.state.members[self.session.account_id].vault_key)
+        return wrap_of(self.known, self.state.members[self.session.account_id].vault_key)
 
     @property
     def index(self) -> Index:

@@ -51,7 +51,7 @@ async def fetch_upload_head(connection: Connection, address: LinkAddress) -> Ope
         raise Refused(Code.SERVER_KEY_CHANGED, str(connection.url.host))
     return OpenedHead(
         head,
-        _content(head, address.secret).title,
+        title_of(head, address.secret),
         Head(answer.ledger_number, answer.ledger_hash),
         answer.files,
         answer.used_bytes,
@@ -63,10 +63,11 @@ def head_place(space_id: bytes, link_id: bytes, number: int) -> bytes:
     return context(Label.UPLOAD_HEAD, space_id, link_id, uint(number))
 
 
-def _content(head: UploadHead, secret: bytes) -> HeadContent:
+def title_of(head: UploadHead, secret: bytes) -> str:
+    """Open what a head tells guests; raises MANIFEST_INVALID."""
     try:
         place = head_place(head.space_id, head.link_id, head.log.number)
         opened = open_box(keytree.upload_head_key(secret), place, head.sealed)
     except Refused:
         raise Refused(Code.MANIFEST_INVALID, "its title does not open") from None
-    return unpack(opened, HeadContent, Code.MANIFEST_INVALID)
+    return unpack(opened, HeadContent, Code.MANIFEST_INVALID).title

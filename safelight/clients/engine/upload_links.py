@@ -12,7 +12,7 @@ from safelight.clients.engine.epochs import DOES_NOT_OPEN
 from safelight.clients.engine.link_listing import link_url
 from safelight.clients.engine.sharing import standing_keys, unless_overtaken
 from safelight.clients.engine.space_view import SpaceView
-from safelight.clients.engine.upload_heads import OpenedHead, fetch_upload_head, head_place
+from safelight.clients.engine.upload_heads import OpenedHead, fetch_upload_head, head_place, title_of
 from safelight.sync_protocol import ids, signatures
 from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.ledger_entries import LedgerKind
@@ -37,6 +37,8 @@ from safelight.sync_protocol.upload_links import (
 from safelight.sync_protocol.wire import pack, unpack
 
 _MAX_SIGNINGS = 4
+# What says that the log, or the keys, moved on since a head was signed.
+_MOVED = frozenset({Code.MANIFEST_INVALID, Code.EPOCH_OLD, Code.GENERATION_OLD, Code.ENTRY_STALE, Code.LEDGER_RULE})
 # What says that another device is at it, that the link is over, or that this is not the moment: the next command does
 # it. Renewing runs before every command.
 _ANOTHER_TIME = DOES_NOT_OPEN | {
@@ -209,23 +211,36 @@ async def _renew(space: SpaceView, link_id: bytes) -> bool:
         album = next((one for one in await list_albums(space) if one.album_id == album_id), None)
         if album is not None:
             await unless_overtaken(space, lambda: standing_keys(space, album))
-    if not _is_due(space, link_id):
+    copy = await _makers_copy(space, link_id)
+    if not _is_due(space, link_id, copy):
         return False
-    await _publish(space, link_id, await _makers_copy(space, link_id))
+    await _publish(space, link_id, copy)
     return True
 
 
-def _is_due(space: SpaceView, link_id: bytes) -> bool:
-    """Whether guests are given a head that is not of the keys in force, or none, as the verified log says."""
+def _is_due(space: SpaceView, link_id: bytes, copy: MakersCopy) -> bool:
+    """Whether guests are given a head that is not of the keys in force, or none, as the verified log says.
+
+    *A head that sends guests to another server, or tells them something else*, by an insider: whoever runs the next
+    command mends it.
+    """
     number = space.index.upload_head(link_id)
     envelope = None if number is None else space.index.envelope_at(number)
     if envelope is None:
         return True
     head = unpack(unpack(parse_entry(envelope).body, PublishInboxBody).head, UploadHead)
     album = album_inboxes(space.state, space.state.upload_links[link_id].album_id)
-    # *A head that sends guests to another server*, by an insider: whoever runs the next command mends it.
-    elsewhere = head.server_key != space.session.connection.server_key
-    return elsewhere or head.epoch != space.state.epoch.number or head.album != album
+    if head.epoch != space.state.epoch.number or head.album != album:
+        return True
+    return head.server_key != space.session.connection.server_key or _title(head, copy) != copy.title
+
+
+def _title(head: UploadHead, copy: MakersCopy) -> str | None:
+    """What a head tells guests; None where they cannot open it."""
+    try:
+        return title_of(head, copy.secret)
+    except Refused:
+        return None
 
 
 async def _publish(space: SpaceView, link_id: bytes, copy: MakersCopy) -> None:
@@ -237,10 +252,11 @@ async def _publish(space: SpaceView, link_id: bytes, copy: MakersCopy) -> None:
         try:
             await space.commit(RecordKind.PUBLISH_INBOX, PublishInboxBody(link_id, content, signature))
         except Refused as refusal:
-            moved = {Code.MANIFEST_INVALID, Code.EPOCH_OLD, Code.GENERATION_OLD, Code.ENTRY_STALE}
-            if refusal.code not in moved or signing == _MAX_SIGNINGS - 1:
+            if refusal.code not in _MOVED or signing == _MAX_SIGNINGS - 1:
                 raise
             await space.sync()
+            if not _is_due(space, link_id, copy):
+                return  # another computer was faster
         else:
             return
 

@@ -151,7 +151,7 @@ def check_link(case: Case) -> None:
     link = commit.link
     if link is None:
         return
-    if link.link_id in facts.links:
+    if link.link_id in facts.links or link.link_id in facts.upload_links:
         raise Refused(Code.LEDGER_RULE, "the link's id is taken")
     named_here = {blob.name: Held(blob.size_bytes, blob.tier) for blob in commit.blobs}
     for kind, name in link.blobs():
@@ -168,9 +168,12 @@ def check_link(case: Case) -> None:
 
 
 def check_upload_link(case: Case) -> None:
-    """An upload link's id is new; its guests together add no more than it takes; a newer head stays."""
+    """An upload link's id is new; its guests together add no more than it takes; a newer head stays.
+
+    *An upload link with another link's id*: one that is withdrawn stays open, while its maker takes it for the other.
+    """
     commit, space, facts = case
-    if commit.new_upload_link in facts.upload_links:
+    if commit.new_upload_link in facts.upload_links or commit.new_upload_link in facts.links:
         raise Refused(Code.LEDGER_RULE, "the link's id is taken")
     for use in (commit.guest, commit.inbox):
         if use is not None and use.link_id not in facts.upload_links:

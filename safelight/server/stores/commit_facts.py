@@ -118,8 +118,10 @@ async def gather(tx: Transaction, spaces: dict[bytes, SpaceFacts], commits: Sequ
         await _gather_spaces(tx, spaces, some, [commit for space_id in some for commit in by_space[space_id]])
     links = [commit.link.link_id for commit in commits if commit.link]
     links += [commit.revoked_link for commit in commits if commit.revoked_link]
+    links += [commit.new_upload_link for commit in commits if commit.new_upload_link]
     upload_links = [commit.new_upload_link for commit in commits if commit.new_upload_link]
     upload_links += [commit.guest.link_id for commit in commits if commit.guest]
+    upload_links += [commit.link.link_id for commit in commits if commit.link]
     upload_links += [commit.inbox.link_id for commit in commits if commit.inbox]
     devices = [camera.device_id for commit in commits for camera in commit.cameras]
     link_rows = await tx.rows_in(SQL["links"], _unique(links))

@@ -10,8 +10,9 @@ SELECT device_id, owner_id, space_id, kind, key, created_ms, last_seen_ms, revok
 WHERE device_id = :device_id;
 
 -- name: by_owner
+-- A guest's owner is its upload link, whose id may be chosen to be an account's.
 SELECT device_id, owner_id, space_id, kind, key, created_ms, last_seen_ms, revoked FROM devices
-WHERE owner_id = :owner_id ORDER BY created_ms, device_id;
+WHERE owner_id = :owner_id AND kind <> 'guest' ORDER BY created_ms, device_id;
 
 -- name: touch
 UPDATE devices SET last_seen_ms = :now_ms WHERE device_id = :device_id AND last_seen_ms < :now_ms;

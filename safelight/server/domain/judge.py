@@ -41,6 +41,8 @@ from safelight.sync_protocol.records import (
     PublishInboxBody,
     PublishLinkBody,
     RecordKind,
+    RemoveFromAlbumBody,
+    RenameAlbumBody,
     RevokeLinkBody,
     ShowInAlbumBody,
     tier_of_rendition,
@@ -98,8 +100,9 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
         assets=_assets_of(body),
         blobs=_blobs_of(body),
         known_assets=_known_assets(body),
-        album=_album_of(body),
+        album=_album_of(state, body),
         into_album=approvals.into_album(body),
+        out_of_album=approvals.out_of_album(body),
         album_rules=approvals.album_rules(body),
         approvals=approvals.approvals(body),
         link=_link_of(body) if isinstance(body, PublishLinkBody) else None,
@@ -261,8 +264,8 @@ def _known_assets(body: object) -> list[bytes]:
             return list(body.asset_ids) if isinstance(body, ABOUT_TRASH) else []
 
 
-def _album_of(body: object) -> AlbumUse | None:
-    """What a shared album shows from now on."""
+def _album_of(state: LedgerState, body: object) -> AlbumUse | None:
+    """What a record is to a shared album's own log, and what the album shows by it from now on."""
     match body:
         case ShowInAlbumBody():
             return AlbumUse(body.album_id, body.generation, body.log, _by_tier([item.asset for item in body.items]))
@@ -270,6 +273,8 @@ def _album_of(body: object) -> AlbumUse | None:
             return AlbumUse(body.album_id, body.generation, None, _by_tier(body.assets))
         case OpenAlbumRollBody():
             return AlbumUse(body.album_id, body.generation, None)
+        case RemoveFromAlbumBody() | RenameAlbumBody() if body.album_id in state.albums:
+            return AlbumUse(body.album_id, 0, body.log)
         case _:
             return None
 

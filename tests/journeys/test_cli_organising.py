@@ -30,7 +30,7 @@ def test_out_and_in_again_and_another_name(server: ServerProcess, tmp_path: Path
     assert len(owner.json("asset", "list", "--space", "Studio")) == 3
     owner.ok("album", "add", "Wedding", *in_studio, ids["a.txt"])
     rows = owner.json("asset", "list", *in_studio, "--album", "Wedding")
-    assert [row["name"] for row in rows] == ["b.txt", "c.txt", "a.txt"]
+    assert (len(rows), rows[-1]["name"]) == (3, "a.txt")
 
     assert owner.ok("album", "rename", "Wedding", "Anna & Bert", *in_studio) == "Wedding is called Anna & Bert.\n"
     assert "[not-found]" in owner.refused("album", "rename", "Wedding", "Again", *in_studio)

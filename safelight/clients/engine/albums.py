@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
 from safelight.clients.engine.epochs import DOES_NOT_OPEN, EpochSecrets
@@ -111,19 +112,17 @@ async def _open(space: SpaceView, album_id: bytes, number: int) -> Album:
     except Refused as refusal:
         # *An album whose new keys are none*, so that nobody could list the others: it alone does not open.
         raise Refused(Code.OPEN_FAILED, refusal.detail) from None
-    renamings = [each for each in _renamings(space, album_id) if each.body.generation >= FIRST_SHARED_GENERATION]
-    earlier = [shared.generations[each.body.generation - FIRST_SHARED_GENERATION] for each in renamings]
-    secrets_of = await _secrets_of(space, {each.epoch for each in earlier})
+    secrets_of = await _secrets_of(space, {each.epoch for each in shared.generations})
 
+    @cache
     def keys_of(number: int) -> AlbumKeys:
-        """Those of an earlier generation, under which the album was renamed."""
+        """Those of the generation under which the album was renamed."""
         renamed_under = shared.generations[number - FIRST_SHARED_GENERATION]
-        if renamed_under is generation:
-            return keys
         if renamed_under.epoch not in secrets_of:
             raise Refused(Code.EPOCH_OLD, f"epoch {renamed_under.epoch} does not open")
         return open_for_members(place, renamed_under, secrets_of[renamed_under.epoch])
 
+    renamings = (each for each in _renamings(space, album_id) if each.body.generation >= FIRST_SHARED_GENERATION)
     title = title_of(place, renamings, keys_of, lambda: open_title(place, generation, keys))
     return Album(
         album_id,

@@ -1,6 +1,7 @@
 """Titles of albums that were renamed: boxed by who renames, opened by members and grantees (docs/spec/albums.md §7)."""
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from safelight.clients.engine.epochs import DOES_NOT_OPEN
@@ -12,6 +13,7 @@ from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.sealing import keytree
 from safelight.sync_protocol.sealing.boxes import open_box, random_nonce, seal_box
 
+MAX_TITLES_TRIED = 100
 _NO_KEYS = DOES_NOT_OPEN | {Code.EPOCH_MISMATCH}
 
 
@@ -66,10 +68,11 @@ def title_of(
 ) -> Title:
     """Return the title that the newest of *renamings* (newest first) gives which opens, else the *first* one.
 
-    *A title that is none, so that nobody finds the album*: the one before it counts, and the caller tells of it.
+    *A title that is none, so that nobody finds the album*: the one before it counts, and the caller tells of it. Of
+    *titles that are none by the thousand, so that every command takes long*, so many are tried.
     """
     unread = 0
-    for renaming in renamings:
+    for renaming in islice(renamings, MAX_TITLES_TRIED):
         try:
             return Title(open_renaming(place, keys_of(renaming.body.generation), renaming), unread)
         except Refused as refusal:

@@ -94,6 +94,8 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
     _check_boxes(state.epoch.number, [], boxes)
     if isinstance(body, PublishLinkBody):
         _check_manifest(body)
+    elif isinstance(body, RemoveFromAlbumBody | RenameAlbumBody):
+        _check_organises_now(state, entry, body.album_id, now_ms)
     commit = replace(
         _commit_of(entry, boxes, before=state, after=state, now_ms=now_ms),
         roll=_roll_of(state, body),
@@ -112,6 +114,12 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
         trash=body if isinstance(body, ABOUT_TRASH) else None,
     )
     return Judged(commit)
+
+
+def _check_organises_now(state: LedgerState, entry: Entry, album_id: bytes, now_ms: int) -> None:
+    """*A grant that expired goes on by a date put back*: the server judges by its own clock, too."""
+    if not state.may_organise(entry.header.author_id, album_id, now_ms):
+        raise Refused(Code.RIGHT_MISSING, "to organise this album, by the server's clock")
 
 
 def _commit_of(

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from safelight.clients.engine.generations import AlbumKeys, Place
 from safelight.clients.engine.index import Index
-from safelight.clients.engine.titles import Renaming, open_renaming, rename_body, title_of
+from safelight.clients.engine.titles import MAX_TITLES_TRIED, Renaming, open_renaming, rename_body, title_of
 from safelight.sync_protocol.approvals import ApprovalItem, ApproveAssetsBody, content_of, files_of
 from safelight.sync_protocol.log import NO_HEAD, Frame, Head
 from safelight.sync_protocol.records import (
@@ -232,6 +232,10 @@ def test_the_newest_title_that_opens_counts() -> None:
         ([junk], ("First", 12)),
     ):
         assert title_of(PLACE, renamings, keys_of, first) == expected
+
+    many = [junk] * (MAX_TITLES_TRIED - 1)
+    assert title_of(PLACE, [*many, new], keys_of, first) == ("New", 12)
+    assert title_of(PLACE, [*many, junk, new], keys_of, first) == ("First", 12)
 
     def away(_: int) -> AlbumKeys:
         raise Refused(Code.SERVER_UNREACHABLE)

@@ -11,6 +11,7 @@ from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.clock import now_ms
 from safelight.clients.engine.granted import find_granted, granted_albums
 from safelight.clients.engine.link_making import LinkWish, create_link
+from safelight.clients.engine.members import set_role
 from safelight.clients.engine.organising import (
     album_of_grant,
     album_of_space,
@@ -24,7 +25,7 @@ from safelight.clients.engine.sharing import end_grant, give_grant, list_grants
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.records import RecordKind, RemoveFromAlbumBody, RenditionName
 from safelight.sync_protocol.refusals import Code
-from safelight.sync_protocol.roles import Tier
+from safelight.sync_protocol.roles import Role, Tier
 from tests.journeys.test_grants import Studio, _camera, _push, refused_with
 from tests.journeys.test_grants import studio as studio  # noqa: PLC0414 - a fixture
 from tests.support.people import PASSWORD, Someone
@@ -199,6 +200,34 @@ async def test_a_grantee_waits_for_the_albums_keys(studio: Studio) -> None:
     await studio.add("three.jpg")  # a laptop begins the keys
     await rename_as_grantee(studio, "Later")
     assert await studio.titles() == [("Later", Tier.VIEW, 2)]
+
+
+async def test_a_member_who_organises_by_a_grant(studio: Studio) -> None:
+    """A viewer reads all and organises one album; while its keys are due, their title waits."""
+    for name in ("one.jpg", "two.jpg"):
+        await studio.add(name)
+    async with studio.anna.space("Studio") as space:
+        await set_role(space, studio.fred_id, Role.VIEWER)
+    async with studio.fred.space("Studio") as space:
+        for title in ("Wedding", "Private"):
+            with refused_with(Code.RIGHT_MISSING):
+                await rename_album(space, await find_album(space, title), "Mine")
+    await studio.add("three.jpg")  # after the role's epoch, if it has one
+    await let_organise(studio)
+    async with studio.fred.space("Studio") as space:
+        album = await find_album(space, "Wedding")
+        first = space.index.album_assets(album.album_id)[0].asset_id
+        assert await remove_from_album(album_of_space(space, album), [first]) == [first]
+        assert await rename_album(space, album, "Mine") == "Mine"
+        with refused_with(Code.RIGHT_MISSING):
+            await rename_album(space, await find_album(space, "Private"), "Mine as well")
+        async with studio.anna.space("Studio") as annas:
+            await annas.rotate_epoch()
+        await space.sync()
+        with refused_with(Code.ALBUM_WAITS):
+            await rename_album(space, album, "Later")
+    albums, problems = await as_followed(studio.anna)
+    assert ([(title, len(assets)) for title, assets in albums], problems) == ([("Mine", 2), ("Private", 0)], [])
 
 
 async def test_two_who_organise_at_once(studio: Studio) -> None:

@@ -17,6 +17,7 @@ from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.records import RecordKind, RemoveFromAlbumBody
 from safelight.sync_protocol.refusals import Code, Refused
+from safelight.sync_protocol.roles import Right, Tier
 from safelight.sync_protocol.wire import Signed
 
 _MAX_ATTEMPTS = 3
@@ -49,9 +50,13 @@ def album_of_space(space: SpaceView, album: Album) -> OrganisedAlbum:
     album_id, me = album.album_id, space.session.account_id
 
     async def keys() -> AlbumKeys:
-        if album_id in space.state.albums:
-            return await standing_keys(space, album)
-        return (await reopen(space, album)).keys
+        state = space.state
+        if album_id not in state.albums:
+            return (await reopen(space, album)).keys
+        begins = Right.ORGANISE in state.rights_of(me) and state.tier_of(me) is Tier.FULL
+        if not begins and not state.generation_stands(album_id, space.session.clock()):
+            raise Refused(Code.ALBUM_WAITS)  # a member who organises by a grant begins no keys
+        return await standing_keys(space, album)
 
     async def commit(kind: RecordKind, body: Signed) -> None:
         await space.commit(kind, body)
@@ -128,8 +133,8 @@ async def _remove(album: OrganisedAlbum, asset_ids: Sequence[bytes]) -> list[byt
 async def rename_album(space: SpaceView, album: Album, title: str) -> str:
     """Give an album of a space another title, and return it.
 
-    Where a grant to it ended, or somebody left the space, new keys are begun first. BAD_REQUEST for a title that is too
-    long, or taken; RIGHT_MISSING.
+    Where a grant to it ended, or somebody left the space, new keys are begun first, or waited for by who cannot begin
+    them (ALBUM_WAITS). BAD_REQUEST for a title that is too long, or taken; RIGHT_MISSING.
     """
     return await _rename(album_of_space(space, album), await check_title(space, title))
 

@@ -16,6 +16,7 @@ import typer.main
 from safelight.clients.cli.app import app
 from safelight.clients.cli.asking import Misuse
 from safelight.clients.cli.output import complain
+from safelight.clients.engine.garbage import collect_seldom
 from safelight.sync_protocol.refusals import Refused
 
 EXIT_REFUSED = 1
@@ -70,6 +71,7 @@ def _usage(error: typer.TyperException) -> int:
 def main() -> None:
     """Run the command that was typed. No crash leaves passwords and keys in a core file."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    collect_seldom()
     sys.exit(run(sys.argv[1:]))
 
 

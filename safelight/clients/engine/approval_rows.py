@@ -1,7 +1,8 @@
 """The local index' rows of approvals: which albums require them, and what is approved in which, by which slot."""
 
-import sqlite3
 from collections.abc import Sequence
+
+from safelight.clients.engine.index_tables import IndexTables
 
 APPROVAL_TABLES = """
 CREATE TABLE album_rules(album_id BLOB PRIMARY KEY, requires_approval INTEGER NOT NULL);
@@ -10,10 +11,8 @@ CREATE TABLE approvals(album_id BLOB NOT NULL, asset_id BLOB NOT NULL, number IN
 """
 
 
-class ApprovalRows:
+class ApprovalRows(IndexTables):
     """What `Index` keeps of approvals, of all that verified."""
-
-    _db: sqlite3.Connection
 
     def set_album_rules(self, album_id: bytes, *, requires_approval: bool) -> None:
         """Keep whether an album requires approval from now on."""

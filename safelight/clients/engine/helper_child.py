@@ -10,6 +10,7 @@ import sys
 
 import msgspec
 
+from safelight.clients.engine.garbage import collect_seldom
 from safelight.clients.engine.helper_work import SIZE_BYTES, ListAssets, Request, list_assets, verify_all
 
 _decoder: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
@@ -37,6 +38,7 @@ def answer(data: bytes) -> bytes:
 def main(descriptor: int) -> None:
     """Serve the socket of this *descriptor*."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    collect_seldom()
     with socket.socket(fileno=descriptor) as connection:
         while size := _receive(connection, SIZE_BYTES):
             answered = answer(_receive(connection, int.from_bytes(size, "big")))

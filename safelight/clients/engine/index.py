@@ -4,13 +4,10 @@ SQLite in the profile. Everything in it is as sealed as it came; deleted, it is 
 must survive that (pins, the device's own position) stands in `memory`.
 """
 
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from safelight.clients.engine import durable
 from safelight.clients.engine.approval_rows import APPROVAL_TABLES, ApprovalRows
 from safelight.clients.engine.organising_rows import ORGANISING_TABLES, TAKEN_OUT, OrganisingRows
 from safelight.clients.engine.upload_rows import UPLOAD_TABLES, UploadRows
@@ -20,9 +17,7 @@ from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.trash import TrashChange
 
 _VERSION = 7
-# The newest slots, which those who sign next refer to; and the pages of what a large space's log touches.
-_RECENT_SLOTS = 1000
-_CACHE_SIZE_KIB = 32 * 1024
+_RECENT_SLOTS = 1000  # the newest, which those who sign next refer to
 _TABLES = """
 CREATE TABLE entries(number INTEGER PRIMARY KEY, entry_id BLOB NOT NULL, chain BLOB NOT NULL, time_ms INTEGER NOT NULL,
   kind TEXT NOT NULL, is_ledger INTEGER NOT NULL, envelope BLOB NOT NULL);
@@ -79,52 +74,15 @@ class Index(ApprovalRows, OrganisingRows, UploadRows):
     """The tables of one space. Changes within one `transaction` are kept together or not at all."""
 
     def __init__(self, path: Path | None) -> None:
-        if path is not None:
-            durable.make_folder(path.parent)
-        self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
-        self._forget()
-        try:
-            self._db.execute(f"PRAGMA cache_size = -{_CACHE_SIZE_KIB}")
-            if path is None:
-                # Else what it sorts could go to a temporary file, and that of a vault is never on the disk.
-                self._db.execute("PRAGMA temp_store = MEMORY")
-            if self._db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-                self._build()
-        except BaseException:
-            self._db.close()
-            raise
+        super().__init__(path, _TABLES + APPROVAL_TABLES + ORGANISING_TABLES + UPLOAD_TABLES, _VERSION)
 
-    def _build(self) -> None:
-        """Begin empty; an index of another version is only a copy of what the server has."""
-        with self.transaction():
-            found = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            for (name,) in found:
-                self._db.execute(f'DROP TABLE "{name}"')
-            for statement in (_TABLES + APPROVAL_TABLES + ORGANISING_TABLES + UPLOAD_TABLES).split(";"):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {_VERSION}")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Keep all changes made inside, or none."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.executemany("INSERT OR REPLACE INTO devices VALUES (?, ?, ?)", self._positions.values())
-            self._positions.clear()
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._forget()
-            if self._db.in_transaction:  # SQLite ends it by itself where the disk is full
-                self._db.execute("ROLLBACK")
-            raise
+    def _before_commit(self) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO devices VALUES (?, ?, ?)", self._positions.values())
+        self._positions.clear()
 
     def _forget(self) -> None:
         """Hold nothing at hand: neither what was read, nor positions that wait for the end of their transaction."""
+        super()._forget()
         self._recent: dict[int, tuple[bytes, bytes]] = {}
         self._rolls: dict[bytes, RollPlace] = {}
         self._positions: dict[bytes, tuple[bytes, int, bytes]] = {}
@@ -133,8 +91,7 @@ class Index(ApprovalRows, OrganisingRows, UploadRows):
 
     def add_entry(self, frame: Frame, kind: str, *, is_ledger: bool) -> None:
         """Keep a verified slot."""
-        row = (frame.number, frame.entry_id, frame.chain, frame.time_ms, kind, is_ledger, frame.envelope)
-        self._db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._add_entry_row((frame.number, frame.entry_id, frame.chain, frame.time_ms, kind, is_ledger, frame.envelope))
         self._recent[frame.number] = (frame.chain, frame.entry_id if is_ledger else b"")
         self._recent.pop(frame.number - _RECENT_SLOTS, None)
 
@@ -227,14 +184,11 @@ class Index(ApprovalRows, OrganisingRows, UploadRows):
 
     def has_any_asset(self, asset_ids: Sequence[bytes]) -> bool:
         """Whether an asset of one of these ids was added."""
-        places = ", ".join("?" * len(asset_ids))
-        sql = f"SELECT 1 FROM assets WHERE asset_id IN ({places}) LIMIT 1"  # noqa: S608  # nosec B608 - question marks alone
-        return self._db.execute(sql, asset_ids).fetchone() is not None
+        return self._has_asset_row(asset_ids)
 
     def add_assets(self, number: int, roll_id: bytes, asset_ids: Sequence[bytes]) -> None:
         """Keep the places of a record's assets, in its order."""
-        rows = [(number, position, asset_id, roll_id) for position, asset_id in enumerate(asset_ids)]
-        self._db.executemany("INSERT INTO assets VALUES (?, ?, ?, ?)", rows)
+        self._add_asset_rows(number, roll_id, asset_ids)
 
     def assets(self) -> Iterator[AssetPlace]:
         """All assets but those in the trash, oldest first."""
@@ -413,10 +367,3 @@ class Index(ApprovalRows, OrganisingRows, UploadRows):
     def add_box(self, epoch: int, box: bytes) -> None:
         """Keep this account's box of an epoch."""
         self._db.execute("INSERT OR REPLACE INTO boxes VALUES (?, ?)", (epoch, box))
-
-    def _one(self, sql: str, number: int) -> bytes | None:
-        row = self._db.execute(sql, (number,)).fetchone()
-        return None if row is None else bytes(row[0])
-
-    def _insert(self, sql: str, row: tuple[object, ...]) -> bool:
-        return self._db.execute(sql, row).rowcount == 1

@@ -1,7 +1,8 @@
 """The local index' rows of what was done with albums: which renamings there are, and what was taken out of which."""
 
-import sqlite3
 from collections.abc import Collection, Sequence
+
+from safelight.clients.engine.index_tables import IndexTables
 
 ORGANISING_TABLES = """
 CREATE TABLE album_titles(album_id BLOB NOT NULL, number INTEGER NOT NULL, PRIMARY KEY(album_id, number)) WITHOUT ROWID;
@@ -12,10 +13,8 @@ CREATE TABLE album_past(album_id BLOB NOT NULL, asset_id BLOB NOT NULL, until IN
 TAKEN_OUT = "EXISTS (SELECT 1 FROM album_past p WHERE p.album_id = :album_id AND p.asset_id = a.asset_id)"
 
 
-class OrganisingRows:
+class OrganisingRows(IndexTables):
     """What `Index` keeps of albums that were renamed, and of what is in them no more."""
-
-    _db: sqlite3.Connection
 
     def rename_album(self, album_id: bytes, number: int) -> None:
         """Keep that the record at a slot renamed an album."""

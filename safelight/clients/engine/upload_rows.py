@@ -1,16 +1,14 @@
 """The local index' rows of upload links: which slot has the newest head of each."""
 
-import sqlite3
+from safelight.clients.engine.index_tables import IndexTables
 
 UPLOAD_TABLES = """
 CREATE TABLE upload_heads(link_id BLOB PRIMARY KEY, number INTEGER NOT NULL);
 """
 
 
-class UploadRows:
+class UploadRows(IndexTables):
     """What `Index` keeps of upload links' heads, of all that verified."""
-
-    _db: sqlite3.Connection
 
     def set_upload_head(self, link_id: bytes, number: int) -> None:
         """Keep where a link's newest head stands."""

@@ -3,7 +3,7 @@
 import os
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +245,8 @@ def test_a_disk_that_is_full_in_the_middle_of_a_page(
 ) -> None:
     """*A ledger that nobody signed, kept at hand since its page broke off*: the reader stands where its index does."""
     index = Index(None)
-    monkeypatch.setattr(index, "_db", _FullDisk(index._db, statement, after=149 if statement != "COMMIT" else 0))
+    full = _FullDisk(index._connection, statement, after=149 if statement != "COMMIT" else 0)
+    monkeypatch.setattr(index, "_connection", full)
     reader = LogReader(space.state.space_id, index, SpaceMemory())
     before = reader.standing()
     frames = space.frames[:150]
@@ -273,12 +274,21 @@ class _FullDisk:
         """Execute it, or fail as SQLite does, which has rolled back by then."""
         if sql.startswith("BEGIN"):
             self._count = 0
+        self._fail_after(sql, 1)
+        return self._database.execute(sql, *row)
+
+    def executemany(self, sql: str, rows: Iterable[Any]) -> sqlite3.Cursor:
+        """The same for rows that are written together."""
+        rows = list(rows)
+        self._fail_after(sql, len(rows))
+        return self._database.executemany(sql, rows)
+
+    def _fail_after(self, sql: str, rows: int) -> None:
         if sql.startswith(self._statement):
-            self._count += 1
+            self._count += rows
         if self._count > self._after and self._database.in_transaction:
             self._database.execute("ROLLBACK")
             raise sqlite3.OperationalError("database or disk is full")
-        return self._database.execute(sql, *row)
 
 
 def test_a_record_that_nobody_signed_is_the_one_set_aside(helpers: Helpers, space: Space) -> None:

@@ -262,7 +262,7 @@ def _in_pieces(space: Space, path: Path, drawn: random.Random, helpers: Helpers 
             page = space.frames[at : at + drawn.randint(1, 20)]
             if drawn.random() < 0.3:
                 standing = reader.standing()
-                with pytest.raises(_Cut), index.transaction():
+                with pytest.raises((_Cut, Refused)), index.transaction():
                     _take_some(reader, page)
                 reader.back_to(standing)
             try:

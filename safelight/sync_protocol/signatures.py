@@ -7,6 +7,7 @@ members and another to the rest. So what is accepted is spelt out here and does 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import get_ident
 
 from nacl import bindings
 from nacl.exceptions import BadSignatureError
@@ -18,7 +19,28 @@ _FIELD_PRIME = 2**255 - 19
 _GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 _SIGN_BIT = 1 << 255
 
-_set_apart: ContextVar[Callable[[bytes, bytes, bytes], None] | None] = ContextVar("set apart", default=None)
+
+class _Block:
+    """A block whose signatures are set apart: in force until it ends, and in the thread that it runs in alone.
+
+    *A copy of its context that outlives it*, in a task or a thread begun inside, would else verify nothing for ever.
+    """
+
+    def __init__(self, take: Callable[[bytes, bytes, bytes], None]) -> None:
+        self.take = take
+        self._thread_id: int | None = get_ident()
+
+    @property
+    def in_force(self) -> bool:
+        """Whether whoever asks runs inside of it."""
+        return self._thread_id == get_ident()
+
+    def end(self) -> None:
+        """It is in force nowhere any more."""
+        self._thread_id = None
+
+
+_set_apart: ContextVar[_Block | None] = ContextVar("set apart", default=None)
 
 # The y coordinates of the eight points whose order divides 8; each y stands for both signs of x.
 _ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
@@ -52,9 +74,9 @@ def verify(public_key: bytes, signature: bytes, message: bytes) -> None:
     Strict: sizes are exact; the key and R are canonical encodings of points that are not of small order; S is below the
     group's order; R is compared byte for byte with what the equation without cofactor gives.
     """
-    take = _set_apart.get()
-    if take is not None:
-        take(public_key, signature, message)
+    block = _set_apart.get()
+    if block is not None and block.in_force:
+        block.take(public_key, signature, message)
         return
     if len(public_key) != KEY_SIZE_BYTES or len(signature) != SIGNATURE_SIZE_BYTES:
         raise Refused(Code.SIGNATURE_INVALID, "a key or signature of the wrong size")
@@ -77,12 +99,14 @@ def set_apart(take: Callable[[bytes, bytes, bytes], None]) -> Iterator[None]:
     For whoever judges much at once and has the signatures verified together, by several processors. **Nothing that was
     judged in the block counts before every one of them was verified outside of it**; where one does not hold, all of
     the block is judged again without this, so that the first entry at fault is the one that is refused. The block does
-    not await: what else runs meanwhile would not be verified either.
+    not await: what else runs meanwhile would not be verified either. Nor does *take* verify anything itself.
     """
-    token = _set_apart.set(take)
+    block = _Block(take)
+    token = _set_apart.set(block)
     try:
         yield
     finally:
+        block.end()
         _set_apart.reset(token)
 
 

@@ -14,6 +14,9 @@ import pytest
 from safelight.server import data_folder
 from safelight.server.stores import migrate
 from safelight.server.upkeep.backup import without_password
+from safelight.sync_protocol.ledger_entries import LedgerKind
+from safelight.sync_protocol.wire import Signed
+from tests.support.ledgers import Person, Space
 from tests.support.postgres import PostgresServer, program
 from tests.support.samples import REPOSITORY
 
@@ -171,6 +174,34 @@ def test_upgrade(data: Path, later: Path) -> None:
     assert (revision, names - before[1], rows) == (LATER, {"later"}, [("old", b"\1", 7)])
     assert "nothing to do" in command("upgrade", "--data", str(data), migrations=later).stdout
     assert backups(data) == [copy]
+
+
+def test_what_people_signed_is_read_first(data: Path, later: Path) -> None:
+    """*Upgraded, and a space that opens for nobody*: a ledger that this Safelight refuses is said before any change.
+
+    A grant was once written without what it may add; a space that had one was dead after its upgrade.
+    """
+    space = Space(Person("anna")).create()
+    signed = space.entry(LedgerKind.SET_POLICY, OlderBody(1))
+    path = data_folder.database_path(data)
+    with sqlite3.connect(path) as rows:
+        row = (space.state.space_id, "family", 2, b"", 2, b"", 1, 0, 0, 0)
+        rows.execute(f"INSERT INTO spaces VALUES ({', '.join('?' * len(row))})", row)
+        for number, envelope in ((1, space.frames[0].envelope), (2, signed.envelope)):
+            entry = (space.state.space_id, number, 0, 1, 0, b"", number, bytes([number]), b"", b"", envelope)
+            rows.execute(f"INSERT INTO entries VALUES ({', '.join('?' * len(entry))})", entry)
+    before = tables(path)
+    said = refused(command("upgrade", "--data", str(data), migrations=later))
+    assert f"space {space.state.space_id.hex()[:12]}, from slot 2 on" in said
+    assert (tables(path), backups(data)) == (before, [])
+    done = command("upgrade", "--data", str(data), "--with-unreadable-spaces", migrations=later)
+    assert f"upgraded from {NEWEST} to {LATER}" in done.stdout, done.stderr
+
+
+class OlderBody(Signed, frozen=True):
+    """What no rule of today takes."""
+
+    version: int
 
 
 def test_older_code_on_newer_data(data: Path, later: Path) -> None:

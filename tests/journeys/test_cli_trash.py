@@ -62,8 +62,12 @@ def test_into_the_trash_and_back(server: ServerProcess, tmp_path: Path) -> None:
     owner.ok("asset", "get", gone, "--space", "Studio", "--out", str(tmp_path / "looked.jpg"))
     assert (tmp_path / "looked.jpg").read_bytes() == (roll / "IMG_0.JPG").read_bytes()
     (roll / "IMG_0.JPG").rename(roll / "renamed.JPG")
-    pushed = new_camera(owner, "Studio", tmp_path / "tablet").json("camera", "push", str(roll))
+    tablet = new_camera(owner, "Studio", tmp_path / "tablet")
+    pushed = tablet.json("camera", "push", str(roll))
     assert (pushed["uploaded"], pushed["known"]) == (0, 3)
+    assert "0 uploaded, 3 known.\nKnown is also what lies in the space's trash" in tablet.ok(
+        "camera", "push", str(roll)
+    )
 
     assert "1 asset restored from the trash of Studio." in owner.ok("asset", "restore", gone, "--space", "Studio")
     assert owner.json("asset", "restore", gone, "--space", "Studio") == {"restored": [], "already": [gone]}

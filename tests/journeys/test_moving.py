@@ -150,6 +150,43 @@ async def test_what_cannot_be_put_back_is_told_of(
         assert moved.failed[asset_id].code is Code.QUOTA_EXCEEDED
 
 
+@pytest.mark.parametrize("everything", [False, True])
+async def test_cut_off_before_it_looked_again(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, everything: bool
+) -> None:
+    """*A picture in two trashes, for good*: cut off between trashing it and looking, the repeat puts it back.
+
+    Also where that moves all that is in lists, and so does not name it; and what was deleted twice stays deleted.
+    """
+    someone = await _someone(server, tmp_path / f"hugo-{everything}")
+    async with _both(someone) as (home, shop):
+        await mirror_assets(home, shop, list(home.index.assets()))
+        [one, deleted] = [place.asset_id for place in home.index.assets()]
+        await trash_assets(home, [deleted])
+        await trash_assets(shop, [deleted])
+
+        async def cut_off(space: SpaceView, asset_ids: list[bytes]) -> Changed:
+            await trash_assets(shop, asset_ids)
+            await trash_assets(space, asset_ids)
+            raise Refused(Code.SERVER_UNREACHABLE)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(moving, "trash_assets", cut_off)
+            with pytest.raises(Refused):
+                await move_assets(home, shop, list(home.index.assets()))
+    async with _both(someone) as (home, shop):
+        assert (_ids(home), _ids(shop)) == (set(), set())
+        places = [] if everything else [place for place, _ in home.index.trash()]
+        moved = await move_assets(home, shop, places)
+        assert (_ids(home), _ids(shop)) == ({one}, set())
+        assert (moved.moved, moved.in_both) == ([], [] if everything else [deleted])
+        assert moved.failed[one].code is Code.IN_TRASH
+        # That was looked for: deleted now, it stays so.
+        await trash_assets(home, [one])
+        await move_assets(home, shop, [])
+        assert _ids(home) == set()
+
+
 async def test_who_may_not_trash_in_the_source(server: ServerProcess, tmp_path: Path) -> None:
     """It is said before anything is done: nothing is mirrored that could not be moved."""
     owner = await _someone(server, tmp_path / "fritz")

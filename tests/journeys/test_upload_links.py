@@ -2,15 +2,19 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from safelight.clients.camera.outcomes import Outcome
+from safelight.clients.camera.sent import SentFiles
 from safelight.clients.engine.albums import find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.clock import now_ms
+from safelight.clients.engine.connection import Connection
 from safelight.clients.engine.members import remove_member
 from safelight.clients.engine.pairing_codes import list_cameras, revoke_camera
 from safelight.clients.engine.pointing import catch_up
@@ -22,7 +26,7 @@ from safelight.clients.engine.upload_links import (
     renew_upload_links,
 )
 from safelight.sync_protocol.log import parse_entry
-from safelight.sync_protocol.messages.spaces import SpaceRow
+from safelight.sync_protocol.messages.spaces import CommitEntry, SpaceRow
 from safelight.sync_protocol.records import OpenAlbumRollBody, RecordKind, RenditionName, opened_by
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier
@@ -257,6 +261,48 @@ async def test_a_binding_whose_answer_was_lost(studio: Studio, tmp_path: Path) -
     async with studio.anna.space("Studio") as view:
         [listed] = await list_upload_links(view)
         assert listed.link.guests == 1
+
+
+class _Killed(Exception):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("at", ["unseen", "unnoted"])
+@pytest.mark.parametrize("size_bytes", [20_000, 9 * 1024 * 1024])
+async def test_killed_before_it_noted_what_it_sent(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str, size_bytes: int
+) -> None:
+    """*The same picture twice, since nobody wrote down that it arrived*: what was pending says that it did."""
+    guest = Guest(tmp_path / "guest", await upload_link(studio.anna, "Studio"))
+    await guest.adds()
+    folder, before = guest.pictures(1, size_bytes), len(await _originals(studio.anna))
+
+    def does_not_note(*_: object) -> None:
+        raise _Killed
+
+    with monkeypatch.context() as patch:
+        if at == "unseen":
+            patch.setattr(Connection, "request", _answers_lost(Connection.request))
+        else:
+            patch.setattr(SentFiles, "_append", does_not_note)
+        with pytest.raises(_Killed):
+            await guest.push(folder)
+    assert len(await _originals(studio.anna)) == before + 1
+    again = await guest.push(folder)
+    assert (again.counts[Outcome.KNOWN], again.counts[Outcome.UPLOADED]) == (1, 0)
+    assert len(await _originals(studio.anna)) == before + 1
+
+
+def _answers_lost(request: Callable[..., Any]) -> Callable[..., Any]:
+    """Make requests, and end before the answer to a record with assets is seen."""
+
+    async def lost(connection: Connection, method: str, path: str, body: object, *others: Any, **named: Any) -> Any:
+        answer = await request(connection, method, path, body, *others, **named)
+        if isinstance(body, CommitEntry) and parse_entry(body.entry).header.kind == RecordKind.ADD_ASSETS:
+            raise _Killed
+        return answer
+
+    return lost
 
 
 async def test_who_may_not_make_one(studio: Studio) -> None:

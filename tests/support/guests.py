@@ -55,7 +55,7 @@ class Guest:
         with ProfileFolder(guest_folder(self.folder / "profile", address.link.link_id)) as held:
             async with open_guest(held, address) as guest:
                 place = held.space_folder(guest.profile.space_id)
-                who = guest_adds(guest, SentFiles(place / "sent"))
+                who = guest_adds(guest, SentFiles(place / "sent", guest.committer))
                 async with pushing(who, place / "spool", None, Silent()) as pusher:
                     yield guest, pusher
 

@@ -1,5 +1,9 @@
 """Strict signatures: one form a signature, one verdict everywhere."""
 
+import asyncio
+import contextvars
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +11,7 @@ from nacl import bindings
 
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.refusals import Code
-from safelight.sync_protocol.signatures import public_key_of, sign, verify
+from safelight.sync_protocol.signatures import public_key_of, set_apart, sign, verify
 from tests.support.refusing import refuses
 from tools import edwards25519 as curve
 
@@ -144,3 +148,47 @@ def test_sizes_are_exact() -> None:
             sign(seed, b"message")
         with refuses(Code.LENGTH_MISMATCH):
             public_key_of(seed)
+
+
+def test_set_apart_ends_with_its_block() -> None:
+    """*A context that was copied inside of a block* verifies as ever: in other threads, in tasks, and after its end."""
+    taken: list[bytes] = []
+    bad = (KEY, sign(SEED, b"message"), b"another")
+
+    async def later() -> None:
+        verify(*bad)
+
+    async def begun_inside() -> None:
+        with set_apart(lambda *each: taken.append(each[2])):
+            verify(*bad)
+            task = asyncio.create_task(later())
+            copied = contextvars.copy_context()
+            with ThreadPoolExecutor(1) as other, refuses(Code.SIGNATURE_INVALID):
+                other.submit(lambda: copied.run(verify, *bad)).result()
+        with refuses(Code.SIGNATURE_INVALID):
+            copied.run(verify, *bad)
+        with refuses(Code.SIGNATURE_INVALID):
+            await task
+
+    asyncio.run(begun_inside())
+    assert taken == [b"another"]
+
+
+def test_blocks_within_one_another() -> None:
+    """What is set apart in an inner block is the inner one's; whatever ends a block, afterwards all is verified."""
+    taken: list[str] = []
+    bad = (KEY, sign(SEED, b"message"), b"another")
+
+    def judge(end: type[BaseException]) -> None:
+        with set_apart(lambda *_: taken.append("outer")):
+            with set_apart(lambda *_: taken.append("inner")):
+                verify(*bad)
+            verify(*bad)
+            raise end
+
+    for end in (KeyboardInterrupt, GeneratorExit, RecursionError):
+        with pytest.raises(end):
+            judge(end)
+        with refuses(Code.SIGNATURE_INVALID):
+            verify(*bad)
+    assert taken == ["inner", "outer"] * 3

@@ -21,7 +21,7 @@ from safelight.sync_protocol.wire import unpack
 
 _MAX_QUESTION = 64
 _RECORDS_REMEMBERED = 64
-_ADDING = frozenset({RecordKind.ADD_ASSETS, RecordKind.ADD_ALBUM_ASSETS})
+ADDING = frozenset({RecordKind.ADD_ASSETS, RecordKind.ADD_ALBUM_ASSETS})
 
 
 class KnownFiles:
@@ -49,7 +49,7 @@ class KnownFiles:
         """Whether the space has the file of this *fingerprint*, proved by its record. Raises the server's refusals."""
         return await self._gathering.ask(fingerprint)
 
-    async def note(self, fingerprint: bytes) -> None:
+    def sends(self, asset_id: bytes, fingerprint: bytes) -> None:
         """Nothing is to be noted: the next question is answered by the log."""
 
     async def stop(self) -> None:
@@ -108,7 +108,7 @@ def _added(state: LedgerState, entry: Entry) -> Added | None:
     Not judged is under which keys: *every picture uploaded again*, once its album's keys, or the camera's album, are
     others than when it was added.
     """
-    if entry.header.kind not in _ADDING or entry.header.version != ENTRY_VERSION:
+    if entry.header.kind not in ADDING or entry.header.version != ENTRY_VERSION:
         return None
     authorise(state, entry, Right.ADD)
     body = added_by(entry.header.kind, entry.body)

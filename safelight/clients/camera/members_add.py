@@ -37,7 +37,7 @@ class SeenFiles:
             self.seen.add(fingerprint)
         return found
 
-    async def note(self, fingerprint: bytes) -> None:
+    def sends(self, asset_id: bytes, fingerprint: bytes) -> None:
         """Nothing is to be noted: the next question is answered by the log."""
 
     async def stop(self) -> None:
@@ -69,7 +69,7 @@ async def reader_adds(view: SpaceView, album_id: bytes = b"") -> WhoAdds:
         device_id=session.device.device_id,
         inboxes=inboxes,
         refresh=view.sync,
-        known=known or SentFiles(folder / _of_album("sent", album_id)),
+        known=known or SentFiles(folder / _of_album("sent", album_id), view.committer),
         dedupe_key=await view.dedupe_key() if is_full else _local_key(folder / "sent.key"),
         tells_fingerprints=is_full,
         not_into_album=frozenset(),
@@ -89,7 +89,7 @@ def adder_without_reading(view: GrantView, album_id: bytes = b"") -> WhoAdds:
         inboxes=_inboxes(view.state, session.account_id, album_id, session.clock(), lambda: view.state),
         refresh=view.refresh,
         # What is in one album that was granted is not in another.
-        known=SentFiles(folder / _of_album("sent", album_id)),
+        known=SentFiles(folder / _of_album("sent", album_id), view.committer),
         dedupe_key=_local_key(folder / "sent.key"),
         tells_fingerprints=False,
         not_into_album=frozenset(),

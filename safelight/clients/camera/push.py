@@ -178,8 +178,8 @@ class Pusher:
         return dataclasses.replace(sealed, files=[])
 
     async def _commit(self, sealed: SealedAsset, fingerprint: bytes) -> tuple[Outcome, str]:
+        self._known.sends(sealed.body.asset_id, fingerprint)
         await self._adder.add(sealed.roll, sealed.body)
-        await self._known.note(fingerprint)
         return Outcome.UPLOADED, sealed.note
 
     async def _push_large(self, found: Found, size_bytes: int, fingerprint: bytes) -> tuple[Outcome, str]:
@@ -202,8 +202,8 @@ class Pusher:
                     resume=spooled.uploads.get(ref.rendition_id),
                     on_created=functools.partial(spooled.note_upload, ref),
                 )
+            self._known.sends(spooled.asset.asset_id, spooled.fingerprint)
             await self._adder.add(spooled.roll, spooled.asset)
-            await self._known.note(spooled.fingerprint)
         except Refused as refusal:
             if refusal.code in _OF_ONE_FILE:
                 await asyncio.to_thread(spooled.remove)

@@ -27,8 +27,8 @@ class Known(Protocol):
         """Whether the file of this *fingerprint* is there."""
         ...
 
-    async def note(self, fingerprint: bytes) -> None:
-        """Remember that it is there now."""
+    def sends(self, asset_id: bytes, fingerprint: bytes) -> None:
+        """Remember which file an asset is that is about to be committed."""
         ...
 
     async def stop(self) -> None:

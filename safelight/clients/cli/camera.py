@@ -200,22 +200,28 @@ def push(folder: FolderArgument, no_renditions: NoRenditionsOption = False, json
     """Upload what is new in a folder, then exit.
 
     Every file goes up but those that are named as skipped: dotfiles, Thumbs.db, desktop.ini, symbolic links and what is
-    no file. An interrupted push is completed by the next one.
+    no file. What was deleted in the space is known there as well, and does not come back: who may trash restores it. An
+    interrupted push is completed by the next one.
 
     Example: safelight camera push ~/Pictures
     """
     with profile() as held, PushProgress(quiet=json) as progress:
         tally = run(_push(held, folder, progress, renditions=not no_renditions))
-    report_push(tally, json=json)
+    report_push(tally, json=json, by_camera=True)
 
 
-def report_push(tally: Tally, *, json: bool) -> None:
-    """Print what became of a folder's files; exits with 1 where one failed."""
+def report_push(tally: Tally, *, json: bool, by_camera: bool = False) -> None:
+    """Print what became of a folder's files; exits with 1 where one failed.
+
+    A camera reads nothing, and so cannot tell which of the *known* lie in the trash; that some may is said.
+    """
     failed = tally.counts[Outcome.FAILED]
     if json:
         print_json(_document(tally))
     else:
         say(summary(tally))
+        if by_camera and tally.counts[Outcome.KNOWN]:
+            say("Known is also what lies in the space's trash: a member sees it with `safelight asset list --trash`.")
     if failed:
         complain(f"{count_text(failed, 'file')} could not be uploaded")
         raise typer.Exit(1)

@@ -1,6 +1,7 @@
 """`safelight asset mirror`: chosen assets of one space in another as well."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
 import typer
@@ -48,7 +49,7 @@ def mirror(
             await enter(first)
             await enter(second)
             places = await places_of(first, asset_ids or [], album)
-            with CountProgress("mirrored") as progress:
+            with CountProgress("mirrored") as progress, room_in(target):
                 return await mirror_assets(first, second, places, on_progress=progress.reached)
 
     result = with_account(put)
@@ -63,6 +64,18 @@ def mirror(
             note(f"{asset_id[:12]}: {sentence}")
         complain(f"{count_text(len(failed), 'asset')} could not be mirrored")
         raise typer.Exit(1)
+
+
+@contextmanager
+def room_in(target: str) -> Iterator[None]:
+    """Say which of the two spaces is full, and what became of those that came over before it was."""
+    try:
+        yield
+    except Refused as refusal:
+        if refusal.code is not Code.QUOTA_EXCEEDED:
+            raise
+        goes_on = "what came over by now is in both spaces, and running it again goes on"
+        raise Refused(refusal.code, f"{target}: {refusal.detail}; {goes_on}") from None
 
 
 async def places_of(space: SpaceView, asset_ids: list[str], album: str) -> list[AssetPlace]:

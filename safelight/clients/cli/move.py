@@ -7,7 +7,7 @@ import typer
 
 from safelight.clients.cli.asking import Misuse
 from safelight.clients.cli.member_links import links_json
-from safelight.clients.cli.mirror import places_of
+from safelight.clients.cli.mirror import places_of, room_in
 from safelight.clients.cli.output import JsonOption, complain, count_text, note, print_json, say
 from safelight.clients.cli.progress import CountProgress
 from safelight.clients.cli.running import enter, with_account
@@ -50,7 +50,7 @@ def move(
             await enter(second)
             check_may_trash(first)
             places = await places_of(first, asset_ids or [], album)
-            with CountProgress("moved") as progress:
+            with CountProgress("moved") as progress, room_in(target):
                 moved = await move_assets(first, second, places, on_progress=progress.reached)
             return moved, await links_showing(first, moved.moved + moved.already)
 

@@ -160,7 +160,7 @@ async def _upload(
             left = max(0, terms.max_files - guest.opened.files)
             note(f"Adding {title}. It takes {count_text(left, 'more file')} until {date_text(terms.expires_ms)}.")
         place = held.space_folder(guest.profile.space_id)
-        who = guest_adds(guest, SentFiles(place / "sent"))
+        who = guest_adds(guest, SentFiles(place / "sent", guest.committer))
         async with (
             developers() as pool,
             pushing(who, place / "spool", pool if renditions else None, progress) as pusher,

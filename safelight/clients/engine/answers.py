@@ -67,9 +67,10 @@ def check_server_url(text: str) -> URL:
         raise Refused(Code.INSECURE_SERVER, "this is not an address")
     try:
         url = URL(text.rstrip("/"))
+        host = url.host
+        (url.raw_host or "").encode("idna")  # *a name that only fails once it is looked up*, with no sentence
     except ValueError:
         raise Refused(Code.INSECURE_SERVER, "this is not an address") from None
-    host = url.host
     if host is None or url.query_string or url.fragment or url.user or url.password:
         raise Refused(Code.INSECURE_SERVER, "write it as https://HOST, or http://localhost:PORT")
     if url.scheme == "https" or (url.scheme == "http" and _is_loopback(host)):

@@ -37,6 +37,18 @@ class KnowsLedger(Protocol):
         ...
 
 
+class Journal(Protocol):
+    """Whoever keeps, beside the pending entry, what it was made of, and is told once it is there."""
+
+    async def sending(self, kind: str, body: Signed) -> None:
+        """An entry of this body is about to be sent; the one before is settled."""
+        ...
+
+    async def stored(self, entry: Entry) -> None:
+        """An entry has its receipt, also one that an earlier process sent; only after this it is pending no more."""
+        ...
+
+
 class Committer:
     """Signs and commits for one device in one space. One at a time; more wait their turn.
 
@@ -65,6 +77,7 @@ class Committer:
         self._lock = asyncio.Lock()
         self._started = False
         self.space_id = space_id
+        self.journal: Journal | None = None
 
     @property
     def _path(self) -> str:
@@ -88,6 +101,8 @@ class Committer:
             pending = await self._settle(same=(kind.value, pack(body)), blobs=blobs, boxes=boxes)
             if pending is not None:
                 return pending
+            if self.journal is not None:
+                await self.journal.sending(kind.value, body)
             for signing in range(_MAX_SIGNINGS):
                 envelope = self._sign(kind, body)
                 self._memory.pending = envelope
@@ -161,6 +176,8 @@ class Committer:
             entry_id=entry.id,
             blobs=blobs,
         )
+        if self.journal is not None:
+            await self.journal.stored(entry)
         self._memory.position = DevicePosition(entry.header.counter, entry.id)
         self._memory.pending = b""
         # A promise that contradicts the history seen before is a fork that the server has signed.

@@ -33,7 +33,8 @@ from safelight.sync_protocol.sealing import keytree
 from safelight.sync_protocol.upload_entries import BindGuestBody, bind_guest_message
 
 _MAX_BINDINGS = 12
-_SERVER = re.compile(r"(https?://[^\s/]+(?:/[^\s#]*?)?)/s/[0-9a-f]{32}(?:#|%23|$)", re.IGNORECASE)
+# What stands right before the link's own part, of one address: no other one, and no page that would send on to it.
+_SERVER = re.compile(r"(https?://[^\s/?#]+(?:/[^\s?#]*?)?)/s/[0-9a-f]{32}(?:#|%23|$)", re.IGNORECASE)
 # What a sign-in is answered that has no key here: the binding did not come, or did not stay.
 _NOT_BOUND = frozenset({Code.SIGNATURE_INVALID, Code.SESSION_REQUIRED})
 
@@ -51,8 +52,8 @@ def parse_upload_address(text: str) -> GuestAddress:
 
     Raises the refusals of a link's address, and BAD_REQUEST for a link that shows pictures.
     """
-    link = parse_address(text)
     server = _SERVER.search(text)
+    link = parse_address(text if server is None else text[server.start() :])
     if server is None:
         raise Refused(Code.LINK_ADDRESS_CUT, "it begins with https://")
     if not link.is_upload:

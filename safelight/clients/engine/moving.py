@@ -2,7 +2,7 @@
 
 docs/decisions/0017-trash.md. An asset is at no time in neither space: it is mirrored, found in the verified log of the
 target, whole and out of its trash, and only then trashed where it was. Made again after an interruption, the same call
-goes on.
+goes on, and first puts back what an earlier one left in the trash of both.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from safelight.clients.engine.index import AssetPlace
 from safelight.clients.engine.mirroring import mirror_assets, stand_in
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.trash import check_may_trash, restore_assets, trash_assets
+from safelight.clients.engine.unfinished_moves import UnfinishedMove
 from safelight.sync_protocol.refusals import Code, Refused
 
 # Restoring counts against the quota, and needs the right that trashing took.
@@ -44,23 +45,38 @@ async def move_assets(
     before anything is done where this account may not trash in the source, and what `mirror_assets` raises.
     """
     check_may_trash(source)
+    unfinished = UnfinishedMove(source, target)
+    lost_before = await _look_again(source, target, unfinished)
     wanted = {place.asset_id: place for place in places}
     before = source.index.in_trash(list(wanted))
     left = [place for place in wanted.values() if place.asset_id not in before]
     mirrored = await mirror_assets(source, target, left, on_progress=on_progress)
     standing = await stand_in(target, source, list(wanted.values()))
-    result = Moved(already=[asset_id for asset_id in wanted if asset_id in before & standing])
+    result = Moved(already=[asset_id for asset_id in wanted if asset_id in before & standing], failed=lost_before)
     for asset_id in wanted.keys() - standing:
         result.failed[asset_id] = mirrored.failed.get(asset_id) or _why(source, target, asset_id)
     ready = [asset_id for asset_id in wanted if asset_id in standing - before]
+    unfinished.keep([*unfinished.asset_ids, *ready])
     trashed = await trash_assets(source, ready)
-    lost = await _put_back_lost(source, target, ready)
+    lost = await _look_again(source, target, unfinished)
     result.failed.update(lost)
     result.moved = [asset_id for asset_id in trashed.changed if asset_id not in lost]
     result.already += [asset_id for asset_id in trashed.already if asset_id not in lost]
-    both = source.index.in_trash(list(wanted)) & target.index.in_trash(list(wanted))
-    result.in_both = [asset_id for asset_id in wanted if asset_id in both]
+    asked = list(dict.fromkeys([*wanted, *lost_before]))
+    both = _in_both(source, target, asked)
+    result.in_both = [asset_id for asset_id in asked if asset_id in both]
     return result
+
+
+async def _look_again(source: SpaceView, target: SpaceView, unfinished: UnfinishedMove) -> dict[bytes, Refused]:
+    """Put back what a move of now or before left in the trash of both; what cannot be is looked for next time, too."""
+    lost = await _put_back_lost(source, target, list(source.index.in_trash(unfinished.asset_ids)))
+    unfinished.keep(_in_both(source, target, list(lost)))
+    return lost
+
+
+def _in_both(source: SpaceView, target: SpaceView, asset_ids: list[bytes]) -> set[bytes]:
+    return source.index.in_trash(asset_ids) & target.index.in_trash(asset_ids)
 
 
 async def _put_back_lost(source: SpaceView, target: SpaceView, asset_ids: Sequence[bytes]) -> dict[bytes, Refused]:

@@ -7,6 +7,7 @@ left to do.
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection
@@ -26,6 +27,7 @@ from safelight.server.stores.migrate import (
 from safelight.server.stores.postgres_connection import reach
 from safelight.server.stores.postgres_errors import DatabaseRefused
 from safelight.server.upkeep.backup import back_up_postgres, back_up_sqlite
+from safelight.server.upkeep.upgrade_check import check_ledgers
 
 SETTINGS = frozenset({"data", "database"})
 _NOTHING = "the data is of this Safelight's form already; there is nothing to do\n"
@@ -38,19 +40,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make none (for PostgreSQL, where pg_dump cannot be run here)",
     )
+    parser.add_argument(
+        "--with-unreadable-spaces",
+        action="store_true",
+        help="upgrade although this Safelight does not read what people signed in some space",
+    )
 
 
 async def run(settings: Settings, arguments: dict[str, Any], *, as_json: bool) -> int:  # noqa: ARG001 - as all commands
     """Upgrade, say what was done, and return the exit status."""
+    checks = _nothing if arguments["with_unreadable_spaces"] else check_ledgers
     with data_folder.opened(settings.data, existing=True):
         if settings.database:
-            await _upgrade_postgres(settings, backup=not arguments["yes_i_have_a_backup"])
+            await _upgrade_postgres(settings, checks, backup=not arguments["yes_i_have_a_backup"])
         else:
-            await asyncio.to_thread(_upgrade_sqlite, settings)
+            await asyncio.to_thread(_upgrade_sqlite, settings, checks)
     return 0
 
 
-def _upgrade_sqlite(settings: Settings) -> None:
+def _nothing(_: Connection) -> None:
+    """Check nothing."""
+
+
+def _upgrade_sqlite(settings: Settings, checks: Callable[[Connection], None]) -> None:
     path = data_folder.database_path(settings.data)
     if not path.exists():
         raise DatabaseRefused(
@@ -60,19 +72,21 @@ def _upgrade_sqlite(settings: Settings) -> None:
     if not before:
         sys.stdout.write(_NOTHING)
         return
+    in_sqlite(str(path), checks)
     copy = back_up_sqlite(path, data_folder.backups_path(settings.data), before, wall_ms())
     _say(f"made a backup: {copy}")
     in_sqlite(str(path), upgrade)
     _say(f"upgraded from {before} to {in_sqlite(str(path), revision)}; the server may be started")
 
 
-async def _upgrade_postgres(settings: Settings, *, backup: bool) -> None:
+async def _upgrade_postgres(settings: Settings, checks: Callable[[Connection], None], *, backup: bool) -> None:
     await reach(settings.database)
     before = await in_postgres(settings.database, _older)
     if not before:
         sys.stdout.write(_NOTHING)
         return
     await in_postgres(settings.database, _alone)
+    await in_postgres(settings.database, checks)
     if backup:
         folder = data_folder.backups_path(settings.data)
         copy = await asyncio.to_thread(back_up_postgres, settings.database, folder, before, wall_ms())

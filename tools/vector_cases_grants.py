@@ -28,6 +28,7 @@ from tests.support.ledgers import NOW_MS, Person, Space, id_of, inbox_of, seed_o
 from tests.support.members import joining, member, remove_entry, role_entry
 from tools.vector_builder import Cases
 from tools.vector_cases_adding import adding
+from tools.vector_cases_organising import organising
 from tools.vector_cases_pointing import pointing
 from tools.vector_operations import Values
 from tools.vector_shared_albums import LATER_MS, Next, Shared, add, judge, replay
@@ -46,6 +47,7 @@ def grants() -> list[Values]:
     _shown_in_albums(cases)
     pointing(cases)
     adding(cases)
+    organising(cases)
     _albums_logs(cases)
     return cases.cases
 

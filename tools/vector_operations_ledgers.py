@@ -132,6 +132,7 @@ def _described_grants(album_id: bytes, album: ledger_state.SharedAlbum) -> list[
     return [
         f"{album_id.hex()} {key.hex()} {grant.tier.value} {grant.expires_ms} {grant.given_by.hex()} {grant.given_ms}"
         + (" adds" if grant.can_add else "")
+        + (" organises" if grant.can_organise else "")
         for key, grant in album.grants.items()
     ]
 

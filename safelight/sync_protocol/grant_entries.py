@@ -60,13 +60,15 @@ class OpenGenerationBody(Signed, frozen=True):
 class GiveGrantBody(Signed, frozen=True):
     """A grant: the box's account reads the album at the box's tier until `expires_ms`; 0 means until it is ended.
 
-    With `can_add` it adds to the album, too, and so to the space, of which it reads no more by that.
+    With `can_add` it adds to the album, too, and so to the space, of which it reads no more by that. With
+    `can_organise` it takes pictures out of the album, and renames it.
     """
 
     album_id: Id
     generation: Count
     expires_ms: TimeMs
     can_add: bool
+    can_organise: bool
     box: GrantBox
 
 

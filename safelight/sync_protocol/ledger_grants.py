@@ -57,10 +57,11 @@ def _give_grant(state: LedgerState, entry: Entry, body: GiveGrantBody) -> Ledger
     member = state.members.get(account_id)
     if member is None:
         raise Refused(Code.LEDGER_RULE, "there is no such member")
-    if not state.may_manage(entry.header.author_id, member.role):
+    tier, author_id = Tier(body.box.tier), entry.header.author_id
+    if not state.may_manage(author_id, member.role):
         raise Refused(Code.RIGHT_MISSING, f"to give a {member.role.value} a grant")
-    grant = Grant(Tier(body.box.tier), body.expires_ms, entry.header.author_id, signed_ms, body.can_add)
-    _check_gives(state, entry, account_id, grant)
+    grant = Grant(tier, body.expires_ms, author_id, signed_ms, body.can_add, body.can_organise)
+    _check_gives(state, account_id, grant)
     if body.generation != album.generation.number or not state.generation_stands(body.album_id, signed_ms):
         raise Refused(Code.GENERATION_OLD)
     if not grant.stands_at(signed_ms):
@@ -76,12 +77,16 @@ def _give_grant(state: LedgerState, entry: Entry, body: GiveGrantBody) -> Ledger
     return replace(state, albums={**state.albums, body.album_id: given})
 
 
-def _check_gives(state: LedgerState, entry: Entry, account_id: bytes, grant: Grant) -> None:
+def _check_gives(state: LedgerState, account_id: bytes, grant: Grant) -> None:
     """A grant gives something that its member has not, and nothing that its giver has not."""
-    if grant.can_add and not {Right.ADD, Right.ORGANISE} <= state.rights_of(entry.header.author_id):
+    givers, theirs = state.rights_of(grant.given_by), state.rights_of(account_id)
+    adding, organising = {Right.ADD, Right.ORGANISE}, {Right.ORGANISE}
+    if grant.can_add and not adding <= givers:
         raise Refused(Code.RIGHT_MISSING, "to let others add")
-    adds_already = {Right.ADD, Right.ORGANISE} <= state.rights_of(account_id)
-    if reads(state.tier_of(account_id), grant.tier) and (adds_already or not grant.can_add):
+    if grant.can_organise and not organising <= givers:
+        raise Refused(Code.RIGHT_MISSING, "to let others organise")
+    gives_more = (grant.can_add and not adding <= theirs) or (grant.can_organise and not organising <= theirs)
+    if reads(state.tier_of(account_id), grant.tier) and not gives_more:
         raise Refused(Code.LEDGER_RULE, "that member has all that the grant would give")
 
 
@@ -129,7 +134,8 @@ def _check_maker(state: LedgerState, entry: Entry) -> None:
 
 def _widens(before: Grant, after: Grant) -> bool:
     longer = not after.expires_ms or (before.expires_ms and after.expires_ms >= before.expires_ms)
-    return bool(longer) and reads(after.tier, before.tier) and after.can_add >= before.can_add
+    may_more = after.can_add >= before.can_add and after.can_organise >= before.can_organise
+    return bool(longer) and reads(after.tier, before.tier) and may_more
 
 
 def _with_generation(

@@ -100,6 +100,7 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
     given_by: bytes
     given_ms: int
     can_add: bool = False
+    can_organise: bool = False
 
     def stands_at(self, time_ms: int) -> bool:
         """Whether it has not expired by then."""
@@ -192,6 +193,12 @@ class LedgerState(msgspec.Struct, frozen=True):
             return granted or {Right.ADD, Right.ORGANISE} <= self.rights_of(author_id)
         camera = self._standing_camera(author_id)
         return camera is not None and camera.album_id == album_id
+
+    def may_organise(self, author_id: bytes, album_id: bytes, time_ms: int) -> bool:
+        """Whether an author takes pictures out of an album, and renames it, at a time: by a right, or by a grant."""
+        grant = self.grant_of(author_id, album_id, time_ms)
+        granted = grant is not None and grant.can_organise
+        return granted or Right.ORGANISE in self.rights_of(author_id)
 
     def adds_by_grant(self, account_id: bytes, time_ms: int) -> bool:
         """Whether a member may add to some album by a grant, at a time."""

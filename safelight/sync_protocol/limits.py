@@ -14,6 +14,7 @@ MAX_NAME_LENGTH = 64
 MAX_SEALED_FIELD_SIZE_BYTES = 64 * 1024
 MAX_ASSETS_PER_RECORD = 200
 MAX_RENDITIONS_PER_ASSET = 16
+MAX_TITLE_BOX_SIZE_BYTES = 1024  # of a renamed album: 64 characters fit, of whatever script
 MAX_NOTE_BOX_SIZE_BYTES = 8 * 1024  # of a proposed deletion: 1000 characters fit, of whatever script
 MAX_MEMBERS = 1000
 MAX_FINGERPRINTS_PER_QUESTION = 5000

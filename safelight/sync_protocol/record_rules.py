@@ -6,9 +6,10 @@ docs/spec/records.md. The server refuses by it, and every reader judges again.
 from collections.abc import Sequence
 
 from safelight.sync_protocol.approvals import AlbumRulesBody, ApproveAssetsBody, check_about_approval
+from safelight.sync_protocol.grant_entries import FIRST_SHARED_GENERATION
 from safelight.sync_protocol.ledger_state import LedgerState, authorise
 from safelight.sync_protocol.limits import HASH_SIZE_BYTES
-from safelight.sync_protocol.log import ENTRY_VERSION, Entry
+from safelight.sync_protocol.log import ENTRY_VERSION, NO_HEAD, Entry
 from safelight.sync_protocol.records import (
     AddAlbumAssetsBody,
     AddAssetsBody,
@@ -22,6 +23,8 @@ from safelight.sync_protocol.records import (
     PublishInboxBody,
     PublishLinkBody,
     RecordKind,
+    RemoveFromAlbumBody,
+    RenameAlbumBody,
     RenditionName,
     RestoreAssetsBody,
     RevokeLinkBody,
@@ -41,6 +44,8 @@ BODIES: dict[str, type[Signed]] = {
     RecordKind.CREATE_ALBUM: CreateAlbumBody,
     RecordKind.ADD_TO_ALBUM: AddToAlbumBody,
     RecordKind.SHOW_IN_ALBUM: ShowInAlbumBody,
+    RecordKind.REMOVE_FROM_ALBUM: RemoveFromAlbumBody,
+    RecordKind.RENAME_ALBUM: RenameAlbumBody,
     RecordKind.SET_ALBUM_RULES: AlbumRulesBody,
     RecordKind.APPROVE_ASSETS: ApproveAssetsBody,
     RecordKind.PUBLISH_LINK: PublishLinkBody,
@@ -52,7 +57,8 @@ BODIES: dict[str, type[Signed]] = {
     RecordKind.DECIDE_DELETION: DecideDeletionBody,
 }
 
-# None: what it needs depends on the album (`LedgerState.may_add_to`), or on what is said (`approvals.py`).
+# None: what it needs depends on the album (`LedgerState.may_add_to` and `may_organise`), or on what is said
+# (`approvals.py`).
 RIGHT_FOR: dict[str, Right | None] = {
     RecordKind.OPEN_ROLL: Right.ADD,
     RecordKind.ADD_ASSETS: Right.ADD,
@@ -61,6 +67,8 @@ RIGHT_FOR: dict[str, Right | None] = {
     RecordKind.CREATE_ALBUM: Right.ORGANISE,
     RecordKind.ADD_TO_ALBUM: Right.ORGANISE,
     RecordKind.SHOW_IN_ALBUM: Right.ORGANISE,
+    RecordKind.REMOVE_FROM_ALBUM: None,
+    RecordKind.RENAME_ALBUM: None,
     RecordKind.SET_ALBUM_RULES: None,
     RecordKind.APPROVE_ASSETS: Right.APPROVE,
     RecordKind.PUBLISH_LINK: Right.LINK,
@@ -77,7 +85,7 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
     """Judge a record by the ledger at its slot and return its body; None for an unknown kind that is not critical.
 
     Raises ENTRY_UNKNOWN_CRITICAL, ENTRY_MALFORMED, SIGNER_UNKNOWN, SIGNATURE_INVALID, RIGHT_MISSING, EPOCH_OLD,
-    GENERATION_OLD, POLICY_FORBIDS, ASSET_CONFLICT, UPLOAD_LINK_OVER or MANIFEST_INVALID.
+    GENERATION_OLD, ALBUM_STALE, POLICY_FORBIDS, ASSET_CONFLICT, UPLOAD_LINK_OVER or MANIFEST_INVALID.
     """
     shape = BODIES.get(entry.header.kind)
     if shape is None or entry.header.version != ENTRY_VERSION:
@@ -93,6 +101,8 @@ def check_record(state: LedgerState, entry: Entry) -> Signed | None:
             check_added(state, entry, body)
         case OpenAlbumRollBody() | AddAlbumAssetsBody() | AddToAlbumBody() | ShowInAlbumBody():
             _check_into_album(state, entry, body)
+        case RemoveFromAlbumBody() | RenameAlbumBody():
+            _check_organised(state, entry, body)
         case AlbumRulesBody() | ApproveAssetsBody():
             check_about_approval(state, entry, body)
         case PublishLinkBody():
@@ -125,6 +135,22 @@ def _check_into_album(
                 raise Refused(Code.GENERATION_OLD, "the album is shared by now")
         case _:
             _check_shown(state, entry, body)
+
+
+def _check_organised(state: LedgerState, entry: Entry, body: RemoveFromAlbumBody | RenameAlbumBody) -> None:
+    """Who takes pictures out of an album, or renames it, organises, or was let by a grant of this very album.
+
+    An album that is not shared has no log of its own.
+    """
+    if not state.may_organise(entry.header.author_id, body.album_id, entry.header.signed_ms):
+        raise Refused(Code.RIGHT_MISSING, "to organise this album")
+    is_shared = body.album_id in state.albums
+    if not is_shared and body.log != NO_HEAD:
+        raise Refused(Code.ALBUM_STALE, "the album is not shared")
+    if isinstance(body, RemoveFromAlbumBody):
+        _check_each_once(body.asset_ids)
+    elif is_shared or body.generation != FIRST_SHARED_GENERATION - 1:
+        _check_generation(state, entry, body)
 
 
 def _check_unknown(state: LedgerState, entry: Entry) -> None:
@@ -178,7 +204,7 @@ def check_added(state: LedgerState, entry: Entry, body: AddAssetsBody | AddAlbum
 
 
 def _check_generation(
-    state: LedgerState, entry: Entry, body: OpenAlbumRollBody | AddAlbumAssetsBody | ShowInAlbumBody
+    state: LedgerState, entry: Entry, body: OpenAlbumRollBody | AddAlbumAssetsBody | ShowInAlbumBody | RenameAlbumBody
 ) -> None:
     """*An ended grant reads what is added later*: not under keys that it, or whoever left the space, still has.
 

@@ -18,6 +18,7 @@ from safelight.sync_protocol.limits import (
     MAX_MANIFEST_PAGES,
     MAX_NOTE_BOX_SIZE_BYTES,
     MAX_RENDITIONS_PER_ASSET,
+    MAX_TITLE_BOX_SIZE_BYTES,
 )
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.roles import Tier
@@ -45,6 +46,8 @@ class RecordKind(StrEnum):
     CREATE_ALBUM = "album.create"
     ADD_TO_ALBUM = "album.add"
     SHOW_IN_ALBUM = "album.show"
+    REMOVE_FROM_ALBUM = "album.remove"
+    RENAME_ALBUM = "album.rename"
     SET_ALBUM_RULES = "album.rules"
     APPROVE_ASSETS = "asset.approve"
     PUBLISH_LINK = "link.publish"
@@ -210,6 +213,34 @@ class ShowInAlbumBody(Signed, frozen=True):
     items: Annotated[list[ShownItem], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
 
 
+AssetIds = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
+
+
+class RemoveFromAlbumBody(Signed, frozen=True):
+    """Assets taken out of an album, each once. They stay in the space, and may be added to the album again.
+
+    `log` is where the album's own log ended, (0, empty) as long as it is not shared.
+    """
+
+    album_id: Id
+    log: Head
+    asset_ids: AssetIds
+
+
+class RenameAlbumBody(Signed, frozen=True):
+    """An album's title from now on; the newest that opens counts.
+
+    `generation` is the newest of a shared album, else 1. `title` is boxed under the album's metadata key of it
+    (`context(ALBUM_FIELD, space id, album id, generation, "renamed", author id, u64(log's number), log's hash)`), with
+    `log` as in `RemoveFromAlbumBody`.
+    """
+
+    album_id: Id
+    generation: Count
+    log: Head
+    title: Annotated[bytes, msgspec.Meta(max_length=MAX_TITLE_BOX_SIZE_BYTES)]
+
+
 Added: TypeAlias = AddAssetsBody | AddAlbumAssetsBody
 
 
@@ -294,9 +325,6 @@ class PublishInboxBody(Signed, frozen=True):
     link_id: Id
     head: Annotated[bytes, msgspec.Meta(max_length=16 * 1024)]
     head_signature: SignatureBytes
-
-
-AssetIds = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_ASSETS_PER_RECORD)]
 
 
 class TrashAssetsBody(Signed, frozen=True):

@@ -121,6 +121,7 @@ def test_a_link_for_adding_says_so_before_any_request(studio: Studio, visitor: V
     page = visitor.page()
     page.goto(url)
     see_title(page, "Someone asks you for photos")
+    expect(page).to_have_title("Someone asks you for photos")
     expect(page.get_by_text("safelight link upload")).to_be_visible()
     assert page.get_by_role("button").count() == 0
     assert page.url == url

@@ -30,6 +30,7 @@ from tests.conformance import (
     test_commits,
     test_links,
     test_logs,
+    test_organising,
     test_trash,
     test_upload_links,
     test_uploads,
@@ -101,6 +102,11 @@ CHECKS: list[tuple[Check, Check, Trial]] = [
     (commit_checks.check_upload_link, _nothing, test_upload_links.test_guests_are_counted_together),
     (commit_checks.check_upload_link, _nothing, test_upload_links.test_the_last_place_is_taken_once),
     (commit_checks.check_approvals, _nothing, _with_a_wall(test_approvals.test_an_approval_is_of_a_picture_as_it_is)),
+    (
+        commit_checks.check_out_of_album,
+        _nothing,
+        _with_a_wall(test_organising.test_only_what_is_in_the_album_is_taken_out),
+    ),
     (commit_checks.check_approved, _nothing, _with_a_wall(test_approvals.test_a_link_takes_approved_pictures_only)),
     (commit_checks.check_approved, _nothing, _with_a_wall(test_approvals.test_a_link_shows_what_is_in_its_album)),
     (commit_checks.check_approved, _nothing, _with_a_wall(test_approvals.test_within_one_group)),
@@ -133,6 +139,8 @@ class Mutation:
     trial: Callable[[Library], Awaitable[None]] | Callable[[Database], Awaitable[None]]
 
 
+_GIVEN_NO_MORE = test_organising.test_grantees_are_given_no_blob_of_it
+_ONE_OF_TWO = test_organising.test_one_file_of_two_pictures_of_an_album
 MUTATIONS = [
     Mutation(trash.SQL, "holds", "AND b.tier IN ('view', 'full')", "", test_trash.test_what_is_a_links_own),
     Mutation(
@@ -176,6 +184,16 @@ MUTATIONS = [
             ("r.requires_approval = 1", "1 = 1"),
             ("r.album_id = k.album_id", "1 = 1"),
             ("f.name = l.name", "f.name <> l.name"),
+        )
+    ),
+    *(
+        Mutation(commit_facts.SQL, name, before, after, _with_a_wall(trial))
+        for name, before, after, trial in (
+            ("remove_album_file", "album_id = :album_id", "LENGTH(:album_id) > 0", _GIVEN_NO_MORE),
+            ("remove_album_file", "asset_id = :asset_id", "LENGTH(:asset_id) > 0", _ONE_OF_TWO),
+            ("hide_album_blob", "NOT EXISTS", "EXISTS", _GIVEN_NO_MORE),
+            ("hide_album_blob", "f.name = album_blobs.name", "1 = 1", _GIVEN_NO_MORE),
+            ("hide_album_blob", "AND NOT EXISTS", "OR NOT EXISTS", _ONE_OF_TWO),
         )
     ),
     Mutation(blobs.SQL, "is_collectable", "o.refs > 0 OR", "", test_uploads.test_what_may_be_collected),

@@ -8,11 +8,11 @@ import pytest
 
 from safelight.clients.engine import link_making
 from safelight.clients.engine.album_adding import add_to_album
+from safelight.clients.engine.album_links import drawn_links
 from safelight.clients.engine.albums import create_album, find_album
 from safelight.clients.engine.approvals import (
     approvals_of,
     approve,
-    drawn_links,
     set_requires_approval,
     wanted_places,
     withdraw_approval,

@@ -11,6 +11,7 @@ from safelight.clients.engine.albums import create_album, find_album
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
 from safelight.clients.engine.link_making import LinkWish, create_link
 from safelight.clients.engine.link_pictures import Picture, Redrawn, Watermark
+from safelight.clients.engine.organising import album_of_space, remove_from_album
 from safelight.clients.engine.proposals import decide_deletion, list_proposals, propose_deletion
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import list_spaces
@@ -161,9 +162,12 @@ async def test_an_old_record_of_the_trash_that_is_repeated(victim: Someone, prox
         assert await _listed(space) == ids
 
 
-@pytest.mark.parametrize("count", [1, 2])
-async def test_a_picture_trashed_while_it_is_drawn(victim: Someone, tmp_path: Path, count: int) -> None:
-    """Drawing takes minutes: what is in the trash after them is in no watermarked link, which nobody could withhold."""
+@pytest.mark.parametrize(("count", "out"), [(1, False), (2, False), (1, True), (2, True)])
+async def test_a_picture_trashed_while_it_is_drawn(victim: Someone, tmp_path: Path, count: int, *, out: bool) -> None:
+    """Drawing takes minutes: what is in the trash after them is in no watermarked link, which nobody could withhold.
+
+    Nor is what was taken *out* of the album meanwhile.
+    """
     await _fill(victim, tmp_path)
     async with victim.space("Home") as space:
         await create_album(space, "All")
@@ -172,13 +176,17 @@ async def test_a_picture_trashed_while_it_is_drawn(victim: Someone, tmp_path: Pa
         await add_to_album(space, album, assets)
 
         async def redraw(_: bytes) -> Redrawn:
-            await trash_assets(space, [asset.asset_id for asset in assets[:count]])
+            gone = [asset.asset_id for asset in assets[:count]]
+            if not out:
+                await trash_assets(space, gone)
+            elif space.index.is_in_album(album.album_id, gone[0]):
+                await remove_from_album(album_of_space(space, album), gone)
             drawn = Picture(b"drawn", "image/webp", 4, 4)
             return Redrawn(drawn, drawn)
 
         wish = LinkWish(watermark=Watermark("Proof", lambda: redraw))
         if count == len(assets):
-            with refuses(Code.IN_TRASH):
+            with refuses(Code.NOT_FOUND if out else Code.IN_TRASH):
                 await create_link(space, album, wish)
             assert space.index.links() == []
             return

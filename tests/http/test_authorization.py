@@ -169,6 +169,12 @@ HOLDERS = {
     "uploader": "forbidden",
 }
 
+ORGANISERS = {
+    "owner": OK,
+    **each("viewer previewer contributor grantee camera uploader", "right-missing"),
+    "stranger": "space-unknown",
+}
+
 ROWS: dict[str, Row] = {
     "GET /health": replace(everyone(OK), send=plain("GET", "/health")),
     "GET /ready": replace(everyone(OK), send=plain("GET", "/ready")),
@@ -209,6 +215,10 @@ ROWS: dict[str, Row] = {
             **readers(
                 **each("owner contributor camera uploader", OK), **each("viewer previewer grantee", "right-missing")
             ),
+            "title of a granted album": {**ORGANISERS, "grantee": OK},
+            "title of another album": ORGANISERS,
+            "picture of a granted album": {**ORGANISERS, "grantee": "not-found"},  # the owner took it out before
+            "picture of another album": ORGANISERS,
             "another's": {
                 **each("viewer previewer contributor grantee camera uploader", "forbidden"),
                 "stranger": "space-unknown",

@@ -10,7 +10,7 @@ from safelight.sync_protocol.ledger_entries import BoxRef, LedgerKind, SetRoleBo
 from safelight.sync_protocol.log import Head, split_frames
 from safelight.sync_protocol.messages.blobs import HoldBlobs
 from safelight.sync_protocol.messages.spaces import GrantedAlbums, NewBox
-from safelight.sync_protocol.records import AssetBody
+from safelight.sync_protocol.records import AssetBody, RemoveFromAlbumBody, RenameAlbumBody
 from safelight.sync_protocol.roles import RIGHTS, Role, Tier
 from tests.http.conftest import Owner, Server
 from tests.http.test_removal import LARGE, MOST_AFTER_BYTES, TAKEN_AHEAD_BYTES
@@ -152,9 +152,9 @@ async def test_a_grant_that_expires_while_it_is_read(server: Server, owner: Owne
     assert (await api.get(f"{owner.space}/albums")).as_(GrantedAlbums).albums == []
 
 
-@pytest.mark.parametrize("ends", ["grant", "time"])
+@pytest.mark.parametrize("ends", ["grant", "time", "removal"])
 async def test_a_download_ends_with_its_grant(server: Server, owner: Owner, ends: str) -> None:
-    """At most 8 MiB of an original arrive after a grant has ended, or expired."""
+    """At most 8 MiB of an original arrive after a grant ended, or expired, or the picture was taken out."""
     album = await gallery(server, owner)
     large = await owner.api.add_asset(owner.writer, LARGE)
     log = await owner.api.get(f"{owner.space}/albums/{album.album.hex()}/log?after=0")
@@ -169,10 +169,35 @@ async def test_a_download_ends_with_its_grant(server: Server, owner: Owner, ends
         await asyncio.sleep(0.5)
         if ends == "grant":
             await album.end()
+        elif ends == "removal":
+            log = await owner.api.get(f"{owner.space}/albums/{album.album.hex()}/log?after=1")
+            [frame] = split_frames(log.body, AlbumFrame)
+            out = RemoveFromAlbumBody(album.album, Head(frame.number, frame.chain), [large.asset_id])
+            await album.commit("album.remove", out)
         else:
             server.clock.offset_ms = HOUR_MS
         assert 0 < await connection.rest_size_bytes() <= MOST_AFTER_BYTES
     assert await album.asks(LARGE) == ("forbidden" if ends == "grant" else "not-found")
+
+
+async def test_organising_after_a_grant_expired(server: Server, owner: Owner) -> None:
+    """*By a date put back*, within the day that clocks may differ: the server's own clock counts as well."""
+    album = await gallery(server, owner)
+    assert album.asset is not None
+    body = give_body(owner.writer, album.person, album=album.album, expires_ms=now_ms() + HOUR_MS, can_organise=True)
+    await album.commit("grant.give", body)
+    log = await owner.api.get(f"{owner.space}/albums/{album.album.hex()}/log?after=0")
+    [frame] = split_frames(log.body, AlbumFrame)
+    log_end = Head(frame.number, frame.chain)
+    title = RenameAlbumBody(album.album, 2, log_end, b"sealed")
+    before = owner.writer.entry("album.rename", title, album.signer)
+    await album.api.commit(owner.writer, before, signer=album.signer)
+    server.clock.offset_ms = HOUR_MS
+    log = await owner.api.get(f"{owner.space}/albums/{album.album.hex()}/log?after=1")
+    [frame] = split_frames(log.body, AlbumFrame)
+    out = RemoveFromAlbumBody(album.album, Head(frame.number, frame.chain), [album.asset.asset_id])
+    late = owner.writer.entry("album.remove", out, album.signer)
+    assert (await album.api.try_commit(owner.writer, late)).code == "right-missing"
 
 
 @pytest.mark.parametrize("days", [400, -400])

@@ -8,8 +8,10 @@ from dataclasses import replace
 import msgspec
 
 from safelight.sync_protocol import signatures
+from safelight.sync_protocol.album_log import AlbumFrame
 from safelight.sync_protocol.contexts import Label, context
 from safelight.sync_protocol.ledger_entries import LedgerKind
+from safelight.sync_protocol.log import Head, split_frames
 from safelight.sync_protocol.messages.accounts import (
     AppendAccountEntries,
     FinishUnlock,
@@ -21,6 +23,7 @@ from safelight.sync_protocol.messages.links import OpenLink
 from safelight.sync_protocol.messages.sessions import AskChallenge, Challenge, OpenSession
 from safelight.sync_protocol.messages.spaces import CommitEntry, Committed, DevicePositionRow
 from safelight.sync_protocol.receipts import Receipt
+from safelight.sync_protocol.records import RemoveFromAlbumBody, RenameAlbumBody
 from safelight.sync_protocol.roles import Role
 from tests.support.api import Answer
 from tests.support.everyone import Caller, World
@@ -139,8 +142,30 @@ async def commit_of_another(world: World, caller: Caller, of: str) -> Answer:
     return await caller.send("POST", f"{world.space(of)}/commits", CommitEntry(writer.open_roll().envelope))
 
 
+async def organise(world: World, caller: Caller, of: str) -> Answer:
+    """Commit what renames an album, or takes its picture out: one that was granted to the grantee, or another."""
+    what, _, album = of.partition(" of ")
+    album_id = world.album if album == "a granted album" else world.other_album
+    shown = await world.owner.api.get(f"{world.owner.space}/albums/{album_id.hex()}/log?after=0")
+    last = list(split_frames(shown.body, AlbumFrame))[-1]
+    writer, log = world.writer("own", caller), Head(last.number, last.chain)
+    position = await caller.send("GET", f"{world.owner.space}/position")
+    if position.status == 200:
+        known = position.as_(DevicePositionRow)
+        writer.signer.counter, writer.signer.last_id = known.counter, known.entry_id
+    assert world.asset is not None
+    entry = (
+        writer.entry("album.rename", RenameAlbumBody(album_id, 2, log, b"sealed"))
+        if what == "title"
+        else writer.entry("album.remove", RemoveFromAlbumBody(album_id, log, [world.asset.asset_id]))
+    )
+    return await caller.send("POST", f"{world.owner.space}/commits", CommitEntry(entry.envelope))
+
+
 async def commits(world: World, caller: Caller, of: str) -> Answer:
-    """Either of the two."""
+    """Either of the two, or what organises an album."""
+    if " of " in of:
+        return await organise(world, caller, of)
     return await (commit_of_another(world, caller, "own") if of == "another's" else commit(world, caller, of))
 
 

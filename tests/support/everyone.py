@@ -125,14 +125,14 @@ async def _uploader(owner: Owner, link: UploadLink) -> Caller:
 
 
 async def _share(world: World) -> None:
-    """Share two albums that show the owner's picture: one with the grantee, at the view tier, and one with nobody."""
+    """Share two albums that show the owner's picture: one with the grantee, who organises it, one with nobody."""
     owner, grantee = world.owner, world.callers["grantee"].person
     assert grantee is not None
     for album in (world.album, world.other_album):
         await owner.api.commit(owner.writer, owner.writer.entry("grant.open", open_body(owner.writer, album=album)))
         shown = owner.writer.entry("album.show", showing_body(owner.writer, world.asset, album=album))
         await owner.api.commit(owner.writer, shown)
-    given = owner.writer.entry("grant.give", give_body(owner.writer, grantee, album=world.album))
+    given = owner.writer.entry("grant.give", give_body(owner.writer, grantee, album=world.album, can_organise=True))
     await owner.api.commit(owner.writer, given)
 
 

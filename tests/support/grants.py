@@ -18,6 +18,8 @@ from safelight.sync_protocol.records import (
     AddAlbumAssetsBody,
     AssetBody,
     OpenAlbumRollBody,
+    RemoveFromAlbumBody,
+    RenameAlbumBody,
     RenditionName,
     RenditionRef,
     ShowInAlbumBody,
@@ -88,10 +90,11 @@ def give_body(
     generation: int = 0,
     album: bytes = ALBUM,
     can_add: bool = False,
+    can_organise: bool = False,
 ) -> GiveGrantBody:
     """Build a grant of the album under its generation in force."""
     number = generation or space.state.albums[album].generation.number
-    return GiveGrantBody(album, number, expires_ms, can_add, grant_box(person.account_id, tier))
+    return GiveGrantBody(album, number, expires_ms, can_add, can_organise, grant_box(person.account_id, tier))
 
 
 def showing_body(
@@ -101,6 +104,16 @@ def showing_body(
     items = [ShownItem(bytes(16), replace(asset, fingerprint=b"")) for asset in assets if asset]
     body = ShowInAlbumBody(album, space.state.albums[album].generation.number, log, items)
     return replace(body, **changes)
+
+
+def remove_body(*names: str, log: Head = NO_HEAD, album: bytes = ALBUM) -> RemoveFromAlbumBody:
+    """Build what takes assets out of the album, whose own log ends at *log*: those of *names*, or one."""
+    return RemoveFromAlbumBody(album, log, [id_of(f"asset {name}") for name in names or ("one",)])
+
+
+def renaming_body(*, log: Head = NO_HEAD, generation: int = 2, album: bytes = ALBUM) -> RenameAlbumBody:
+    """Build what renames the album; nothing in the ledger opens its title."""
+    return RenameAlbumBody(album, generation, log, b"sealed")
 
 
 def end_body(space: HasState, person: HasAccount, *, album: bytes = ALBUM, **changes: object) -> EndGrantBody:

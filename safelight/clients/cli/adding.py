@@ -98,11 +98,18 @@ async def _tell_of_known(view: SpaceView, seen: set[bytes], album: str | None) -
     places = [place for place in places if place.asset_id not in trashed]
     if album is None or not places:
         return
+    into = await find_album(view, album)
+    out = view.index.taken_out(into.album_id, [place.asset_id for place in places])
+    if out:
+        note(f"safelight: {count_text(len(out), 'file')} left out, taken out of {album} before: safelight album add")
+        places = [place for place in places if place.asset_id not in out]
+    if not places:
+        return
     if Right.ORGANISE not in view.state.rights_of(view.session.account_id):
         note(f"safelight: {count_text(len(places), 'file')} not put into the album: who organises does that")
         return
     found = [one async for one in AssetReader(view).each(places) if isinstance(one, OpenedAsset)]
-    added = await add_to_album(view, await find_album(view, album), found)
+    added = await add_to_album(view, into, found)
     if added:
         note(f"safelight: {count_text(added, 'file')} of the space put into {album} as well")
 

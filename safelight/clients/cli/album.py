@@ -1,12 +1,13 @@
 """`safelight album …`: selections that can be shared."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import typer
 
 from safelight.clients.cli.album_approvals import approval, approve, disapprove
 from safelight.clients.cli.album_grants import TitleArgument, grant, grants, revoke
+from safelight.clients.cli.album_organising import remove, rename
 from safelight.clients.cli.asking import Misuse
 from safelight.clients.cli.asset import SpaceOption
 from safelight.clients.cli.output import Column, JsonOption, count_text, date_text, note, print_json, print_table, say
@@ -90,6 +91,7 @@ def list_(
 
     albums = with_space(space, look)
     _note_closed(closed)
+    _note_unread((album.album_id, album.unread_title) for album, _ in albums)
     if json:
         print_json(
             [
@@ -114,6 +116,16 @@ def _note_closed(closed: Mapping[bytes, Refused]) -> None:
         note(f"safelight: album {album_id.hex()[:12]}: {refusal.sentence}")
 
 
+def _note_unread(albums: Iterable[tuple[bytes, int]]) -> None:
+    """Say which albums have a newer name that does not open, and by which entry of the log."""
+    for album_id, number in albums:
+        if number:
+            note(
+                f"safelight: album {album_id.hex()[:12]}: its newest name, of entry {number}, does not open; shown by"
+                " the one before"
+            )
+
+
 def _list_granted(*, json: bool) -> None:
     async def look(session: AccountSession) -> Granted:
         return await granted_albums(session)
@@ -123,6 +135,7 @@ def _list_granted(*, json: bool) -> None:
         note(f"safelight: space {space_id.hex()[:12]}: {refusal.sentence}")
     _note_closed(granted.closed)
     albums = [album for _, album in granted.albums]
+    _note_unread((album.album_id, album.unread_title) for album in albums)
     if json:
         print_json(
             [
@@ -156,6 +169,8 @@ def _list_granted(*, json: bool) -> None:
     )
 
 
+app.command(name="remove")(remove)
+app.command(name="rename")(rename)
 app.command(name="approval")(approval)
 app.command(name="approve")(approve)
 app.command(name="disapprove")(disapprove)

@@ -10,12 +10,12 @@ from safelight.clients.cli.asking import Misuse
 from safelight.clients.cli.asset import SpaceOption
 from safelight.clients.cli.output import JsonOption, count_text, note, print_json, say
 from safelight.clients.cli.running import with_space
+from safelight.clients.engine.album_links import drawn_links
 from safelight.clients.engine.albums import find_album
 from safelight.clients.engine.approvals import (
     approve as approve_assets,
 )
 from safelight.clients.engine.approvals import (
-    drawn_links,
     set_requires_approval,
     wanted_assets,
     wanted_places,

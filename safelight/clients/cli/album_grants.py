@@ -46,6 +46,10 @@ def grant(
     can_add: Annotated[
         bool, typer.Option("--can-add", help="They may add to it, too: safelight asset add DIR --album NAME.")
     ] = False,
+    can_organise: Annotated[
+        bool,
+        typer.Option("--can-organise", help="They may take pictures out of it, and rename it: album remove, rename."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Let somebody see one album, what is in it and what is added, and nothing else of the space.
@@ -57,24 +61,37 @@ def grant(
 
     Example: safelight album grant Wedding --space Studio --to "Freelance Fred" --tier full --expires 30d
 
-    Example: safelight album grant Wedding --space Studio --to "Second Shooter" --can-add
+    Example: safelight album grant Wedding --space Studio --to "Second Shooter" --can-add --can-organise
     """
     expires_ms = parse_expiry(expires, datetime.now(UTC)) if expires else 0
 
     async def give(view: SpaceView) -> tuple[bytes, bytes]:
         account_id = find_named(await members_by_name(view), to, "member")
         album = await find_album(view, title)
-        await give_grant(view, album, account_id, Tier(tier.value), expires_ms=expires_ms, can_add=can_add)
+        await give_grant(
+            view,
+            album,
+            account_id,
+            Tier(tier.value),
+            expires_ms=expires_ms,
+            can_add=can_add,
+            can_organise=can_organise,
+        )
         return album.album_id, account_id
 
     album_id, account_id = with_space(space, give)
     if json:
         document = {"album_id": album_id, "account_id": account_id, "tier": tier.value, "expires_ms": expires_ms}
-        print_json({**document, "can_add": can_add})
+        print_json({**document, "can_add": can_add, "can_organise": can_organise})
         return
     until = f", until {date_text(expires_ms)}" if expires_ms else ""
-    say(f"{to.strip()} sees {title}{until}: {_ABOUT[tier]}.{' They may add to it.' if can_add else ''}")
+    say(f"{to.strip()} sees {title}{until}: {_ABOUT[tier]}.{_may_text(can_add=can_add, can_organise=can_organise)}")
     note("On their device: safelight album list")
+
+
+def _may_text(*, can_add: bool, can_organise: bool) -> str:
+    may = [what for what, lets in (("add to it", can_add), ("take pictures out and rename it", can_organise)) if lets]
+    return f" They may {', '.join(may)}." if may else ""
 
 
 def revoke(
@@ -120,7 +137,9 @@ def grants(space: SpaceOption, json: JsonOption = False) -> None:
             (
                 one.title,
                 names.get(one.account_id, ""),
-                f"{one.tier.value}, adds" if one.can_add else one.tier.value,
+                ", ".join(
+                    [one.tier.value, *(["adds"] if one.can_add else []), *(["organises"] if one.can_organise else [])]
+                ),
                 date_text(one.expires_ms) if one.expires_ms else "revoked",
                 f"{date_text(one.given_ms)} by {names.get(one.given_by) or one.given_by.hex()[:12]}",
             )
@@ -138,6 +157,7 @@ def _fields(one: ListedGrant, names: dict[bytes, str]) -> dict[str, Any]:
         "tier": one.tier.value,
         "expires_ms": one.expires_ms,
         "can_add": one.can_add,
+        "can_organise": one.can_organise,
         "given_by": one.given_by,
         "given_ms": one.given_ms,
     }

@@ -33,6 +33,8 @@ _DONE = {
     RecordKind.CREATE_ALBUM.value: "an album was made (safelight album list)",
     RecordKind.ADD_TO_ALBUM.value: "assets were added to an album",
     RecordKind.SHOW_IN_ALBUM.value: "assets were added to a shared album",
+    RecordKind.REMOVE_FROM_ALBUM.value: "assets were taken out of an album",
+    RecordKind.RENAME_ALBUM.value: "an album was renamed (safelight album list)",
     RecordKind.PUBLISH_LINK.value: "a link was made (safelight link list)",
     RecordKind.REVOKE_LINK.value: "a link was revoked",
     RecordKind.PUBLISH_INBOX.value: "an upload link was given the keys in force",

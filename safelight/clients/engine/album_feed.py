@@ -14,15 +14,25 @@ from safelight.clients.engine.connection import Connection
 from safelight.clients.engine.index import Problem
 from safelight.clients.engine.log_reader import MAX_GARBAGE
 from safelight.clients.engine.memory import SpaceMemory
+from safelight.clients.engine.titles import Renaming
 from safelight.sync_protocol.album_log import AlbumFrame, check_album_frame
 from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.log import NO_HEAD, Head, check_heads, frames_to_bytes, parse_entry, split_frames
 from safelight.sync_protocol.record_rules import check_record
-from safelight.sync_protocol.records import AddAlbumAssetsBody, OpenAlbumRollBody, ShowInAlbumBody
+from safelight.sync_protocol.records import (
+    AddAlbumAssetsBody,
+    OpenAlbumRollBody,
+    RemoveFromAlbumBody,
+    RenameAlbumBody,
+    ShowInAlbumBody,
+)
 from safelight.sync_protocol.refusals import Code, Refused
 
-_AboutAlbum: TypeAlias = ShowInAlbumBody | OpenAlbumRollBody | AddAlbumAssetsBody
-_ABOUT_ALBUMS = (ShowInAlbumBody, OpenAlbumRollBody, AddAlbumAssetsBody)
+_AboutAlbum: TypeAlias = (
+    ShowInAlbumBody | RemoveFromAlbumBody | RenameAlbumBody | OpenAlbumRollBody | AddAlbumAssetsBody
+)
+_NAME_THE_PLACE = (ShowInAlbumBody, RemoveFromAlbumBody, RenameAlbumBody)
+_ABOUT_ALBUMS = (*_NAME_THE_PLACE, OpenAlbumRollBody, AddAlbumAssetsBody)
 _OF_WHAT_WAS_KEPT = frozenset({Code.CHAIN_BROKEN, Code.HISTORY_FORKED})
 
 # *A log without end* fills no memory: a shown picture takes about 2 KiB of it.
@@ -32,18 +42,22 @@ _FRAME_SIZE_BYTES = 256  # what holds an entry, at least
 
 @dataclass(frozen=True, slots=True)
 class ShownRecord:
-    """A verified entry of the album: its slot, the server's time, and what it shows, or adds under an album's roll."""
+    """A verified entry of the album: its slot, the server's time, and what it shows, adds by a roll, or takes out."""
 
     number: int
     time_ms: int
-    body: ShowInAlbumBody | AddAlbumAssetsBody
+    body: ShowInAlbumBody | AddAlbumAssetsBody | RemoveFromAlbumBody
 
     @property
     def asset_ids(self) -> list[bytes]:
         """The assets, in order."""
-        if isinstance(self.body, AddAlbumAssetsBody):
-            return [asset.asset_id for asset in self.body.assets]
-        return [item.asset.asset_id for item in self.body.items]
+        match self.body:
+            case AddAlbumAssetsBody():
+                return [asset.asset_id for asset in self.body.assets]
+            case ShowInAlbumBody():
+                return [item.asset.asset_id for item in self.body.items]
+            case _:
+                return self.body.asset_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,7 @@ class AlbumFeed:
         self.album_id = album_id
         self.records: list[ShownRecord] = []
         self.rolls: dict[bytes, FeedRoll] = {}
+        self.renamings: list[Renaming] = []
         self.problems: list[Problem] = []
         self._space_id = space_id
         self._memory = memory
@@ -70,6 +85,11 @@ class AlbumFeed:
         self._kept = self._size_bytes = 0
         self._judged = 0
         self._before = NO_HEAD  # the place before the next one to be judged
+
+    @property
+    def head(self) -> Head:
+        """Where the album's own log ends, as far as it was fetched."""
+        return self._head
 
     async def fetch(self, connection: Connection, shown: Head) -> None:
         """Fetch what is new, up to *shown*, where the server says that the album's log ends.
@@ -157,12 +177,15 @@ class AlbumFeed:
                 raise Refused(Code.CHAIN_BROKEN, f"more than {MAX_GARBAGE} of the album's entries are none") from None
             return
         check_heads(entry, frame.slot, lambda _: None, ledger_at)
-        if isinstance(body, ShowInAlbumBody) and body.log != self._before:
+        if isinstance(body, _NAME_THE_PLACE) and body.log != self._before:
             raise Refused(Code.CHAIN_BROKEN, f"the signer of the album's entry {frame.number} knew another one before")
-        if isinstance(body, OpenAlbumRollBody):
-            self.rolls[body.roll_id] = FeedRoll(body, entry.header.device_id)
-        else:
-            self.records.append(ShownRecord(frame.slot, frame.time_ms, body))
+        match body:
+            case OpenAlbumRollBody():
+                self.rolls[body.roll_id] = FeedRoll(body, entry.header.device_id)
+            case RenameAlbumBody():
+                self.renamings.append(Renaming(frame.slot, entry.header.author_id, body))
+            case _:
+                self.records.append(ShownRecord(frame.slot, frame.time_ms, body))
 
     def _check_roll(self, body: _AboutAlbum, device_id: bytes) -> None:
         """What is added under a roll comes from the device that opened it, for the same keys."""

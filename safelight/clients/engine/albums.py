@@ -1,19 +1,22 @@
 """Albums: selections with a key of their own, under which asset keys are wrapped again (docs/spec/albums.md)."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from safelight.clients.engine.assets import AssetReader, FailedAsset, OpenedAsset
-from safelight.clients.engine.epochs import DOES_NOT_OPEN
+from safelight.clients.engine.epochs import DOES_NOT_OPEN, EpochSecrets
 from safelight.clients.engine.generations import AlbumKeys, Place, open_for_members, open_title
 from safelight.clients.engine.index import AssetPlace
 from safelight.clients.engine.space_view import SpaceView
 from safelight.clients.engine.spaces import check_name
+from safelight.clients.engine.titles import Renaming, title_of
 from safelight.sync_protocol import ids
+from safelight.sync_protocol.grant_entries import FIRST_SHARED_GENERATION
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES
 from safelight.sync_protocol.log import parse_entry
-from safelight.sync_protocol.records import CreateAlbumBody, RecordKind
+from safelight.sync_protocol.records import CreateAlbumBody, RecordKind, RenameAlbumBody
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier
 from safelight.sync_protocol.sealing import hpke, keytree
@@ -25,7 +28,10 @@ FIRST_GENERATION = 1
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """An album, opened. `key` is None for who reads the view tier. `is_shared` says whether grants were given."""
+    """An album, opened. `key` is None for who reads the view tier. `is_shared` says whether grants were given.
+
+    `unread_title` is the slot of its newest renaming where that does not open, and another title counts; else 0.
+    """
 
     album_id: bytes
     generation: int
@@ -34,6 +40,7 @@ class Album:
     view_key: bytes
     key: bytes | None
     is_shared: bool = False
+    unread_title: int = 0
 
     def __repr__(self) -> str:
         return f"Album({self.album_id.hex()})"
@@ -46,9 +53,7 @@ class Album:
 
 async def create_album(space: SpaceView, title: str) -> bytes:
     """Make an album and return its id; BAD_REQUEST if one of that title is there already."""
-    title = check_name(title, "an album's title")
-    if any(album.title == title for album in await list_albums(space)):
-        raise Refused(Code.BAD_REQUEST, "an album of that title is there already")
+    title = await check_title(space, title)
     held = await space.epoch_secrets()
     key = secrets.token_bytes(KEY_SIZE_BYTES)
     view_key = keytree.album_view_key(key)
@@ -71,6 +76,14 @@ async def create_album(space: SpaceView, title: str) -> bytes:
     )
     await space.commit(RecordKind.CREATE_ALBUM, body)
     return place.album_id
+
+
+async def check_title(space: SpaceView, title: str) -> str:
+    """Return *title* as an album may be called; BAD_REQUEST for one that is too long, or another album's already."""
+    title = check_name(title, "an album's title")
+    if any(album.title == title for album in await list_albums(space)):
+        raise Refused(Code.BAD_REQUEST, "an album of that title is there already")
+    return title
 
 
 async def list_albums(space: SpaceView, closed: dict[bytes, Refused] | None = None) -> list[Album]:
@@ -99,8 +112,47 @@ async def _open(space: SpaceView, album_id: bytes, number: int) -> Album:
     except Refused as refusal:
         # *An album whose new keys are none*, so that nobody could list the others: it alone does not open.
         raise Refused(Code.OPEN_FAILED, refusal.detail) from None
-    title = open_title(place, generation, keys)
-    return Album(album_id, generation.number, title, count, keys.view, keys.full, is_shared=True)
+    secrets_of = await _secrets_of(space, {each.epoch for each in shared.generations})
+
+    @cache
+    def keys_of(number: int) -> AlbumKeys:
+        """Those of the generation under which the album was renamed."""
+        renamed_under = shared.generations[number - FIRST_SHARED_GENERATION]
+        if renamed_under.epoch not in secrets_of:
+            raise Refused(Code.EPOCH_OLD, f"epoch {renamed_under.epoch} does not open")
+        return open_for_members(place, renamed_under, secrets_of[renamed_under.epoch])
+
+    renamings = (each for each in _renamings(space, album_id) if each.body.generation >= FIRST_SHARED_GENERATION)
+    title = title_of(place, renamings, keys_of, lambda: open_title(place, generation, keys))
+    return Album(
+        album_id,
+        generation.number,
+        title.text,
+        count,
+        keys.view,
+        keys.full,
+        is_shared=True,
+        unread_title=title.unread,
+    )
+
+
+async def _secrets_of(space: SpaceView, epochs: Iterable[int]) -> dict[int, EpochSecrets]:
+    """The secrets of those epochs that open."""
+    found = {}
+    for number in epochs:
+        try:
+            found[number] = await space.epoch_secrets(number)
+        except Refused as refusal:
+            if refusal.code is not Code.EPOCH_OLD:
+                raise
+    return found
+
+
+def _renamings(space: SpaceView, album_id: bytes) -> Iterator[Renaming]:
+    """The verified records that renamed an album, the newest first."""
+    for number in space.index.album_titles(album_id):
+        entry = parse_entry(space.index.envelope_at(number) or b"")
+        yield Renaming(number, entry.header.author_id, unpack(entry.body, RenameAlbumBody))
 
 
 async def _open_record(space: SpaceView, album_id: bytes, number: int, count: int) -> Album:
@@ -116,23 +168,36 @@ async def _open_record(space: SpaceView, album_id: bytes, number: int, count: in
         key = open_box(held.full_metadata_key, place.key(body.generation, body.epoch, Tier.FULL), body.key_full)
         if keytree.album_view_key(key) != view_key:
             raise Refused(Code.OPEN_FAILED, "the album's view key does not come from its key")
-    title = open_box(keytree.album_metadata_key(view_key), place.title(body.generation), body.title)
-    return Album(album_id, body.generation, title.decode("utf-8", "replace"), count, view_key, key)
+    keys = AlbumKeys(body.generation, view_key, key)
+
+    def first() -> str:
+        title = open_box(keytree.album_metadata_key(view_key), place.title(body.generation), body.title)
+        return title.decode("utf-8", "replace")
+
+    title = title_of(place, _renamings(space, album_id), lambda _: keys, first)
+    return Album(album_id, body.generation, title.text, count, view_key, key, unread_title=title.unread)
 
 
 async def find_album(space: SpaceView, title: str) -> Album:
-    """Return the album of that title; NOT_FOUND where there is none, BAD_REQUEST for more than one.
+    """Return the album of that title or with that id, as `album list` shows it.
+
+    NOT_FOUND where there is none, BAD_REQUEST for more than one. An id first: *an album that is called like another's
+    id*, or like another one, by who may rename it.
 
     Where some do not open, it may be one of them: what stands in the way is said.
     """
     closed: dict[bytes, Refused] = {}
-    found = [album for album in await list_albums(space, closed) if album.title == title]
+    albums = await list_albums(space, closed)
+    found = [album for album in albums if title in (album.album_id.hex(), album.album_id.hex()[:12])]
+    found = found or [album for album in albums if album.title == title]
     if not found and closed:
         raise next(iter(closed.values()))
     if not found:
         raise Refused(Code.NOT_FOUND, f"there is no album {title!r} in this space")
     if len(found) > 1:
-        raise Refused(Code.BAD_REQUEST, "more than one album has that title")
+        raise Refused(
+            Code.BAD_REQUEST, "more than one album has that title; use its id, as `safelight album list` shows it"
+        )
     return found[0]
 
 

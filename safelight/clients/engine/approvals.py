@@ -17,10 +17,9 @@ from safelight.sync_protocol.approvals import (
 )
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD
 from safelight.sync_protocol.log import parse_entry
-from safelight.sync_protocol.records import PublishLinkBody, RecordKind, tier_of_rendition
+from safelight.sync_protocol.records import RecordKind, tier_of_rendition
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier
-from safelight.sync_protocol.wire import unpack
 
 T = TypeVar("T", OpenedAsset, AssetPlace)
 
@@ -107,20 +106,6 @@ def to_show(space: SpaceView, album: Album, assets: Sequence[OpenedAsset]) -> li
         return list(assets)
     approved = space.index.approvals(album.album_id)
     return [asset for asset in assets if asset.asset_id in approved]
-
-
-def drawn_links(space: SpaceView, album: Album) -> list[bytes]:
-    """The album's links that stand and show pictures drawn for them, of which no server can tell what they show."""
-    found, now_ms = [], space.session.clock()
-    for link_id, number, revoked in space.index.links():
-        envelope = None if revoked else space.index.envelope_at(number)
-        if not envelope:
-            continue
-        body = unpack(parse_entry(envelope).body, PublishLinkBody)
-        over = 0 < body.policy.expires_ms <= now_ms
-        if body.album_id == album.album_id and body.made_blobs and not over:
-            found.append(link_id)
-    return found
 
 
 def wanted_places(space: SpaceView, album: Album, prefixes: Sequence[str]) -> list[AssetPlace]:

@@ -12,6 +12,7 @@ from safelight.sync_protocol.contexts import Label, context, uint
 from safelight.sync_protocol.grant_entries import FIRST_SHARED_GENERATION, Generation, GrantBox
 from safelight.sync_protocol.ledger_state import Grant, Member
 from safelight.sync_protocol.limits import KEY_SIZE_BYTES
+from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier
 from safelight.sync_protocol.sealing import hpke, keytree
@@ -51,6 +52,11 @@ class Place:
     def title(self, generation: int) -> bytes:
         """What binds the title."""
         return context(Label.ALBUM_FIELD, self.space_id, self.album_id, uint(generation), b"title")
+
+    def new_title(self, generation: int, author_id: bytes, log: Head) -> bytes:
+        """What binds the title that an author gives an album whose own log ends at *log*."""
+        parts = (self.space_id, self.album_id, uint(generation), b"renamed", author_id, uint(log.number), log.hash)
+        return context(Label.ALBUM_FIELD, *parts)
 
     def wrap(self, generation: int, asset_id: bytes, tier: Tier) -> bytes:
         """What binds an asset's key, wrapped for the album."""
@@ -186,6 +192,13 @@ def open_all_generations(place: Place, generations: Sequence[Generation], newest
         except Refused:
             break
     return held
+
+
+def keys_handed_down(keys: Mapping[int, AlbumKeys], number: int) -> AlbumKeys:
+    """Return the keys of the generation *number*; EPOCH_MISMATCH where they were not handed down."""
+    if number not in keys:
+        raise Refused(Code.EPOCH_MISMATCH, f"the keys of the album's generation {number} were not handed down")
+    return keys[number]
 
 
 def _open_history(place: Place, generation: Generation, before: Generation, held: AlbumKeys) -> AlbumKeys:

@@ -4,23 +4,32 @@ docs/spec/albums.md. The ledger says who may share, who may add, and under which
 asked for.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.album_feed import AlbumFeed
 from safelight.clients.engine.commits import Committer
-from safelight.clients.engine.generations import AlbumKeys, Place, open_all_generations, open_grant_box, open_title
+from safelight.clients.engine.generations import (
+    AlbumKeys,
+    Place,
+    keys_handed_down,
+    open_all_generations,
+    open_grant_box,
+    open_title,
+)
 from safelight.clients.engine.granted_assets import GrantedAlbum, GrantedReader
 from safelight.clients.engine.index import Problem
 from safelight.clients.engine.keyring_document import KnownSpace
 from safelight.clients.engine.ledger_view import LedgerView
 from safelight.clients.engine.standing import account_news, check_member, pin_for_all_devices
+from safelight.clients.engine.titles import title_of
 from safelight.sync_protocol.ledger_entries import AdvanceAccountBody, LedgerKind
 from safelight.sync_protocol.ledger_state import Grant, LedgerState
 from safelight.sync_protocol.limits import ID_SIZE_BYTES, MAX_SHARED_ALBUMS
 from safelight.sync_protocol.log import Head
 from safelight.sync_protocol.messages.spaces import GrantedAlbums
+from safelight.sync_protocol.records import RemoveFromAlbumBody
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Role, Tier
 
@@ -192,25 +201,60 @@ class GrantView:
         if album_id not in self._feeds:
             until = ", whose grant expires; is this computer's clock right?" if grant.expires_ms else ""
             raise Refused(Code.CHAIN_BROKEN, f"the server does not show the album {album_id.hex()[:12]}{until}")
-        keys = self._keys(album_id)
+        place, keys = Place(self.space_id, album_id), self._keys(album_id)
         generation = self.state.albums[album_id].generation
+        title = title_of(
+            place,
+            reversed(self._feeds[album_id].renamings),
+            lambda number: keys_handed_down(keys, number),
+            lambda: open_title(place, generation, keys[generation.number]),
+        )
         return GrantedAlbum(
             self.space_id,
             album_id,
-            open_title(Place(self.space_id, album_id), generation, keys[generation.number]),
+            title.text,
             grant.tier,
             grant.expires_ms,
             grant.given_by,
             grant.given_ms,
             len(self._items(album_id)),
+            title.unread,
         )
 
+    def log_end(self, album_id: bytes) -> Head:
+        """Where the log of an album that is granted ends."""
+        return self._feed(album_id).head
+
+    def shows(self, album_id: bytes, asset_ids: Sequence[bytes]) -> list[bytes]:
+        """Those of *asset_ids* that a granted album shows, in their order."""
+        self._feed(album_id)
+        shown = self._items(album_id)
+        return [asset_id for asset_id in asset_ids if asset_id in shown]
+
+    def _feed(self, album_id: bytes) -> AlbumFeed:
+        if album_id not in self._feeds:
+            raise Refused(Code.NOT_FOUND, "the album is not granted to you any more")
+        return self._feeds[album_id]
+
+    def standing_keys(self, album_id: bytes) -> AlbumKeys:
+        """The keys in force of a granted album; ALBUM_WAITS while they are due, which a grantee cannot begin."""
+        if not self.state.generation_stands(album_id, self.session.clock()):
+            raise Refused(Code.ALBUM_WAITS)
+        return self._keys(album_id)[self.state.albums[album_id].generation.number]
+
     def _items(self, album_id: bytes) -> dict[bytes, list[tuple[int, int]]]:
-        """Where each asset of an album was shown: the record's place among the verified, and its own in that."""
+        """Where each asset of an album was shown since it was taken out, if it was.
+
+        The record's place among the verified, and its own in that.
+        """
         places: dict[bytes, list[tuple[int, int]]] = {}
         for index, record in enumerate(self._feeds[album_id].records):
+            is_out = isinstance(record.body, RemoveFromAlbumBody)
             for position, asset_id in enumerate(record.asset_ids):
-                places.setdefault(asset_id, []).append((index, position))
+                if is_out:
+                    places.pop(asset_id, None)  # members may take out what no grantee was shown
+                else:
+                    places.setdefault(asset_id, []).append((index, position))
         return places
 
     def _keys(self, album_id: bytes) -> dict[int, AlbumKeys]:

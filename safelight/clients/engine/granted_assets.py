@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.album_feed import AlbumFeed
 from safelight.clients.engine.assets import AssetFetcher, FailedAsset, OpenedAsset
-from safelight.clients.engine.generations import AlbumKeys, Place
+from safelight.clients.engine.generations import AlbumKeys, Place, keys_handed_down
 from safelight.clients.engine.rolls import RollKeys, open_album_roll, open_asset_keys
 from safelight.clients.engine.showing import open_added, open_item
-from safelight.sync_protocol.records import AddAlbumAssetsBody
+from safelight.sync_protocol.records import AddAlbumAssetsBody, RemoveFromAlbumBody
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.roles import Tier
 
 
 @dataclass(frozen=True, slots=True)
 class GrantedAlbum:
-    """An album that was granted to this account, opened. `given_ms` is when its giver says; 0 never expires."""
+    """An album that was granted to this account, opened. `given_ms` is when its giver says; 0 never expires.
+
+    `unread_title` is the slot of its newest renaming where that does not open, and another title counts; else 0.
+    """
 
     space_id: bytes
     album_id: bytes
@@ -26,6 +29,7 @@ class GrantedAlbum:
     given_by: bytes
     given_ms: int
     asset_count: int
+    unread_title: int = 0
 
 
 class GrantedReader(AssetFetcher):
@@ -68,6 +72,8 @@ class GrantedReader(AssetFetcher):
             asset = body.assets[position]
             keys = open_asset_keys(asset, self._roll(body.roll_id), self.space_id)
             return open_added(self.space_id, body.roll_id, asset, keys, record.number, record.time_ms)
+        if isinstance(body, RemoveFromAlbumBody):
+            raise Refused(Code.NOT_FOUND, "it was taken out of the album")
         return open_item(
             self._place, self._keys_of(body.generation), body.items[position], record.number, record.time_ms
         )
@@ -82,9 +88,7 @@ class GrantedReader(AssetFetcher):
         return self._rolls[roll_id]
 
     def _keys_of(self, generation: int) -> AlbumKeys:
-        if generation not in self._keys:
-            raise Refused(Code.EPOCH_MISMATCH, f"the keys of the album's generation {generation} were not handed down")
-        return self._keys[generation]
+        return keys_handed_down(self._keys, generation)
 
     async def each(self) -> AsyncIterator[OpenedAsset | FailedAsset]:
         """Open all assets; one that does not open comes as a `FailedAsset`."""
@@ -96,10 +100,14 @@ class GrantedReader(AssetFetcher):
 
     async def find(self, prefix: str) -> OpenedAsset:
         """Open the asset whose id begins with *prefix*; NOT_FOUND for none, BAD_REQUEST for more than one."""
+        return self.open(self.asset_id(prefix))
+
+    def asset_id(self, prefix: str) -> bytes:
+        """Return the whole id that begins with *prefix*, whether or not the asset opens; raises as `find` does."""
         wanted = prefix.strip().lower()
         found = [asset_id for asset_id in self._items if wanted and asset_id.hex().startswith(wanted)]
         if not found:
             raise Refused(Code.NOT_FOUND, f"no asset's id begins with {wanted[:32]!r}")
         if len(found) > 1:
             raise Refused(Code.BAD_REQUEST, f"more than one asset's id begins with {wanted!r}")
-        return self.open(found[0])
+        return found[0]

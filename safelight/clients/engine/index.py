@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safelight.clients.engine.approval_rows import APPROVAL_TABLES, ApprovalRows
+from safelight.clients.engine.organising_rows import ORGANISING_TABLES, TAKEN_OUT, OrganisingRows
 from safelight.clients.engine.upload_rows import UPLOAD_TABLES, UploadRows
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD
 from safelight.sync_protocol.log import NO_HEAD, DevicePosition, Frame, Head
 from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.trash import TrashChange
 
-_VERSION = 6
+_VERSION = 7
 _RECENT_SLOTS = 1000  # the newest, which those who sign next refer to
 _TABLES = """
 CREATE TABLE entries(number INTEGER PRIMARY KEY, entry_id BLOB NOT NULL, chain BLOB NOT NULL, time_ms INTEGER NOT NULL,
@@ -69,11 +70,11 @@ class AssetPlace:
     roll_id: bytes
 
 
-class Index(ApprovalRows, UploadRows):
+class Index(ApprovalRows, OrganisingRows, UploadRows):
     """The tables of one space. Changes within one `transaction` are kept together or not at all."""
 
     def __init__(self, path: Path | None) -> None:
-        super().__init__(path, _TABLES + APPROVAL_TABLES + UPLOAD_TABLES, _VERSION)
+        super().__init__(path, _TABLES + APPROVAL_TABLES + ORGANISING_TABLES + UPLOAD_TABLES, _VERSION)
 
     def _before_commit(self) -> None:
         self._db.executemany("INSERT OR REPLACE INTO devices VALUES (?, ?, ?)", self._positions.values())
@@ -303,13 +304,18 @@ class Index(ApprovalRows, UploadRows):
         self._db.executemany(sql, [(album_id, asset_id) for asset_id in asset_ids])
 
     def assets_beside_album(self, device_id: bytes, album_id: bytes, after: int) -> list[AssetPlace]:
-        """What a device added beyond the slot *after*, neither in the trash nor shown by the album; oldest first."""
+        """What a device added beyond the slot *after* and the album does not show; oldest first.
+
+        None that is in the trash, or that somebody took out of the album: *a picture that comes back by itself*.
+        """
         sql = (
             "SELECT a.asset_id, a.number, a.position, a.roll_id FROM rolls r JOIN assets a USING(roll_id)"  # noqa: S608 - our words  # nosec B608
-            f" WHERE r.device_id = ? AND a.number > ? AND {_NOT_IN_TRASH} AND NOT EXISTS (SELECT 1 FROM album_items i"
-            " WHERE i.album_id = ? AND i.asset_id = a.asset_id AND i.shown) ORDER BY a.number, a.position"
+            f" WHERE r.device_id = :device_id AND a.number > :after AND {_NOT_IN_TRASH} AND NOT {TAKEN_OUT}"
+            " AND NOT EXISTS (SELECT 1 FROM album_items i"
+            " WHERE i.album_id = :album_id AND i.asset_id = a.asset_id AND i.shown) ORDER BY a.number, a.position"
         )
-        return [AssetPlace(*row) for row in self._db.execute(sql, (device_id, after, album_id))]
+        values = {"device_id": device_id, "after": after, "album_id": album_id}
+        return [AssetPlace(*row) for row in self._db.execute(sql, values)]
 
     def unshown_assets(self, album_id: bytes) -> list[AssetPlace]:
         """An album's assets that its grantees do not see, in its order; none that are in the trash."""
@@ -338,12 +344,6 @@ class Index(ApprovalRows, UploadRows):
             f" WHERE i.album_id = ? AND NOT (? AND i.shown) AND (? OR {_NOT_IN_TRASH}) ORDER BY i.number, i.position"
         )
         return [AssetPlace(*row) for row in self._db.execute(sql, (album_id, unshown, trashed))]
-
-    def in_album_before(self, album_id: bytes, number: int, asset_ids: Collection[bytes]) -> bool:
-        """Whether one of *asset_ids* was added to an album before the slot *number*, in the trash by now or not."""
-        sql = "SELECT asset_id FROM album_items WHERE album_id = ? AND number < ?"
-        wanted = frozenset(asset_ids)
-        return any(asset_id in wanted for (asset_id,) in self._db.execute(sql, (album_id, number)))
 
     def add_link(self, link_id: bytes, number: int) -> bool:
         """Keep a link; False if its id is taken."""

@@ -120,8 +120,8 @@ async def create_link(
         _check_right(space)
         pictures = await make_pictures(space, assets, wish.watermark, on_progress)
         await space.sync()  # it took a while: the epoch may be another, approvals withdrawn, and pictures trashed
-        found = _out_of_trash(space, found)
-        assets = _approved(space, album, _out_of_trash(space, assets))
+        found = _still_in(space, album, found)
+        assets = _approved(space, album, _still_in(space, album, assets))
         pictures.keep({asset.asset_id for asset in assets})
         shown = watermarked(assets, pictures)
     made = await asyncio.to_thread(_make_secrets, wish.password)
@@ -142,13 +142,19 @@ def _approved(space: SpaceView, album: Album, assets: Sequence[OpenedAsset]) -> 
     return shown
 
 
-def _out_of_trash(space: SpaceView, assets: Sequence[OpenedAsset]) -> list[OpenedAsset]:
-    """*A picture trashed while it is drawn*: once it is drawn for a link the server can withhold it no more."""
+def _still_in(space: SpaceView, album: Album, assets: Sequence[OpenedAsset]) -> list[OpenedAsset]:
+    """What is in the album, and not in the trash: *a picture trashed, or taken out, while it is drawn*.
+
+    Once it is drawn for a link the server can withhold it no more.
+    """
     in_trash = space.index.in_trash([asset.asset_id for asset in assets])
     left = [asset for asset in assets if asset.asset_id not in in_trash]
     if assets and not left:
         raise Refused(Code.IN_TRASH, f"all {len(assets)} that the link was to show")
-    return left
+    still = [asset for asset in left if space.index.is_in_album(album.album_id, asset.asset_id)]
+    if left and not still:
+        raise Refused(Code.NOT_FOUND, f"all {len(left)} that the link was to show were taken out of the album")
+    return still
 
 
 def _allowed_originals(space: SpaceView, wish: LinkWish) -> bool:

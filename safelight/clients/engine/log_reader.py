@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import msgspec
 
+from safelight.clients.engine.album_rules import AlbumRules
 from safelight.clients.engine.answers import printable
 from safelight.clients.engine.approval_rules import check_approvals, check_approved
 from safelight.clients.engine.index import Index, Problem, RollPlace
 from safelight.clients.engine.judged_ledger import KEPT_EVERY, JudgedLedger
 from safelight.clients.engine.memory import SpaceMemory
 from safelight.sync_protocol import ids, ledger
-from safelight.sync_protocol.album_log import next_album_head
 from safelight.sync_protocol.approvals import AlbumRulesBody, ApproveAssetsBody
 from safelight.sync_protocol.ledger_entries import is_ledger_kind
 from safelight.sync_protocol.ledger_state import LedgerState
@@ -34,18 +34,16 @@ from safelight.sync_protocol.record_rules import check_record
 from safelight.sync_protocol.records import (
     AddAlbumAssetsBody,
     AddAssetsBody,
-    Added,
     AddToAlbumBody,
     CreateAlbumBody,
     OpenAlbumRollBody,
     OpenRollBody,
     PublishInboxBody,
     PublishLinkBody,
+    RemoveFromAlbumBody,
+    RenameAlbumBody,
     RevokeLinkBody,
     ShowInAlbumBody,
-    added_by,
-    is_the_same,
-    opened_by,
 )
 from safelight.sync_protocol.refusals import Code, Refused
 from safelight.sync_protocol.trash import ABOUT_TRASH, AboutTrash, TrashChange, trash_change
@@ -77,6 +75,7 @@ class LogReader:
         self._space_id = space_id
         self._index = index
         self._memory = memory
+        self._albums = AlbumRules(space_id, index)
         self._judged = judged
         self.state = self._kept_state()
         self._entries_since = 0
@@ -189,8 +188,8 @@ class LogReader:
         match body:
             case AddAssetsBody() | AddAlbumAssetsBody() if state is not None:
                 if isinstance(body, AddAlbumAssetsBody):
-                    self._advance_album(body.album_id, number, entry)
-                    self._check_album_roll(body)
+                    self._albums.advance(body.album_id, number, entry)
+                    self._albums.check_roll(body)
                 roll = self._index.roll(body.roll_id)
                 if roll is None or roll.device_id != entry.header.device_id:
                     raise Refused(Code.ROLL_UNKNOWN, "its roll was not opened by this device")
@@ -198,12 +197,12 @@ class LogReader:
                     raise Refused(Code.EPOCH_OLD, "its roll is of an epoch that had ended")
                 if self._index.has_any_asset([asset.asset_id for asset in body.assets]):
                     raise Refused(Code.ASSET_CONFLICT)
-            case ShowInAlbumBody():
-                self._check_shown(body, entry, number)
+            case ShowInAlbumBody() | RemoveFromAlbumBody() | RenameAlbumBody() if state is not None:
+                self._albums.check(body, number, entry, is_shared=body.album_id in state.albums)
             case ApproveAssetsBody():
                 check_approvals(self._index, body)
             case OpenAlbumRollBody() if self._index.roll(body.roll_id) is None:
-                self._advance_album(body.album_id, number, entry)
+                self._albums.advance(body.album_id, number, entry)
             case OpenRollBody() | OpenAlbumRollBody() if self._index.roll(body.roll_id) is not None:
                 raise Refused(Code.ROLL_UNKNOWN, "the roll's id is taken")
             case _ if isinstance(body, ABOUT_TRASH):
@@ -216,42 +215,6 @@ class LogReader:
 
     def _trash_change(self, body: AboutTrash) -> TrashChange:
         return trash_change(body, self._index.in_trash(body.asset_ids), self._index.proposed(body.asset_ids))
-
-    def _check_shown(self, body: ShowInAlbumBody, entry: Entry, number: int) -> None:
-        """*Other pictures for grantees than for members*: an album shows what the space has, after what it showed.
-
-        An entry that stands in the album's own log stands there for everyone, also where it is set aside here.
-        """
-        index, album_id = self._index, body.album_id
-        head = index.album_head(album_id)
-        if body.log != head:
-            raise Refused(Code.ALBUM_STALE, f"the album's log had {head.number} entries, and not {body.log.number}")
-        self._advance_album(album_id, number, entry)
-        records: dict[int, Added] = {}
-        for item in body.items:
-            own = index.asset(item.asset.asset_id)
-            envelope = index.envelope_at(own.number) if own else None
-            if own is None or envelope is None:
-                raise Refused(Code.NOT_FOUND, f"no asset {item.asset.asset_id.hex()}")
-            if own.number not in records:
-                record = parse_entry(envelope)
-                records[own.number] = added_by(record.header.kind, record.body)
-            if not is_the_same(item, own.roll_id, records[own.number].assets[own.position]):
-                raise Refused(Code.ASSET_CONFLICT, f"the album shows another {item.asset.asset_id.hex()}")
-
-    def _advance_album(self, album_id: bytes, number: int, entry: Entry) -> None:
-        """An entry that the server took stands in the album's own log, whatever readers make of it."""
-        head = self._index.album_head(album_id)
-        self._index.set_album_head(album_id, next_album_head(self._space_id, album_id, head, number, entry.id))
-
-    def _check_album_roll(self, body: AddAlbumAssetsBody) -> None:
-        """Grantees open what is added with the album's keys, so the roll was sealed to them."""
-        place = self._index.roll(body.roll_id)
-        envelope = self._index.envelope_at(place.number) if place else None
-        roll = _roll_of(envelope) if envelope else None
-        wanted = (body.album_id, body.generation)
-        if not isinstance(roll, OpenAlbumRollBody) or (roll.album_id, roll.generation) != wanted:
-            raise Refused(Code.ROLL_UNKNOWN, "its roll was not opened for this album")
 
     def _keep(self, body: Signed | None, number: int, entry: Entry) -> None:
         index = self._index
@@ -266,11 +229,8 @@ class LogReader:
                 index.show_album_items(body.album_id, number, added)
             case CreateAlbumBody():
                 index.add_album(body.album_id, number)
-            case AddToAlbumBody():
-                index.add_album_items(body.album_id, number, [item.asset_id for item in body.items])
-            case ShowInAlbumBody():
-                shown = [item.asset.asset_id for item in body.items]
-                index.show_album_items(body.album_id, number, shown)
+            case AddToAlbumBody() | ShowInAlbumBody() | RemoveFromAlbumBody() | RenameAlbumBody():
+                self._albums.keep(body, number)
             case PublishLinkBody() | RevokeLinkBody() | PublishInboxBody():
                 self._keep_about_link(body, number)
             case AlbumRulesBody():
@@ -326,8 +286,3 @@ class LogReader:
                 entry.header.author_id + entry.header.device_id, DevicePosition(entry.header.counter, entry.id)
             )
             self.log = place(self.log, entry)
-
-
-def _roll_of(envelope: bytes) -> OpenRollBody | OpenAlbumRollBody:
-    entry = parse_entry(envelope)
-    return opened_by(entry.header.kind, entry.body)

@@ -6,7 +6,7 @@ left the space, still has: who adds next begins new ones first.
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from safelight.clients.engine.albums import Album, list_albums, reopen
 from safelight.clients.engine.assets import AssetReader, OpenedAsset
@@ -20,7 +20,7 @@ from safelight.clients.engine.showing import show_item
 from safelight.clients.engine.space_view import SpaceView
 from safelight.sync_protocol.grant_entries import EndGrantBody, Generation, GiveGrantBody, OpenGenerationBody
 from safelight.sync_protocol.ledger_entries import LedgerKind
-from safelight.sync_protocol.ledger_state import Grant
+from safelight.sync_protocol.ledger_state import Grant, LedgerState
 from safelight.sync_protocol.limits import MAX_ASSETS_PER_RECORD, MAX_ENTRY_SIZE_BYTES
 from safelight.sync_protocol.records import RecordKind, ShowInAlbumBody, ShownItem
 from safelight.sync_protocol.refusals import Code, Refused
@@ -53,9 +53,23 @@ class ListedGrant:
     given_by: bytes
     given_ms: int
     can_add: bool = False
+    can_organise: bool = False
 
 
-async def unless_overtaken(space: SpaceView, work: Callable[[], Awaitable[T]]) -> T:
+class FollowsLedger(Protocol):
+    """A space, or what is granted of one, as somebody follows it."""
+
+    @property
+    def state(self) -> LedgerState:
+        """The verified ledger."""
+        ...
+
+    async def sync(self) -> LedgerState:
+        """Fetch and verify what is new."""
+        ...
+
+
+async def unless_overtaken(space: FollowsLedger, work: Callable[[], Awaitable[T]]) -> T:
     """Do *work*, and again on top of what somebody else committed meanwhile.
 
     Keys that were made while another grant was given, or ended, are for other grantees than there are by now: the
@@ -74,9 +88,18 @@ async def unless_overtaken(space: SpaceView, work: Callable[[], Awaitable[T]]) -
 
 
 async def give_grant(
-    space: SpaceView, album: Album, account_id: bytes, tier: Tier, *, expires_ms: int = 0, can_add: bool = False
+    space: SpaceView,
+    album: Album,
+    account_id: bytes,
+    tier: Tier,
+    *,
+    expires_ms: int = 0,
+    can_add: bool = False,
+    can_organise: bool = False,
 ) -> None:
-    """Let a member read *album* at *tier*, and perhaps add to it, until *expires_ms*; what is in it is shown first.
+    """Let a member read *album* at *tier*, and perhaps add to it, or take out of it and rename it, until *expires_ms*.
+
+    What is in it is shown first.
 
     A grant that stands is widened by one that gives more, or for longer. Raises RIGHT_MISSING, POLICY_FORBIDS for a
     vault, and LEDGER_RULE.
@@ -87,7 +110,7 @@ async def give_grant(
         keys = await standing_keys(space, album)
         await show_all(space, album, await _unshown(space, album))
         box = grant_box(place, keys, space.state.members[account_id], tier)
-        body = GiveGrantBody(album.album_id, keys.number, expires_ms, can_add, box)
+        body = GiveGrantBody(album.album_id, keys.number, expires_ms, can_add, can_organise, box)
         await space.commit(LedgerKind.GIVE_GRANT, body)
 
     if account_id not in space.state.members:
@@ -126,6 +149,7 @@ async def list_grants(space: SpaceView) -> list[ListedGrant]:
             grant.given_by,
             grant.given_ms,
             grant.can_add,
+            grant.can_organise,
         )
         for album_id, shared in space.state.albums.items()
         for account_id, grant in shared.standing(now_ms).items()

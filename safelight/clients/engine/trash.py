@@ -132,19 +132,21 @@ async def links_showing(space: SpaceView, asset_ids: Sequence[bytes]) -> LinksSh
     Which assets a watermarked link shows stands sealed in its pages. That it may show one is said of every such link of
     an album that had it.
     """
-    blobs, numbers = _blobs_of(space, asset_ids), {link_id: number for link_id, number, _ in space.index.links()}
+    blobs, numbers = blobs_of(space, asset_ids), {link_id: number for link_id, number, _ in space.index.links()}
     found = LinksShowing([], [])
     for link in await standing_links(space):
         number = numbers[link.link_id]
-        body = unpack(parse_entry(space.index.envelope_at(number) or b"").body, PublishLinkBody)
+        record = parse_entry(space.index.envelope_at(number) or b"")
+        body, known = unpack(record.body, PublishLinkBody), record.header.log.number
         if not blobs.isdisjoint(body.view_blobs) or not blobs.isdisjoint(body.full_blobs):
             found.withheld.append(link)
-        elif body.made_blobs and space.index.in_album_before(body.album_id, number, asset_ids):
+        elif body.made_blobs and space.index.was_in_album(body.album_id, number, known, asset_ids):
             found.made.append(link)
     return found
 
 
-def _blobs_of(space: SpaceView, asset_ids: Sequence[bytes]) -> set[bytes]:
+def blobs_of(space: SpaceView, asset_ids: Sequence[bytes]) -> set[bytes]:
+    """Return the blobs of assets, as their own records name them."""
     records: dict[int, Added] = {}
     blobs: set[bytes] = set()
     for place in filter(None, map(space.index.asset, asset_ids)):

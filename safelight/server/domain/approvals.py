@@ -1,8 +1,8 @@
-"""What records say of approval: what comes into albums, what is approved there, and whether it must be."""
+"""What records say of approval: what comes into albums and out of them, what is approved there, and if it must be."""
 
-from safelight.server.domain.ports.commits import AlbumRules, Approvals, IntoAlbum
+from safelight.server.domain.ports.commits import AlbumRules, Approvals, IntoAlbum, OutOfAlbum
 from safelight.sync_protocol.approvals import AlbumRulesBody, ApproveAssetsBody
-from safelight.sync_protocol.records import AddAlbumAssetsBody, AddToAlbumBody, ShowInAlbumBody
+from safelight.sync_protocol.records import AddAlbumAssetsBody, AddToAlbumBody, RemoveFromAlbumBody, ShowInAlbumBody
 
 
 def into_album(body: object) -> IntoAlbum | None:
@@ -16,6 +16,11 @@ def into_album(body: object) -> IntoAlbum | None:
             return IntoAlbum(body.album_id, [asset.asset_id for asset in body.assets])
         case _:
             return None
+
+
+def out_of_album(body: object) -> OutOfAlbum | None:
+    """Return what a record takes out of an album."""
+    return OutOfAlbum(body.album_id, body.asset_ids) if isinstance(body, RemoveFromAlbumBody) else None
 
 
 def album_rules(body: object) -> AlbumRules | None:

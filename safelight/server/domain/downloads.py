@@ -1,6 +1,6 @@
 """Downloads: who may fetch which blob, asked at every request and again during long ones."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 from safelight.server.domain.access import Who, space_for, space_for_reader
@@ -53,10 +53,7 @@ class Downloads:
         if not reads_here and not any(who.account_id in album.grants for album in state.albums.values()):
             await space_for_reader(self._ledgers, who, space_id, Tier.VIEW)
         held = await self._database.blob_in_space(space_id, name)
-        albums: list[bytes] = []
-        if held is not None and not may_read(state, who, held[1]):
-            albums = await self._database.albums_showing(space_id, name)
-        if held is None or not self._allows(state, who, held[1], albums):
+        if held is None or not await self._allows(state, who, held[1], name):
             raise Refused(Code.NOT_FOUND)
 
         if await self._withholds(state, who, held[1], name):
@@ -66,7 +63,8 @@ class Downloads:
             if not await session_stands(who):
                 return False
             now = await self._ledgers.state(space_id)
-            return self._allows(now, who, held[1], albums) and not await self._withholds(now, who, held[1], name)
+            allowed = await self._allows(now, who, held[1], name)
+            return allowed and not await self._withholds(now, who, held[1], name)
 
         return Download(name, await open_blob(self._blobs, name, held[0]), stands)
 
@@ -74,10 +72,11 @@ class Downloads:
         """Whether a blob is kept from one who may have it by a grant alone: its asset is in the trash."""
         return not may_read(state, who, tier) and await self._database.is_in_trash(state.space_id, name)
 
-    def _allows(self, state: LedgerState, who: Who, tier: str, albums: Sequence[bytes]) -> bool:
-        """Whether a member may have a blob of that tier, which *albums* show."""
+    async def _allows(self, state: LedgerState, who: Who, tier: str, name: bytes) -> bool:
+        """Whether a member may have a blob of that tier now: by its role, or as an album shows it that was granted."""
         if may_read(state, who, tier):
             return True
+        albums = await self._database.albums_showing(state.space_id, name)
         grants = [state.grant_of(who.account_id, album_id, self._clock.now_ms()) for album_id in albums]
         return any(grant is not None and reads(grant.tier, _wanted(tier)) for grant in grants)
 

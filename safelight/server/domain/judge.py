@@ -41,6 +41,8 @@ from safelight.sync_protocol.records import (
     PublishInboxBody,
     PublishLinkBody,
     RecordKind,
+    RemoveFromAlbumBody,
+    RenameAlbumBody,
     RevokeLinkBody,
     ShowInAlbumBody,
     tier_of_rendition,
@@ -92,14 +94,17 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
     _check_boxes(state.epoch.number, [], boxes)
     if isinstance(body, PublishLinkBody):
         _check_manifest(body)
+    elif isinstance(body, RemoveFromAlbumBody | RenameAlbumBody):
+        _check_organises_now(state, entry, body.album_id, now_ms)
     commit = replace(
         _commit_of(entry, boxes, before=state, after=state, now_ms=now_ms),
         roll=_roll_of(state, body),
         assets=_assets_of(body),
         blobs=_blobs_of(body),
         known_assets=_known_assets(body),
-        album=_album_of(body),
+        album=_album_of(state, body),
         into_album=approvals.into_album(body),
+        out_of_album=approvals.out_of_album(body),
         album_rules=approvals.album_rules(body),
         approvals=approvals.approvals(body),
         link=_link_of(body) if isinstance(body, PublishLinkBody) else None,
@@ -109,6 +114,12 @@ def judge_record(state: LedgerState, entry: Entry, boxes: Sequence[NewBox], *, n
         trash=body if isinstance(body, ABOUT_TRASH) else None,
     )
     return Judged(commit)
+
+
+def _check_organises_now(state: LedgerState, entry: Entry, album_id: bytes, now_ms: int) -> None:
+    """*A grant that expired goes on by a date put back*: the server judges by its own clock, too."""
+    if not state.may_organise(entry.header.author_id, album_id, now_ms):
+        raise Refused(Code.RIGHT_MISSING, "to organise this album, by the server's clock")
 
 
 def _commit_of(
@@ -261,8 +272,8 @@ def _known_assets(body: object) -> list[bytes]:
             return list(body.asset_ids) if isinstance(body, ABOUT_TRASH) else []
 
 
-def _album_of(body: object) -> AlbumUse | None:
-    """What a shared album shows from now on."""
+def _album_of(state: LedgerState, body: object) -> AlbumUse | None:
+    """What a record is to a shared album's own log, and what the album shows by it from now on."""
     match body:
         case ShowInAlbumBody():
             return AlbumUse(body.album_id, body.generation, body.log, _by_tier([item.asset for item in body.items]))
@@ -270,6 +281,8 @@ def _album_of(body: object) -> AlbumUse | None:
             return AlbumUse(body.album_id, body.generation, None, _by_tier(body.assets))
         case OpenAlbumRollBody():
             return AlbumUse(body.album_id, body.generation, None)
+        case RemoveFromAlbumBody() | RenameAlbumBody() if body.album_id in state.albums:
+            return AlbumUse(body.album_id, 0, body.log)
         case _:
             return None
 

@@ -109,7 +109,8 @@ def check_quota(case: Case) -> None:
     """The space's quota and the camera's own suffice for the entry and the blobs that it is the first to name.
 
     Taking away never fails for want of room: neither an entry about who may do what, nor the end of a link, nor what
-    keeps pictures from links, nor what goes into the trash. Restoring and proposing do, so that nobody fills a disk by
+    keeps pictures from links or takes them out of albums, nor what goes into the trash.
+    Restoring and proposing do, so that nobody fills a disk by
     turns; so does what takes away nothing: *a log filled beyond the quota with links that are revoked again and again*.
     """
     commit, space, _ = case
@@ -125,9 +126,11 @@ def check_quota(case: Case) -> None:
 
 
 def _takes_away(case: Case) -> bool:
-    """Whether a record ends a link that stands, keeps a picture from links, or puts one into the trash."""
+    """Whether a record ends a link that stands, keeps pictures from links or grantees, or puts some into the trash."""
     commit, space, facts = case
     approvals, rules = commit.approvals, commit.album_rules
+    if commit.out_of_album is not None:
+        return True  # each of it was added, which took room
     if approvals is not None and not approvals.approved:
         return any(
             space.album_files.get((approvals.album_id, name), {}).get(asset_id)
@@ -215,6 +218,20 @@ def check_album(case: Case) -> None:
             raise Refused(Code.ROLL_UNKNOWN, "the roll was not opened for this album, or for other keys of it")
 
 
+def check_out_of_album(case: Case) -> None:
+    """What is taken out of an album is in it."""
+    out = case.commit.out_of_album
+    if out is None:
+        return
+    for asset_id in out.asset_ids:
+        if not _is_in_album(case.space, out.album_id, asset_id):
+            raise Refused(Code.NOT_FOUND, f"the album has no asset {asset_id.hex()}")
+
+
+def _is_in_album(space: SpaceFacts, album_id: bytes, asset_id: bytes) -> bool:
+    return any(asset_id in space.album_files.get((album_id, name), ()) for _, name in space.files.get(asset_id, ()))
+
+
 def check_approvals(case: Case) -> None:
     """What is approved is in the album, and as it was seen: *another picture that comes to stand under an approval*."""
     commit, space, _ = case
@@ -222,10 +239,9 @@ def check_approvals(case: Case) -> None:
     if approvals is None:
         return
     for asset_id, content in approvals.items:
-        files = space.files.get(asset_id, [])
-        if not any(asset_id in space.album_files.get((approvals.album_id, name), ()) for _, name in files):
+        if not _is_in_album(space, approvals.album_id, asset_id):
             raise Refused(Code.NOT_FOUND, f"the album has no asset {asset_id.hex()}")
-        if approvals.approved and content_of(asset_id, files) != content:
+        if approvals.approved and content_of(asset_id, space.files.get(asset_id, [])) != content:
             raise Refused(Code.ASSET_CONFLICT, f"the asset {asset_id.hex()} is not what was approved")
 
 
@@ -272,6 +288,7 @@ CHECKS: tuple[Check, ...] = (
     check_link,
     check_upload_link,
     check_album,
+    check_out_of_album,
     check_approvals,
     check_approved,
     check_devices,

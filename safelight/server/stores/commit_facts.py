@@ -182,7 +182,9 @@ async def _gather_album(tx: Transaction, facts: SpaceFacts, commit: Commit) -> N
 
 
 async def _gather_approvals(tx: Transaction, space_id: bytes, facts: SpaceFacts, commits: Sequence[Commit]) -> None:
-    """Find which albums require approval, and of what is brought into albums, approved or linked, which files it is.
+    """Find which albums require approval, and which files are those of what comes into albums or out, or is approved.
+
+    Likewise of what is linked.
 
     Of a link nothing is looked up in a space whose albums require none, neither before nor by one of *commits*.
     """
@@ -193,6 +195,7 @@ async def _gather_approvals(tx: Transaction, space_id: bytes, facts: SpaceFacts,
             facts.filled_albums.add(album_id)
     asset_ids = [asset_id for commit in commits if commit.into_album for asset_id in commit.into_album.asset_ids]
     asset_ids += [asset_id for commit in commits if commit.approvals for asset_id, _ in commit.approvals.items]
+    asset_ids += [asset_id for commit in commits if commit.out_of_album for asset_id in commit.out_of_album.asset_ids]
     for asset_id, rendition, name in await tx.rows_in(SQL["asset_files"], _unique(asset_ids), space_id=space_id):
         facts.files.setdefault(asset_id, []).append((rendition, name))
     are_asked = bool(facts.approval_albums) or any(commit.album_rules for commit in commits)
@@ -201,6 +204,9 @@ async def _gather_approvals(tx: Transaction, space_id: bytes, facts: SpaceFacts,
         if commit.approvals:
             album_id = commit.approvals.album_id
             names = [name for asset_id, _ in commit.approvals.items for _, name in facts.files.get(asset_id, ())]
+        elif commit.out_of_album:
+            album_id = commit.out_of_album.album_id
+            names = [name for asset_id in commit.out_of_album.asset_ids for _, name in facts.files.get(asset_id, ())]
         elif commit.link and are_asked:
             album_id, names = commit.link.album_id, commit.link.asset_blobs()
         if names:

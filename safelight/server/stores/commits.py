@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from safelight.server.domain.ports.commits import AlbumUse, Commit, Committed, NewLink, Rejected, SomeFailed
 from safelight.server.stores import commit_checks
+from safelight.server.stores.album_files import AlbumFiles
 from safelight.server.stores.commit_checks import NO_POSITION, new_bytes
 from safelight.server.stores.commit_facts import SQL, Facts, Position, Roll, SpaceFacts, Taken, gather, lock
 from safelight.server.stores.devices import add_device, revoke_in_space
@@ -34,9 +35,8 @@ class _Rows:
     album_entries: list[Row] = field(default_factory=list)
     album_rolls: list[Row] = field(default_factory=list)
     album_blobs: list[Row] = field(default_factory=list)
-    album_files: list[Row] = field(default_factory=list)
+    album_files: AlbumFiles = field(default_factory=AlbumFiles)
     album_rules: list[Row] = field(default_factory=list)
-    approved: list[Row] = field(default_factory=list)
     trash: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)  # space and asset: whether it is in the trash
     proposed: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)  # the same: whether it is proposed for it
     positions: dict[tuple[bytes, bytes], Position] = field(default_factory=dict)
@@ -133,6 +133,7 @@ def _take_assets(commit: Commit, space: SpaceFacts, number: int, time_ms: int, r
         rows.assets.append((space_id, asset.asset_id, number, asset.fingerprint))
     if commit.album is not None:
         _take_shown(commit, commit.album, space, number, rows)
+    _take_album_files(commit, space, rows)
     _take_approvals(commit, space, rows)
     if commit.trash is not None:
         _take_trash(space_id, commit.trash, space, rows)
@@ -156,8 +157,8 @@ def _take_shown(commit: Commit, album: AlbumUse, space: SpaceFacts, slot: int, r
     rows.album_blobs += [(commit.space_id, name, album.album_id) for name, _ in album.blobs]
 
 
-def _take_approvals(commit: Commit, space: SpaceFacts, rows: _Rows) -> None:
-    """Note what comes into an album, which is not approved there yet; what is approved; and whether it must be."""
+def _take_album_files(commit: Commit, space: SpaceFacts, rows: _Rows) -> None:
+    """Note what comes into an album, which is not approved there yet, or goes out of it."""
     if commit.assets:
         for blob in commit.blobs:
             space.files.setdefault(blob.owner_id, []).append((blob.rendition, blob.name))
@@ -167,7 +168,17 @@ def _take_approvals(commit: Commit, space: SpaceFacts, rows: _Rows) -> None:
             for _, name in space.files.get(asset_id, ()):
                 space.filled_albums.add(album_id)
                 space.album_files.setdefault((album_id, name), {}).setdefault(asset_id, False)
-                rows.album_files.append((commit.space_id, album_id, name, asset_id))
+                rows.album_files.bring_in((commit.space_id, album_id, name, asset_id))
+    if commit.out_of_album is not None:
+        album_id = commit.out_of_album.album_id
+        for asset_id in commit.out_of_album.asset_ids:
+            for _, name in space.files.get(asset_id, ()):
+                space.album_files.get((album_id, name), {}).pop(asset_id, None)
+                rows.album_files.take_out((commit.space_id, album_id, name, asset_id))
+
+
+def _take_approvals(commit: Commit, space: SpaceFacts, rows: _Rows) -> None:
+    """Note what is approved in an album, and whether it must be."""
     if commit.album_rules is not None:
         album_id, requires = commit.album_rules.album_id, commit.album_rules.requires_approval
         (space.approval_albums.add if requires else space.approval_albums.discard)(album_id)
@@ -177,7 +188,7 @@ def _take_approvals(commit: Commit, space: SpaceFacts, rows: _Rows) -> None:
         for asset_id, _ in commit.approvals.items:
             for _, name in space.files.get(asset_id, ()):
                 space.album_files.setdefault((album_id, name), {})[asset_id] = approved
-                rows.approved.append((commit.space_id, album_id, name, asset_id, int(approved)))
+                rows.album_files.decide((commit.space_id, album_id, name, asset_id), approved=approved)
 
 
 def _take_trash(space_id: bytes, body: AboutTrash, space: SpaceFacts, rows: _Rows) -> None:
@@ -229,8 +240,7 @@ async def _write(tx: Transaction, rows: _Rows) -> None:
     await tx.run_many(SQL["add_album_entry"], rows.album_entries)
     await tx.run_many(SQL["add_album_roll"], rows.album_rolls)
     await tx.run_many(SQL["add_album_blob"], rows.album_blobs)
-    await tx.run_many(SQL["add_album_file"], rows.album_files)
-    await tx.run_many(SQL["set_approved"], rows.approved)
+    await rows.album_files.write(tx)
     await tx.run_many(SQL["set_album_rules"], rows.album_rules)
     # By what the log has of an asset's blobs, which may have been added in this very run.
     await tx.run_many(SQL["restore_asset"], list(rows.trash))

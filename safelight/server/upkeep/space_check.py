@@ -18,6 +18,7 @@ from safelight.sync_protocol.ledger_state import LedgerState
 from safelight.sync_protocol.limits import HASH_SIZE_BYTES, ID_SIZE_BYTES
 from safelight.sync_protocol.log import Frame, Head, LogState, check_heads, check_position, parse_entry, place, step
 from safelight.sync_protocol.record_rules import check_record
+from safelight.sync_protocol.records import RemoveFromAlbumBody
 from safelight.sync_protocol.refusals import Refused
 from safelight.sync_protocol.trash import ABOUT_TRASH, after_change, trash_change
 
@@ -71,6 +72,8 @@ class _Walk:
             case ApproveAssetsBody():
                 items = {(body.album_id, item.asset_id) for item in body.items}
                 self.approved = self.approved | items if body.approved else self.approved - items
+            case RemoveFromAlbumBody():
+                self.approved -= {(body.album_id, asset_id) for asset_id in body.asset_ids}
 
     def _chain_at(self, number: int) -> bytes | None:
         start = (number - 1) * HASH_SIZE_BYTES

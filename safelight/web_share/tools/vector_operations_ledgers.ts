@@ -142,8 +142,12 @@ function describedAlbums({ albums }: LedgerState): Result {
     albums_text: shared.map(({ key, newest }) => `${key} ${newest.number} ${newest.epoch}`).sort(),
     grants_text: shared
       .flatMap(({ key, album }) =>
-        [...album.grants].map(([accountId, { tier, expiresMs, givenBy, givenMs, canAdd }]) =>
-          [key, accountId, tier, expiresMs, toHex(givenBy), givenMs, ...(canAdd ? ["adds"] : [])].join(" "),
+        [...album.grants].map(([accountId, grant]) =>
+          [
+            ...[key, accountId, grant.tier, grant.expiresMs, toHex(grant.givenBy), grant.givenMs],
+            ...(grant.canAdd ? ["adds"] : []),
+            ...(grant.canOrganise ? ["organises"] : []),
+          ].join(" "),
         ),
       )
       .sort(),

@@ -92,8 +92,8 @@ def test_the_trash_is_out_of_lists_and_albums(space: Space, index: Index) -> Non
     assert index.in_trash([A, B, C]) == {A, C}
     assert index.asset(A) is not None
     assert index.known_assets([A, B, bytes(16)]) == {A, B}
-    assert index.in_album_before(ALBUM, 8, [A])
-    assert not index.in_album_before(ALBUM, 7, [A])
+    assert index.was_in_album(ALBUM, 8, 7, [A])
+    assert not index.was_in_album(ALBUM, 7, 6, [A])
     restore(space, A)
     assert read(space, index) == []
     assert listed(index) == [A, B]

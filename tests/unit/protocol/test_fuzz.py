@@ -51,6 +51,8 @@ from tests.support.grants import (
     end_body,
     give_body,
     open_body,
+    remove_body,
+    renaming_body,
     share,
     show_body,
 )
@@ -143,6 +145,8 @@ def known() -> list[Entry]:
         space.entry(kinds.GIVE_GRANT, give_body(space, bert, Tier.FULL)),
         space.entry(kinds.END_GRANT, end_body(space, bert)),
         space.entry(kinds.POINT_CAMERA, away),
+        space.entry(RecordKind.REMOVE_FROM_ALBUM, remove_body()),
+        space.entry(RecordKind.RENAME_ALBUM, renaming_body()),
         space.entry(RecordKind.SET_ALBUM_RULES, AlbumRulesBody(ALBUM, requires_approval=True)),
         space.entry(
             RecordKind.APPROVE_ASSETS, ApproveAssetsBody(ALBUM, True, [ApprovalItem(id_of("asset"), bytes(32))])

@@ -35,7 +35,7 @@ from safelight.sync_protocol.refusals import Code
 from safelight.sync_protocol.roles import Role, Tier
 from safelight.sync_protocol.upload_links import sign_upload_head
 from safelight.sync_protocol.wire import Signed, pack
-from tests.support.grants import ALBUM, album_roll, give_body, share
+from tests.support.grants import ALBUM, album_roll, give_body, remove_body, renaming_body, share
 from tests.support.ledgers import NOW_MS, Person, Signer, Space, id_of, inbox_of, seed_of
 from tests.support.members import member
 from tests.support.refusing import refusal
@@ -93,6 +93,8 @@ def test_an_owner_may_commit_every_kind(space: Space) -> None:
         RecordKind.SHOW_IN_ALBUM: ShowInAlbumBody(ALBUM, 2, NO_HEAD, [ShownItem(id_of("roll"), asset("one"))]),
         RecordKind.OPEN_ALBUM_ROLL: album_roll(),
         RecordKind.ADD_ALBUM_ASSETS: AddAlbumAssetsBody(id_of("roll"), ALBUM, 2, [asset("one")]),
+        RecordKind.REMOVE_FROM_ALBUM: remove_body(),
+        RecordKind.RENAME_ALBUM: renaming_body(),
         RecordKind.SET_ALBUM_RULES: AlbumRulesBody(ALBUM, False),
         RecordKind.APPROVE_ASSETS: ApproveAssetsBody(
             ALBUM, True, [ApprovalItem(id_of("asset one"), seed_of("content"))]

@@ -46,10 +46,10 @@ class RollUse:
 
 @dataclass(frozen=True, slots=True)
 class AlbumUse:
-    """What a commit adds to a shared album: blobs that records name, by tier.
+    """The next entry of a shared album's own log, and what it adds to the album: blobs that records name, by tier.
 
     The album's own log must end at `log`, unless that is None: who adds and reads nothing does not follow it. What is
-    added under a roll was opened for the same generation of the album.
+    added under a roll was opened for the same generation of the album; what adds nothing is of none (0).
     """
 
     album_id: bytes
@@ -81,6 +81,14 @@ class NewInbox:
 @dataclass(frozen=True, slots=True)
 class IntoAlbum:
     """Assets that a commit brings into an album, shared or not; they are there, or come with the same commit."""
+
+    album_id: bytes
+    asset_ids: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfAlbum:
+    """Assets that a commit takes out of an album, shared or not: all of them are in it."""
 
     album_id: bytes
     asset_ids: Sequence[bytes]
@@ -162,6 +170,7 @@ class Commit:
     known_assets: Sequence[bytes] = ()  # assets that must be there (records of albums and of the trash)
     album: AlbumUse | None = None
     into_album: IntoAlbum | None = None
+    out_of_album: OutOfAlbum | None = None
     album_rules: AlbumRules | None = None
     approvals: Approvals | None = None
     link: NewLink | None = None

@@ -143,6 +143,16 @@ INSERT INTO album_blobs (space_id, name, album_id) VALUES (:space_id, :name, :al
 INSERT INTO album_files (space_id, album_id, name, asset_id, approved)
 VALUES (:space_id, :album_id, :name, :asset_id, 0) ON CONFLICT DO NOTHING;
 
+-- name: remove_album_file
+DELETE FROM album_files
+WHERE space_id = :space_id AND album_id = :album_id AND name = :name AND asset_id = :asset_id;
+
+-- name: hide_album_blob
+DELETE FROM album_blobs WHERE space_id = :space_id AND name = :name AND album_id = :album_id AND NOT EXISTS (
+    SELECT 1 FROM album_files AS f
+    WHERE f.space_id = album_blobs.space_id AND f.album_id = album_blobs.album_id AND f.name = album_blobs.name
+);
+
 -- name: set_approved
 INSERT INTO album_files (space_id, album_id, name, asset_id, approved)
 VALUES (:space_id, :album_id, :name, :asset_id, :approved)

@@ -35,9 +35,17 @@ export type OpenGenerationBody = Shaped<typeof openGenerationBody>;
 
 /** A grant: the box's account reads the album at the box's tier until `expiresMs`; 0 means until it is ended.
  *
- * With `canAdd` it adds to the album, too, and so to the space, of which it reads no more by that.
+ * With `canAdd` it adds to the album, too, and so to the space, of which it reads no more by that. With `canOrganise` it
+ * takes pictures out of the album, and renames it.
  */
-export const giveGrantBody = signed({ albumId: id, generation: count, expiresMs: count, canAdd: flag, box: grantBox });
+export const giveGrantBody = signed({
+  albumId: id,
+  generation: count,
+  expiresMs: count,
+  canAdd: flag,
+  canOrganise: flag,
+  box: grantBox,
+});
 export type GiveGrantBody = Shaped<typeof giveGrantBody>;
 
 /** The grant ends, and a new generation begins: what is added from now on is sealed to keys that it never had. */

@@ -24,6 +24,7 @@ import {
   generationStands,
   grantStands,
   mayManage,
+  rightsOf,
   standingGrants,
   tierOf,
   type Change,
@@ -76,8 +77,8 @@ function giveGrant(body: GiveGrantBody): Change {
     if (!mayManage(state, authorId, member.role)) {
       throw new Refused(Code.RIGHT_MISSING, `to give a ${member.role} a grant`);
     }
-    const { expiresMs, canAdd } = body;
-    const grant: Grant = { tier, expiresMs, givenBy: authorId, givenMs: signedMs, canAdd };
+    const { expiresMs, canAdd, canOrganise } = body;
+    const grant: Grant = { tier, expiresMs, givenBy: authorId, givenMs: signedMs, canAdd, canOrganise };
     checkGives(state, accountId, grant);
     const newest = generationOf(album);
     if (body.generation !== newest.number || !generationStands(state, album, signedMs)) {
@@ -103,8 +104,12 @@ function giveGrant(body: GiveGrantBody): Change {
 /** A grant gives something that its member has not, and nothing that its giver has not. */
 function checkGives(state: LedgerState, accountId: Bytes, grant: Grant): void {
   if (grant.canAdd && !addsToAlbums(state, grant.givenBy)) throw new Refused(Code.RIGHT_MISSING, "to let others add");
-  const isNew = grant.canAdd && !addsToAlbums(state, accountId);
-  if (!isNew && reads(tierOf(state, accountId), grant.tier)) {
+  if (grant.canOrganise && !rightsOf(state, grant.givenBy).has("organise")) {
+    throw new Refused(Code.RIGHT_MISSING, "to let others organise");
+  }
+  const letsAdd = grant.canAdd && !addsToAlbums(state, accountId);
+  const letsOrganise = grant.canOrganise && !rightsOf(state, accountId).has("organise");
+  if (!letsAdd && !letsOrganise && reads(tierOf(state, accountId), grant.tier)) {
     throw new Refused(Code.LEDGER_RULE, "that member has all that the grant would give");
   }
 }
@@ -154,7 +159,8 @@ function checkMaker(state: LedgerState, entry: Entry): void {
 
 function widens(before: Grant, after: Grant): boolean {
   const isAsLong = !after.expiresMs || (before.expiresMs > 0 && after.expiresMs >= before.expiresMs);
-  return isAsLong && reads(after.tier, before.tier) && after.canAdd >= before.canAdd;
+  const mayAsMuch = after.canAdd >= before.canAdd && after.canOrganise >= before.canOrganise;
+  return isAsLong && reads(after.tier, before.tier) && mayAsMuch;
 }
 
 /** The next number, of the epoch in force, new inboxes, and exactly one box for each grant that stands. */

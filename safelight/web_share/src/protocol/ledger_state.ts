@@ -85,6 +85,7 @@ export interface Grant {
   readonly givenBy: Bytes;
   readonly givenMs: number;
   readonly canAdd: boolean;
+  readonly canOrganise: boolean;
 }
 
 /** An album that is shared by grants: the generations of its keys, and the grants that were not ended.
@@ -187,6 +188,13 @@ export function mayAddTo(state: LedgerState, authorId: Bytes, albumId: Bytes, ti
   }
   const camera = standingCamera(state, authorId);
   return camera !== undefined && equal(camera.albumId, albumId);
+}
+
+/** Whether an author takes pictures out of an album, and renames it, at a time: by a right, or by a grant. */
+export function mayOrganise(state: LedgerState, authorId: Bytes, albumId: Bytes, timeMs: number): boolean {
+  const isMember = state.members.has(toHex(authorId));
+  const grant = isMember ? state.albums.get(toHex(albumId))?.grants.get(toHex(authorId)) : undefined;
+  return (grant?.canOrganise && grantStands(grant, timeMs)) || rightsOf(state, authorId).has("organise");
 }
 
 /** Whether a shared album may be added to under its newest generation: nobody has its keys who reads no more. */

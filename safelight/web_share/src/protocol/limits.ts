@@ -18,6 +18,7 @@ export const MAX_SEALED_FIELD_SIZE_BYTES = 64 * 1024;
 export const MAX_ASSETS_PER_RECORD = 200;
 export const MAX_RENDITIONS_PER_ASSET = 16;
 export const MAX_ACCOUNT_ENTRIES = 1000;
+export const MAX_TITLE_BOX_SIZE_BYTES = 1024; // of a renamed album
 export const MAX_NOTE_BOX_SIZE_BYTES = 8 * 1024; // of a proposed deletion
 export const MAX_MEMBERS = 1000;
 export const MAX_FINGERPRINTS_PER_QUESTION = 5000;

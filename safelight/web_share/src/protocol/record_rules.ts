@@ -3,6 +3,7 @@
 import { inboxKey, publicKey } from "./account_ledger.ts";
 import { albumRulesBody, approveAssetsBody, checkAlbumRules, checkApprovals } from "./approvals.ts";
 import { toHex } from "./bytes.ts";
+import { FIRST_SHARED_GENERATION } from "./grant_entries.ts";
 import {
   authorise,
   epochOf,
@@ -10,6 +11,7 @@ import {
   generationStands,
   holdsDedupeKey,
   mayAddTo,
+  mayOrganise,
   rightsOf,
   type LedgerState,
 } from "./ledger_state.ts";
@@ -19,6 +21,7 @@ import {
   MAX_LINK_BLOBS,
   MAX_MANIFEST_PAGES,
   MAX_NOTE_BOX_SIZE_BYTES,
+  MAX_TITLE_BOX_SIZE_BYTES,
 } from "./limits.ts";
 import { ENTRY_VERSION, head, signatureBytes, type Entry } from "./log.ts";
 import { addAlbumAssetsBody, addAssetsBody, assetBody, pageRef, sealedField, type AssetBody } from "./records.ts";
@@ -84,6 +87,18 @@ export const showInAlbumBody = signed({
 type ShowInAlbumBody = Shaped<typeof showInAlbumBody>;
 type AddAlbumAssetsBody = Shaped<typeof addAlbumAssetsBody>;
 
+const assetIds = list(id, 1, MAX_ASSETS_PER_RECORD);
+/** Assets taken out of an album, each once; `log` is where the album's own log ended, if it is shared. */
+export const removeFromAlbumBody = signed({ albumId: id, log: head, assetIds });
+/** An album's title from now on, boxed under its newest generation. */
+export const renameAlbumBody = signed({
+  albumId: id,
+  generation: count,
+  log: head,
+  title: bytes(0, MAX_TITLE_BOX_SIZE_BYTES),
+});
+type RenameAlbumBody = Shaped<typeof renameAlbumBody>;
+
 /** What the server holds a link to; 0 means no limit. */
 export const linkPolicy = signed({ startsMs: count, expiresMs: count, maxOpens: count, originals: flag });
 
@@ -111,7 +126,6 @@ type AddToAlbumBody = Shaped<typeof addToAlbumBody>;
 /** The link opens no more. */
 export const revokeLinkBody = signed({ linkId: id });
 
-const assetIds = list(id, 1, MAX_ASSETS_PER_RECORD);
 /** Assets put into the trash, each once. */
 export const trashAssetsBody = signed({ assetIds });
 /** Assets taken out of the trash, each once. */
@@ -142,6 +156,8 @@ const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
   ["album.create", ["organise", (state, body) => checkEpoch(state, unpack(body, createAlbumBody).epoch)]],
   ["album.add", ["organise", (state, body) => checkAdded(state, unpack(body, addToAlbumBody))]],
   ["album.show", ["organise", (state, body, entry) => checkShown(state, entry, unpack(body, showInAlbumBody))]],
+  ["album.remove", [undefined, (state, body, entry) => checkRemoved(state, entry, unpack(body, removeFromAlbumBody))]],
+  ["album.rename", [undefined, (state, body, entry) => checkRenamed(state, entry, unpack(body, renameAlbumBody))]],
   ["album.rules", [undefined, (state, body, entry) => checkAlbumRules(state, entry, unpack(body, albumRulesBody))]],
   ["asset.approve", ["approve", (_, body) => checkApprovals(unpack(body, approveAssetsBody))]],
   ["link.publish", ["link", (state, body) => checkLink(state, unpack(body, publishLinkBody))]],
@@ -159,7 +175,7 @@ const RULES: ReadonlyMap<string, readonly [Right | undefined, Rule]> = new Map<
 /** Judge a record by the ledger at its slot; whether this version knows its kind.
  *
  * ENTRY_UNKNOWN_CRITICAL, ENTRY_MALFORMED, SIGNER_UNKNOWN, SIGNATURE_INVALID, RIGHT_MISSING, EPOCH_OLD,
- * GENERATION_OLD, POLICY_FORBIDS, ASSET_CONFLICT, UPLOAD_LINK_OVER or MANIFEST_INVALID otherwise.
+ * GENERATION_OLD, ALBUM_STALE, POLICY_FORBIDS, ASSET_CONFLICT, UPLOAD_LINK_OVER or MANIFEST_INVALID otherwise.
  */
 export async function checkRecord(state: LedgerState, entry: Entry): Promise<boolean> {
   const found = entry.header.version === ENTRY_VERSION ? RULES.get(entry.header.kind) : undefined;
@@ -206,6 +222,33 @@ function checkAdds(state: LedgerState, { header }: Entry, { albumId }: OpenAlbum
   }
 }
 
+function checkRemoved(state: LedgerState, entry: Entry, body: Shaped<typeof removeFromAlbumBody>): void {
+  checkOrganises(state, entry, body);
+  checkEachOnce(body.assetIds);
+}
+
+function checkRenamed(state: LedgerState, entry: Entry, body: RenameAlbumBody): void {
+  const isShared = checkOrganises(state, entry, body);
+  if (isShared || body.generation !== FIRST_SHARED_GENERATION - 1) checkGeneration(state, entry, body);
+}
+
+/** Who takes pictures out of an album, or renames it, organises, or was let by a grant of this very album.
+ *
+ * An album that is not shared has no log of its own. Returns whether it is shared.
+ */
+function checkOrganises(
+  state: LedgerState,
+  { header }: Entry,
+  { albumId, log }: Pick<RenameAlbumBody, "albumId" | "log">,
+): boolean {
+  if (!mayOrganise(state, header.authorId, albumId, header.signedMs)) {
+    throw new Refused(Code.RIGHT_MISSING, "to organise this album");
+  }
+  const isShared = state.albums.has(toHex(albumId));
+  if (!isShared && (log.number || log.hash.length)) throw new Refused(Code.ALBUM_STALE, "the album is not shared");
+  return isShared;
+}
+
 /** *An ended grant reads what is added later*: not under keys that it, or whoever left the space, still has.
  *
  * When a grant has expired the signer says by its own clock, so that everyone judges alike.
@@ -213,7 +256,7 @@ function checkAdds(state: LedgerState, { header }: Entry, { albumId }: OpenAlbum
 function checkGeneration(
   state: LedgerState,
   entry: Entry,
-  body: OpenAlbumRollBody | AddAlbumAssetsBody | ShowInAlbumBody,
+  body: OpenAlbumRollBody | AddAlbumAssetsBody | ShowInAlbumBody | RenameAlbumBody,
 ): void {
   const album = state.albums.get(toHex(body.albumId));
   if (!album) throw new Refused(Code.GENERATION_OLD, "the album is not shared");

@@ -286,8 +286,8 @@ class Target:
 
     def stays_shut(self) -> bool:
         """Whether nobody but the move may begin here. A folder that does not exist yet is nobody's."""
-        if not (self.data / "moving").exists():
-            return not self.data.exists() or {entry.name for entry in self.data.iterdir()} <= {"safelight.lock"}
+        if not self.data.exists() or {entry.name for entry in self.data.iterdir()} <= {"safelight.lock"}:
+            return True
         return "repeat the move" in refused("invite", "--data", self.data, *self.stores[:2])
 
 

@@ -1,32 +1,35 @@
 """`safelight asset move`: chosen assets of one space into another, and out of the first."""
 
-from contextlib import ExitStack
 from typing import Annotated
 
 import typer
 
-from safelight.clients.cli.asking import Misuse
 from safelight.clients.cli.member_links import links_json
-from safelight.clients.cli.mirror import places_of, room_in
 from safelight.clients.cli.output import JsonOption, complain, count_text, note, print_json, say
 from safelight.clients.cli.progress import CountProgress
-from safelight.clients.cli.running import enter, with_account
+from safelight.clients.cli.running import with_account
 from safelight.clients.cli.trash import tell_showing
+from safelight.clients.cli.two_spaces import (
+    ChosenAlbumOption,
+    ChosenArgument,
+    EverythingOption,
+    SourceOption,
+    both_spaces,
+    check_chosen,
+    places_of,
+    room_in,
+)
 from safelight.clients.engine.account_session import AccountSession
 from safelight.clients.engine.moving import Moved, move_assets
-from safelight.clients.engine.spaces import find_space
 from safelight.clients.engine.trash import LinksShowing, check_may_trash, links_showing
-from safelight.sync_protocol.refusals import Code, Refused
 
 
 def move(
-    source: Annotated[str, typer.Option("--from", metavar="NAME", help="The space where they are.")],
+    source: SourceOption,
     target: Annotated[str, typer.Option("--to", metavar="NAME", help="The space where they are to be.")],
-    asset_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="ID", help="Assets, by as much of their ids as is theirs alone.")
-    ] = None,
-    album: Annotated[str, typer.Option("--album", metavar="TITLE", help="All that is in this album.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="All of the space's assets.")] = False,
+    asset_ids: ChosenArgument = None,
+    album: ChosenAlbumOption = "",
+    everything: EverythingOption = False,
     json: JsonOption = False,
 ) -> None:
     """Put assets of one space into another, and then into the trash of the first.
@@ -37,17 +40,10 @@ def move(
 
     Example: safelight asset move 3f2a 77c1 --from Family --to Work
     """
-    if sum((bool(asset_ids), bool(album), everything)) != 1:
-        raise Misuse("name the assets by their ids, or an --album, or say --all")
+    check_chosen(asset_ids, album, everything=everything)
 
     async def put(session: AccountSession) -> tuple[Moved, LinksShowing]:
-        with ExitStack() as both:
-            first = both.enter_context(await find_space(session, source))
-            second = both.enter_context(await find_space(session, target))
-            if first.space_id == second.space_id:
-                raise Refused(Code.BAD_REQUEST, "these are the same space")
-            await enter(first)
-            await enter(second)
+        async with both_spaces(session, source, target) as (first, second):
             check_may_trash(first)
             places = await places_of(first, asset_ids or [], album)
             with CountProgress("moved") as progress, room_in(target):
